@@ -1,0 +1,111 @@
+"""Messages between the supervisor, the acceptor and the workers.
+
+A channel is one end of a ``socketpair(AF_UNIX, SOCK_SEQPACKET)``: one MessagePack map a message,
+and up to MAX_FDS descriptors may travel with it. Nothing of a request passes here.
+
+    to the acceptor    {op: worker_up, index} + descriptor, {op: worker_down, index}, {op: accept},
+                       {op: stop}
+    from the acceptor  {op: ready}, {op: worker_gone, index}
+    to a worker        {op: stop}
+    from a worker      {op: ready}, {op: failed, error}
+
+New connections travel from the acceptor to a worker on a channel of their own, one message a batch:
+the session ids as little-endian 64-bit integers, and as many descriptors in the same order.
+"""
+
+from __future__ import annotations
+
+import array
+import fcntl
+import socket
+import struct
+import termios
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgpack
+
+MAX_FDS: Final = 253
+"""Most descriptors one message can carry (SCM_MAX_FD of the kernel)."""
+
+MAX_MESSAGE: Final = 65536
+"""Longest message, bytes."""
+
+_FD_SIZE: Final = array.array("i").itemsize
+
+
+class ChannelClosedError(Exception):
+    """The other end is gone."""
+
+
+class Channel:
+    """One end of a control channel."""
+
+    def __init__(self, end: socket.socket) -> None:
+        self.socket = end
+        end.setblocking(False)
+
+    def fileno(self) -> int:
+        """Descriptor, for a selector."""
+        return self.socket.fileno()
+
+    def send(self, message: dict[str, Any], fds: Sequence[int] = ()) -> None:
+        """Send one message; ChannelClosedError when nobody is there to read it.
+
+        ValueError when it is longer than MAX_MESSAGE, BlockingIOError when the other end does not
+        read and the socket's buffer is full.
+        """
+        payload = msgpack.packb(message)
+        if len(payload) > MAX_MESSAGE:
+            raise ValueError(f"a message of {len(payload)} bytes, at most {MAX_MESSAGE} fit")
+        try:
+            send_fds(self.socket, payload, fds)
+        except (BrokenPipeError, ConnectionResetError) as error:
+            raise ChannelClosedError from error
+
+    def receive(self) -> tuple[dict[str, Any], list[int]] | None:
+        """The next message with its descriptors, None when there is none yet."""
+        descriptors = array.array("i")
+        try:
+            data, ancillary, _, _ = self.socket.recvmsg(
+                MAX_MESSAGE, socket.CMSG_SPACE(MAX_FDS * _FD_SIZE), socket.MSG_CMSG_CLOEXEC
+            )
+        except BlockingIOError:
+            return None
+        except ConnectionResetError as error:
+            raise ChannelClosedError from error
+        for level, kind, payload in ancillary:
+            if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+                descriptors.frombytes(payload[: len(payload) - len(payload) % _FD_SIZE])
+        if not data:
+            raise ChannelClosedError
+        return msgpack.unpackb(data), list(descriptors)
+
+    def close(self) -> None:
+        """Close this end."""
+        self.socket.close()
+
+
+def pair() -> tuple[socket.socket, socket.socket]:
+    """Two connected ends."""
+    return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+
+
+def send_fds(end: socket.socket, payload: bytes, fds: Sequence[int]) -> None:
+    """One message with descriptors; OSError as the system gives it."""
+    rights = (
+        [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds).tobytes())] if fds else []
+    )
+    end.sendmsg([payload], rights)
+
+
+def unread(end: socket.socket) -> int:
+    """Memory taken by what was sent into ``end`` and not received yet, bytes; 0 when all was."""
+    taken = array.array("i", [0])
+    fcntl.ioctl(end, termios.TIOCOUTQ, taken)
+    return taken[0]
+
+
+def pack_ids(ids: Sequence[int]) -> bytes:
+    """Session ids as a worker reads them: little-endian 64-bit integers."""
+    return struct.pack(f"<{len(ids)}Q", *ids)

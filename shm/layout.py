@@ -1,0 +1,275 @@
+"""The one definition of the shared segment, for both languages.
+
+Every structure is declared here as data: fields with type, unit and their one writer. From that
+this module makes ctypes structures for Python and the C text that LuaJIT reads through
+``ffi.cdef``. A worker compares sizes and offsets of both at start (:func:`facts`), and the segment
+begins with the hash of that text, so that no two builds can share one segment.
+
+    segment:  header | worker rows (MAX_WORKERS) | session slots (capacity)
+
+Rules the tests hold us to: a field has exactly one writer (``HANDOVER`` means: whoever owns the
+slot in its present state, see :mod:`shm.states`), and two fields with different writers never
+fall in one 64-byte cache line.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+CACHE_LINE: Final = 64
+MAGIC: Final = int.from_bytes(b"beespace", "little")
+MAX_WORKERS: Final = 256
+MAX_LISTENERS: Final = 16
+LISTENER_BYTES: Final = 96
+PEER_BYTES: Final = 83
+NAME_BYTES: Final = 62
+SALT_BYTES: Final = 20
+
+
+class Writer(StrEnum):
+    """Who may store into a field while others read it."""
+
+    SUPERVISOR = "supervisor"
+    ACCEPTOR = "acceptor"
+    WORKER = "worker"
+    HANDOVER = "handover"
+
+
+_CTYPES: Final[dict[str, tuple[Any, str]]] = {
+    "u8": (ctypes.c_uint8, "uint8_t"),
+    "u16": (ctypes.c_uint16, "uint16_t"),
+    "u32": (ctypes.c_uint32, "uint32_t"),
+    "u64": (ctypes.c_uint64, "uint64_t"),
+    "f64": (ctypes.c_double, "double"),
+    "char": (ctypes.c_char, "char"),
+}
+
+
+@dataclass(frozen=True)
+class Field:
+    """One member: type name of ``_CTYPES``, its writer, and what it means with its unit."""
+
+    name: str
+    kind: str
+    writer: Writer
+    about: str
+    count: int = 1
+    volatile: bool = False
+
+    @property
+    def size(self) -> int:
+        """Bytes taken, without padding."""
+        return ctypes.sizeof(_CTYPES[self.kind][0]) * self.count
+
+    @property
+    def ctype(self) -> Any:
+        """The ctypes type of the member."""
+        base = _CTYPES[self.kind][0]
+        return base * self.count if self.count > 1 else base
+
+    def declaration(self) -> str:
+        """The member as C text."""
+        qualifier = "volatile " if self.volatile else ""
+        array = f"[{self.count}]" if self.count > 1 else ""
+        return f"{qualifier}{_CTYPES[self.kind][1]} {self.name}{array};"
+
+
+@dataclass(frozen=True)
+class Record:
+    """A structure: groups of fields, each group starting on its own cache line."""
+
+    name: str
+    size: int
+    groups: tuple[tuple[Field, ...], ...]
+
+    def fields(self) -> Iterator[Field]:
+        """All fields in memory order, with explicit padding so both languages agree."""
+        at = 0
+        pads = 0
+        for group in (*self.groups, ()):
+            start = self.size if not group else -(-at // CACHE_LINE) * CACHE_LINE
+            if start > at:
+                yield Field(f"pad{pads}", "u8", Writer.HANDOVER, "padding", start - at)
+                pads += 1
+                at = start
+            for field in group:
+                yield field
+                at += field.size
+        if at != self.size:
+            raise ValueError(f"{self.name} takes {at} bytes, declared with {self.size}")
+
+    def structure(self) -> Any:
+        """The ctypes structure of this record."""
+        members = [(field.name, field.ctype) for field in self.fields()]
+        made = type(self.name, (ctypes.Structure,), {"_fields_": members})
+        if ctypes.sizeof(made) != self.size:
+            raise ValueError(f"{self.name}: a member is not naturally aligned")
+        return made
+
+    def declaration(self) -> str:
+        """The record as C text."""
+        body = "\n".join("  " + field.declaration() for field in self.fields())
+        return f"typedef struct {{\n{body}\n}} {self.name};\n"
+
+
+_S, _A, _W, _H = Writer.SUPERVISOR, Writer.ACCEPTOR, Writer.WORKER, Writer.HANDOVER
+
+HEADER: Final = Record(
+    "bee_header_t",
+    4096,
+    (
+        (
+            Field("magic", "u64", _S, "the text 'beespace'"),
+            Field("layout_hash", "u64", _S, "hash of the C text of this layout"),
+            Field("size", "u64", _S, "bytes of the whole segment"),
+            Field("capacity", "u32", _S, "session slots"),
+            Field("workers", "u32", _S, "workers that are meant to run"),
+            Field("rows_offset", "u32", _S, "bytes from the start to the first worker row"),
+            Field("slots_offset", "u32", _S, "bytes from the start to the first slot"),
+            Field("started", "f64", _S, "start of the server, seconds since the epoch"),
+            Field("boot_id", "u8", _S, "random, new at every start", 16),
+        ),
+        (
+            Field("supervisor_pid", "u32", _S, "process id"),
+            Field("acceptor_pid", "u32", _S, "process id, 0 while there is none"),
+            Field("acceptor_restarts", "u32", _S, "acceptors started after the first"),
+            Field("listeners", "u32", _S, "used entries of listener_names"),
+            Field("instance", "u8", _S, "uuid of this server, announced in the greeting", 16),
+        ),
+        (
+            Field("last_id", "u64", _A, "newest session id given out", volatile=True),
+            Field("claimed", "u64", _A, "sessions claimed since start"),
+            Field("released", "u64", _A, "claims the acceptor took back itself"),
+            Field("refused", "u64", _A, "connections refused because the table was full"),
+            Field("accept_errors", "u64", _A, "failed accept calls"),
+            Field("acceptor_turns", "u64", _A, "turns of the accept loop", volatile=True),
+        ),
+        (
+            Field("catalog_generation", "u64", _S, "moves with users and rights", volatile=True),
+            Field("trigger_generation", "u64", _S, "moves with the triggers", volatile=True),
+        ),
+        (
+            Field(
+                "listener_names",
+                "char",
+                _S,
+                "URIs, LISTENER_BYTES each, NUL padded",
+                LISTENER_BYTES * MAX_LISTENERS,
+            ),
+        ),
+    ),
+)
+
+ROW: Final = Record(
+    "bee_row_t",
+    512,
+    (
+        (
+            Field("pid", "u32", _S, "process id, 0 while there is none"),
+            Field("state", "u32", _S, "see shm.states.WorkerState", volatile=True),
+            Field("started", "f64", _S, "start of this process, seconds since the epoch"),
+            Field("restarts", "u32", _S, "processes started after the first"),
+            Field("cpu_permille", "u32", _S, "recent CPU use, thousandths of one core"),
+            Field("reclaimed", "u64", _S, "slots freed after a process of this row died"),
+        ),
+        (Field("assigned", "u64", _A, "sessions handed to this worker since start"),),
+        (
+            Field("heartbeat", "u64", _W, "turns of the loop", volatile=True),
+            Field("freed", "u64", _W, "sessions ended by this worker since start"),
+            Field("sessions", "u64", _W, "sessions it holds now"),
+            Field("loop_time", "u64", _W, "longest recent turn, nanoseconds"),
+            Field("lua_heap", "u64", _W, "bytes of Lua memory"),
+            Field("fibers", "u64", _W, "fibers alive"),
+            Field("jit_traces", "u64", _W, "traces compiled since start"),
+            Field("jit_aborts", "u64", _W, "trace aborts since start"),
+        ),
+        (
+            Field("requests", "u64", _W, "requests answered, all types"),
+            Field("pings", "u64", _W, "PING requests"),
+            Field("calls", "u64", _W, "CALL and CALL_16 requests"),
+            Field("evals", "u64", _W, "EVAL requests"),
+            Field("selects", "u64", _W, "SELECT requests"),
+            Field("auths", "u64", _W, "AUTH requests"),
+            Field("others", "u64", _W, "requests of any other type"),
+            Field("errors", "u64", _W, "requests answered with an error"),
+            Field("bytes_in", "u64", _W, "bytes received from clients"),
+            Field("bytes_out", "u64", _W, "bytes sent to clients"),
+            Field("protocol_errors", "u64", _W, "packets that could not be read"),
+        ),
+    ),
+)
+
+SLOT: Final = Record(
+    "bee_slot_t",
+    256,
+    (
+        (
+            Field("id", "u64", _H, "session id; written last, zeroed first", volatile=True),
+            Field("state", "u32", _H, "see shm.states.SlotState", volatile=True),
+            Field("worker", "u16", _H, "row of the worker that owns the session"),
+            Field("type", "u8", _H, "see shm.states.SessionType"),
+            Field("listener", "u8", _H, "index in listener_names"),
+            Field("connected", "f64", _H, "accept time, seconds since the epoch"),
+            Field("salt", "u8", _H, "random bytes of the greeting", SALT_BYTES),
+            Field("peer_len", "u8", _H, "bytes used in peer"),
+            Field("peer", "char", _H, "address text, e.g. 127.0.0.1:55457", PEER_BYTES),
+        ),
+        (
+            Field("requests", "u64", _W, "requests answered"),
+            Field("bytes_in", "u64", _W, "bytes received"),
+            Field("bytes_out", "u64", _W, "bytes sent"),
+            Field("last_request", "f64", _W, "time of the last request, seconds since the epoch"),
+            Field("pending_out", "u64", _W, "bytes waiting to be sent"),
+            Field("in_flight", "u32", _W, "requests being executed"),
+            Field("uid", "u32", _W, "user id of the session"),
+            Field("reason", "u32", _W, "why it ends, 0 while it does not"),
+            Field("fd", "u32", _W, "descriptor of the socket in the owning worker"),
+        ),
+        (
+            Field("name_len", "u8", _W, "bytes of text that are the session's name"),
+            Field(
+                "attrs_len", "u8", _W, "bytes of text behind it: attributes as a MessagePack map"
+            ),
+            Field("text", "char", _W, "name and attributes", NAME_BYTES),
+        ),
+    ),
+)
+
+RECORDS: Final = (HEADER, ROW, SLOT)
+Header: Final = HEADER.structure()
+Row: Final = ROW.structure()
+Slot: Final = SLOT.structure()
+
+ROWS_OFFSET: Final = HEADER.size
+SLOTS_OFFSET: Final = HEADER.size + ROW.size * MAX_WORKERS
+
+
+def cdef() -> str:
+    """The C text of the whole layout, for ``ffi.cdef``."""
+    return "".join(record.declaration() for record in RECORDS)
+
+
+def layout_hash() -> int:
+    """First 8 bytes of the SHA-256 of :func:`cdef`."""
+    return int.from_bytes(hashlib.sha256(cdef().encode()).digest()[:8], "little")
+
+
+def facts() -> list[tuple[str, str, int]]:
+    """What LuaJIT must agree to: (record, field, offset) for all, and (record, "", size)."""
+    found: list[tuple[str, str, int]] = []
+    for record, made in zip(RECORDS, (Header, Row, Slot), strict=True):
+        found.append((record.name, "", ctypes.sizeof(made)))
+        found.extend(
+            (record.name, field.name, getattr(made, field.name).offset) for field in record.fields()
+        )
+    return found
+
+
+def segment_size(capacity: int) -> int:
+    """Bytes of a segment with this many slots."""
+    return SLOTS_OFFSET + SLOT.size * capacity

@@ -1,0 +1,147 @@
+"""The mapped segment: made by the supervisor, attached by everybody else.
+
+The supervisor makes it with ``multiprocess.shared_memory``, so a supervisor that is killed leaves
+no segment behind (the resource tracker removes it). Everybody else maps the file plainly: a process
+that attached through ``SharedMemory`` would make its own tracker unlink the segment when it ends.
+
+The memory is reserved at creation with ``posix_fallocate``: a full /dev/shm is an error at start,
+not a SIGBUS in a worker. x86-64 stores become visible in program order, and the readers rely on it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import os
+import platform
+import secrets
+import time
+import uuid
+from pathlib import Path
+from typing import Any, Final
+
+from multiprocess import resource_tracker
+from multiprocess.shared_memory import SharedMemory
+
+from shm import layout
+from shm.launch import only_installed_modules
+
+SHM_DIR: Final = Path("/dev/shm")
+TESTED_MACHINES: Final = frozenset({"x86_64", "AMD64"})
+
+
+class SegmentError(Exception):
+    """The segment cannot be made or does not fit; the text says why, for a person."""
+
+
+class Segment:
+    """One mapped segment with ctypes views of its three parts.
+
+    ``header`` is one structure, ``rows`` an array of MAX_WORKERS, ``slots`` one of ``capacity``.
+    """
+
+    def __init__(
+        self, name: str, memory: mmap.mmap | memoryview, owner: SharedMemory | None
+    ) -> None:
+        self.name = name
+        self._memory = memory
+        self._owner = owner
+        self.header: Any = layout.Header.from_buffer(memory)
+        self.capacity = int(self.header.capacity)
+        self.rows: Any = (layout.Row * layout.MAX_WORKERS).from_buffer(memory, layout.ROWS_OFFSET)
+        self.slots: Any = (layout.Slot * self.capacity).from_buffer(memory, layout.SLOTS_OFFSET)
+
+    @classmethod
+    def create(cls, name: str, capacity: int, workers: int) -> Segment:
+        """Make a segment of ``capacity`` slots; SegmentError when /dev/shm has no room for it."""
+        refuse_untested_machine()
+        size = layout.segment_size(capacity)
+        owner = _reserve(name, size)
+        header = layout.Header.from_buffer(owner.buf)
+        header.size = size
+        header.capacity = capacity
+        header.workers = workers
+        header.rows_offset = layout.ROWS_OFFSET
+        header.slots_offset = layout.SLOTS_OFFSET
+        header.started = time.time()
+        header.supervisor_pid = os.getpid()
+        header.boot_id[:] = secrets.token_bytes(16)
+        header.instance[:] = uuid.uuid4().bytes
+        header.layout_hash = layout.layout_hash()
+        header.magic = layout.MAGIC
+        del header
+        return cls(name, owner.buf, owner)
+
+    @classmethod
+    def attach(cls, name: str) -> Segment:
+        """Map an existing segment for reading and writing; SegmentError when it is not ours."""
+        try:
+            fd = os.open(SHM_DIR / name, os.O_RDWR | os.O_CLOEXEC)
+        except OSError as error:
+            raise SegmentError(f"segment {name}: {error.strerror}") from error
+        try:
+            size = os.fstat(fd).st_size
+            if size < layout.segment_size(1):
+                raise SegmentError(f"segment {name}: {size} bytes is too small")
+            memory = mmap.mmap(fd, size)
+        finally:
+            os.close(fd)
+        header = layout.Header.from_buffer(memory)
+        fits = (header.magic, header.layout_hash, header.size)
+        del header
+        if fits != (layout.MAGIC, layout.layout_hash(), size):
+            memory.close()
+            raise SegmentError(f"segment {name}: made by another version of beespace")
+        return cls(name, memory, None)
+
+    @property
+    def address(self) -> int:
+        """Address of the first byte in this process, for LuaJIT."""
+        return ctypes.addressof(self.header)
+
+    @property
+    def memory(self) -> mmap.mmap | memoryview:
+        """The raw bytes, for the table's packed stores."""
+        return self._memory
+
+    def close(self) -> None:
+        """Drop the views and the mapping; the maker also removes the segment.
+
+        Whoever still holds a view of it gets a BufferError; the segment is removed all the same.
+        """
+        del self.header, self.rows, self.slots
+        memory, self._memory = self._memory, memoryview(b"")
+        if self._owner is not None:
+            self._owner.unlink()
+            self._owner.close()
+        elif isinstance(memory, mmap.mmap):
+            memory.close()
+
+
+def refuse_untested_machine() -> None:
+    """SegmentError on a machine whose store order the readers were not tested on."""
+    machine = platform.machine()
+    if machine not in TESTED_MACHINES:
+        raise SegmentError(f"machine {machine} is not supported: the session table needs x86-64")
+
+
+def _reserve(name: str, size: int) -> SharedMemory:
+    """A new shared memory of ``size`` bytes, every page of it really there."""
+    with only_installed_modules():
+        resource_tracker.ensure_running()
+    try:
+        owner = SharedMemory(name=name, create=True, size=size)
+    except OSError as error:
+        raise SegmentError(f"segment {name}: {error.strerror}") from error
+    fd = os.open(SHM_DIR / name, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        os.posix_fallocate(fd, 0, size)
+    except OSError as error:
+        owner.close()
+        owner.unlink()
+        raise SegmentError(
+            f"{SHM_DIR} has no room for the session table of {size} bytes: {error.strerror}"
+        ) from error
+    finally:
+        os.close(fd)
+    return owner

@@ -1,0 +1,214 @@
+"""The session table as Python sees it: claim, look up, hand back, reclaim.
+
+The acceptor claims; the supervisor reclaims what a dead worker held; tools and tests read. Workers
+use their own view in LuaJIT (``workers/lua/engine/table.lua``), which follows the same rules.
+
+Ids are 1, 2, 3, ... and never reused; the slot of an id is ``id % capacity``, and an id whose slot
+is still taken is skipped. A look-up is therefore one index and one compare.
+"""
+
+from __future__ import annotations
+
+import struct
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from shm import layout, states
+from shm.layout import Writer
+from shm.segment import Segment
+from shm.states import SessionType, SlotState
+
+_IDENTITY: Final = struct.Struct(f"<QIHBBd{layout.SALT_BYTES}sB{layout.PEER_BYTES}s")
+_STATE_WORD: Final = layout.Slot.state.offset // 4
+_ID_WORD: Final = layout.Slot.id.offset // 8
+_STRIDE: Final = layout.SLOT.size // 4
+_READS: Final = 8
+_TRIES: Final = 16
+
+
+@dataclass(frozen=True)
+class Session:
+    """What the table says of one session; times in seconds since the epoch."""
+
+    id: int
+    state: SlotState
+    worker: int
+    type: SessionType
+    listener: int
+    connected: float
+    peer: str
+
+
+class SessionTable:
+    """Views over the slots of one segment."""
+
+    def __init__(self, segment: Segment) -> None:
+        self._segment = segment
+        self.capacity = segment.capacity
+        slots = memoryview(segment.memory)[layout.SLOTS_OFFSET : layout.segment_size(self.capacity)]
+        self._bytes = slots
+        self._ids = slots.cast("Q")
+        self._states = slots.cast("I")
+
+    def close(self) -> None:
+        """Release the views; must be called before the segment is closed."""
+        for view in (self._ids, self._states, self._bytes):
+            view.release()
+
+    def claim(
+        self,
+        peer: bytes,
+        worker: int,
+        salt: bytes,
+        listener: int = 0,
+        kind: SessionType = SessionType.BINARY,
+    ) -> int | None:
+        """Take the next free slot for a new session; its id, or None when every slot is taken.
+
+        Acceptor only. ``peer`` is cut to PEER_BYTES, ``salt`` is SALT_BYTES long.
+        """
+        header = self._segment.header
+        found = self._next_free(int(header.last_id) + 1)
+        if found is None:
+            return None
+        new, slot = found
+        peer = peer[: layout.PEER_BYTES]
+        self._store(slot, worker, kind, listener, salt, peer)
+        header.last_id = new
+        header.claimed += 1
+        self._states[slot * _STRIDE + _STATE_WORD] = SlotState.CLAIMED
+        self._ids[slot * (layout.SLOT.size // 8) + _ID_WORD] = new
+        return new
+
+    def reassign(self, session: int, worker: int) -> None:
+        """Name another worker for a claimed session not yet handed over. Acceptor only."""
+        self._segment.slots[session % self.capacity].worker = worker
+
+    def release(self, session: int) -> None:
+        """Give a claimed session back: its connection could not be handed over. Acceptor only."""
+        self._free(Writer.ACCEPTOR, session % self.capacity)
+        self._segment.header.released += 1
+
+    def exists(self, session: int) -> bool:
+        """Whether the session is in the table: from claimed until free."""
+        return session > 0 and self._id(session % self.capacity) == session
+
+    def peer(self, session: int) -> str | None:
+        """Address text of a session, None when it does not exist."""
+        found = self.read(session % self.capacity)
+        return found.peer if found is not None and found.id == session else None
+
+    def read(self, slot: int) -> Session | None:
+        """What the slot holds now, None when it is free.
+
+        Copies, then checks that the id did not change meanwhile; a slot that changes hands at
+        every try counts as free.
+        """
+        at = slot * layout.SLOT.size
+        for _ in range(_READS):
+            before = self._id(slot)
+            copy = bytes(self._bytes[at : at + _IDENTITY.size])
+            if before == 0:
+                return None
+            if self._id(slot) == before:
+                return _session(before, copy)
+        return None
+
+    def sessions(self) -> Iterator[Session]:
+        """Every session in the table, in slot order."""
+        for slot in range(self.capacity):
+            found = self.read(slot)
+            if found is not None:
+                yield found
+
+    def live(self) -> int:
+        """Sessions in the table now, from the counters: no scan. May be off while they move."""
+        header = self._segment.header
+        rows = self._segment.rows[: header.workers]
+        ended = sum(row.freed + row.reclaimed for row in rows)
+        return int(header.claimed - header.released - ended)
+
+    def reclaim(
+        self, worker: int, wanted: frozenset[SlotState], newest: int | None = None
+    ) -> list[Session]:
+        """Free the slots of a dead worker that are in one of the ``wanted`` states.
+
+        With ``newest`` only ids up to it: claims of a dead acceptor that never reached the worker.
+
+        Supervisor only. Claimed slots may be taken only when the acceptor has stopped using that
+        worker. Returns what was freed; a slot whose worker died while freeing it has id 0 there.
+        """
+        freed = []
+        for slot in range(self.capacity):
+            if self._states[slot * _STRIDE + _STATE_WORD] not in wanted:
+                continue
+            at = slot * layout.SLOT.size
+            found = _session(self._id(slot), bytes(self._bytes[at : at + _IDENTITY.size]))
+            if found.worker == worker and (newest is None or found.id <= newest):
+                self._free(Writer.SUPERVISOR, slot)
+                freed.append(found)
+        self._segment.rows[worker].reclaimed += len(freed)
+        return freed
+
+    def _next_free(self, new: int) -> tuple[int, int] | None:
+        """The first id from ``new`` on whose slot is free, with that slot; None when none is.
+
+        A few slots are tried one by one; then a copy of all states, 15 times faster than going on.
+        """
+        for number in range(new, new + min(_TRIES, self.capacity)):
+            slot = number % self.capacity
+            if self._states[slot * _STRIDE + _STATE_WORD] == SlotState.FREE:
+                return number, slot
+        first = new % self.capacity
+        taken = bytes(self._bytes[_STATE_WORD * 4 :: layout.SLOT.size])
+        slot = taken.find(SlotState.FREE, first)
+        if slot < 0:
+            slot = taken.find(SlotState.FREE, 0, first)
+        return None if slot < 0 else (new + (slot - first) % self.capacity, slot)
+
+    def _id(self, slot: int) -> int:
+        number: int = self._ids[slot * (layout.SLOT.size // 8) + _ID_WORD]
+        return number
+
+    def _store(
+        self, slot: int, worker: int, kind: int, listener: int, salt: bytes, peer: bytes
+    ) -> None:
+        at = slot * layout.SLOT.size
+        self._bytes[at + _IDENTITY.size : at + layout.SLOT.size] = _NO_FIGURES
+        _IDENTITY.pack_into(
+            self._bytes,
+            at,
+            0,
+            SlotState.FREE,
+            worker,
+            kind,
+            listener,
+            time.time(),
+            salt,
+            len(peer),
+            peer,
+        )
+
+    def _free(self, writer: Writer, slot: int) -> None:
+        old = SlotState(self._states[slot * _STRIDE + _STATE_WORD])
+        states.check(writer, old, SlotState.FREE)
+        self._ids[slot * (layout.SLOT.size // 8) + _ID_WORD] = 0
+        self._states[slot * _STRIDE + _STATE_WORD] = SlotState.FREE
+
+
+_NO_FIGURES: Final = bytes(layout.SLOT.size - _IDENTITY.size)
+
+
+def _session(number: int, copy: bytes) -> Session:
+    _, state, worker, kind, listener, connected, _, used, peer = _IDENTITY.unpack(copy)
+    return Session(
+        id=number,
+        state=SlotState(state),
+        worker=worker,
+        type=SessionType(kind),
+        listener=listener,
+        connected=connected,
+        peer=peer[:used].decode("utf-8", "replace"),
+    )
