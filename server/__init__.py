@@ -1,0 +1,1 @@
+"""The control plane: starts, watches, decides and reports; never touches a request."""

@@ -1,0 +1,292 @@
+"""The acceptor process: takes connections from the listeners and gives each to a worker.
+
+    listeners --accept--> arrivals --> handover --> workers
+                              |            | no worker can take them: wait, accept no more
+                              |            | table full: farewell
+    supervisor --control--> worker_up, worker_down, accept, stop
+
+It holds no session. When it dies, sessions go on and the supervisor starts another one on the same
+listeners; when the supervisor dies, the control channel closes and the acceptor ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import selectors
+import socket
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+from uuid import UUID
+
+import setproctitle
+
+from server import refusal
+from server.farewell import Farewells
+from server.handover import BATCH, Arrival, Handover, Outcome, Worker
+from shm import logs
+from shm.channel import Channel, ChannelClosedError
+from shm.launch import AcceptorOrder, ExitCode
+from shm.segment import Segment, SegmentError
+from shm.sessions import SessionTable
+
+REPORT_PERIOD: Final = 10.0
+"""Seconds between two log lines about the same trouble."""
+RETRY: Final = 0.25
+"""Seconds until accepting or sending is tried again when the system was out of something."""
+SALT_BYTES: Final = 32
+
+_OUT_OF_SOMETHING: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+
+
+def main(order: AcceptorOrder) -> None:
+    """Accept until told to stop."""
+    setproctitle.setproctitle(f"beespace: acceptor {order.name}")
+    logs.configure(order.log, "acceptor")
+    try:
+        segment = Segment.attach(order.segment)
+    except SegmentError as error:
+        logs.get().error("cannot start", reason=str(error))
+        sys.exit(ExitCode.CANNOT_BOOT)
+    with contextlib.suppress(ChannelClosedError):
+        Acceptor(order, segment).run()
+
+
+class Report:
+    """Something that happens too often for a log line each: one line a period, with the count."""
+
+    def __init__(self, say: Callable[[int], None]) -> None:
+        self._say = say
+        self._count = 0
+        self.deadline: float | None = None
+        """When the count is told, None while there is nothing to tell."""
+
+    def hit(self, now: float, count: int = 1) -> None:
+        """It happened: told at once, or at the end of the period that runs."""
+        self._count += count
+        if self.deadline is None:
+            self._tell(now)
+
+    def expire(self, now: float) -> None:
+        """Tell what came together when the period is over."""
+        if self.deadline is not None and self.deadline <= now:
+            self.deadline = None
+            if self._count:
+                self._tell(now)
+
+    def _tell(self, now: float) -> None:
+        self._say(self._count)
+        self._count = 0
+        self.deadline = now + REPORT_PERIOD
+
+
+class Acceptor:
+    """State of the acceptor process."""
+
+    def __init__(self, order: AcceptorOrder, segment: Segment) -> None:
+        log = logs.get()
+        self._log = log
+        self._header = segment.header
+        self._instance = UUID(bytes=bytes(segment.header.instance))
+        table = SessionTable(segment)
+        self._capacity = table.capacity
+        self._control = Channel(order.control)
+        self._selector = selectors.DefaultSelector()
+        self._handover = Handover(table, segment.rows)
+        self._farewells = Farewells(self._selector)
+        self._doors = [_Door(number, end) for number, end in enumerate(order.listeners)]
+        self._waiting: list[Arrival] = []
+        self._told_to_accept = False
+        self._open = False
+        self._running = True
+        self._retry: float | None = None
+        self._refused = Report(
+            lambda count: log.warning("session table full", refused=count, capacity=table.capacity)
+        )
+        self._scarce = Report(
+            lambda count: log.error("cannot accept connections for now", failures=count)
+        )
+
+    def run(self) -> None:
+        """Serve until ``stop`` or the end of the supervisor."""
+        self._selector.register(self._control, selectors.EVENT_READ, self._obey)
+        self._control.send({"op": "ready"})
+        while self._running:
+            self._header.acceptor_turns += 1
+            for key, _ in self._selector.select(self._patience()):
+                # An earlier callback of this turn may have closed this one's descriptor.
+                if self._running and self._selector.get_map().get(key.fd) is key:
+                    key.data()
+            self._expire(time.monotonic())
+            if self._waiting:
+                waiting, self._waiting = self._waiting, []
+                self._deliver(waiting)
+            self._set_doors()
+        self._close()
+
+    def _close(self) -> None:
+        self._farewells.close()
+        for arrival in self._waiting:
+            os.close(arrival.fd)
+        for worker in self._handover.workers():
+            worker.intake.close()
+        self._control.close()
+        self._selector.close()
+
+    def _obey(self) -> None:
+        """Do what the supervisor says."""
+        try:
+            while self._running and (received := self._control.receive()) is not None:
+                message, fds = received
+                self._do(message["op"], message.get("index"), fds)
+        except ChannelClosedError:
+            self._running = False
+
+    def _do(self, op: str, index: Any, fds: list[int]) -> None:
+        if op == "worker_up":
+            self._forget(index)
+            self._handover.add(index, socket.socket(fileno=fds[0]))
+        elif op == "worker_down":
+            self._forget(index)
+            self._control.send({"op": "worker_gone", "index": index})
+        elif op == "accept":
+            self._told_to_accept = True
+        elif op == "stop":
+            self._running = False
+
+    def _forget(self, index: int) -> None:
+        worker = self._handover.remove(index)
+        if worker is not None:
+            if worker.fileno() in self._selector.get_map():
+                self._selector.unregister(worker)
+            worker.intake.close()
+
+    def _accept(self, door: _Door) -> None:
+        """Take what waits at one listener, at most a batch."""
+        arrivals: list[Arrival] = []
+        accept, peer, number = door.accept, door.peer, door.number
+        try:
+            while len(arrivals) < BATCH:
+                fd, address = accept()
+                arrivals.append(Arrival(fd, peer(address), number))
+        except BlockingIOError:
+            pass
+        except OSError as error:
+            # Anything else is the fault of one connection, which is gone already.
+            self._header.accept_errors += 1
+            if error.errno in _OUT_OF_SOMETHING:
+                self._pause()
+        if arrivals:
+            self._deliver(arrivals)
+
+    def _deliver(self, arrivals: Sequence[Arrival]) -> None:
+        outcome: Outcome = self._handover.deliver(arrivals)
+        self._waiting += outcome.waiting
+        for worker in outcome.choked:
+            if not outcome.scarce:
+                self._await_room(worker)
+        if outcome.scarce:
+            self._pause()
+        if outcome.refused:
+            self._refuse(outcome.refused)
+
+    def _await_room(self, worker: Worker) -> None:
+        """Come back to a full worker when its channel can take a message again."""
+
+        def writable() -> None:
+            self._selector.unregister(worker)
+            worker.full = False
+
+        self._selector.register(worker, selectors.EVENT_WRITE, writable)
+
+    def _refuse(self, arrivals: Sequence[Arrival]) -> None:
+        now = time.monotonic()
+        self._header.refused += len(arrivals)
+        self._refused.hit(now, len(arrivals))
+        for arrival in arrivals:
+            answer = refusal.full_table(self._instance, os.urandom(SALT_BYTES), self._capacity)
+            self._farewells.say(arrival.fd, answer, now)
+
+    def _pause(self) -> None:
+        """The system is out of descriptors or memory: try again later, never in a circle."""
+        now = time.monotonic()
+        self._retry = now + RETRY
+        self._scarce.hit(now)
+
+    def _expire(self, now: float) -> None:
+        self._farewells.expire(now)
+        self._refused.expire(now)
+        self._scarce.expire(now)
+        if self._retry is not None and self._retry <= now:
+            self._retry = None
+            for worker in self._handover.workers():
+                if worker.fileno() not in self._selector.get_map():
+                    worker.full = False
+
+    def _patience(self) -> float | None:
+        """Seconds until something is due."""
+        times = (
+            self._retry,
+            self._farewells.deadline(),
+            self._refused.deadline,
+            self._scarce.deadline,
+        )
+        due = [time_ for time_ in times if time_ is not None]
+        return max(min(due) - time.monotonic(), 0) if due else None
+
+    def _set_doors(self) -> None:
+        """Listen exactly while a new connection could be served or refused."""
+        wanted = self._told_to_accept and not self._waiting and self._retry is None
+        if wanted == self._open:
+            return
+        self._open = wanted
+        for door in self._doors:
+            if wanted:
+                self._selector.register(
+                    door.socket, selectors.EVENT_READ, door.opened(self._accept)
+                )
+            else:
+                self._selector.unregister(door.socket)
+
+
+class _Door:
+    """One listener as the acceptor uses it."""
+
+    def __init__(self, number: int, end: socket.socket) -> None:
+        end.setblocking(False)
+        self.number = number
+        self.socket = end
+        # accept() wraps each descriptor in an object that we would only take apart again: 7 us a
+        # connection against 4 us.
+        self.accept: Callable[[], tuple[int, Any]] = getattr(end, "_accept")  # noqa: B009
+        self.peer: Callable[[Any], bytes] = _PEERS[end.family]
+
+    def opened(self, accept: Callable[[_Door], None]) -> Callable[[], None]:
+        """The callback of this door."""
+        return lambda: accept(self)
+
+
+def _ipv4(address: Any) -> bytes:
+    return f"{address[0]}:{address[1]}".encode()
+
+
+def _ipv6(address: Any) -> bytes:
+    return f"[{address[0]}]:{address[1]}".encode()
+
+
+def _unix(address: Any) -> bytes:
+    path = os.fsencode(address)
+    if not path:
+        return b"unix/:(socket)"
+    # An abstract address begins with NUL; "@" is how tools write it.
+    return b"unix/:" + (b"@" + path[1:] if path.startswith(b"\0") else path)
+
+
+_PEERS: Final[dict[int, Callable[[Any], bytes]]] = {
+    socket.AF_INET: _ipv4,
+    socket.AF_INET6: _ipv6,
+    socket.AF_UNIX: _unix,
+}

@@ -1,0 +1,120 @@
+"""The command ``beespace``: reads the command line, prints errors as one line, exits.
+
+All values reach :mod:`server.settings` as text, so a wrong flag reads like a wrong environment
+variable or a wrong line in the file. Exit codes are those of :class:`server.errors.ExitStatus`.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from typing import Annotated, Any, Final, NoReturn
+
+import typer
+
+from server.errors import ExitStatus, ServerError
+
+app = typer.Typer(
+    name="beespace",
+    help="A multi-core application server in Lua that speaks Tarantool's binary protocol.",
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+# Newer versions of typer carry click inside, older ones import it: its error class has no name that
+# is the same in both.
+_USAGE_ERROR: Final[Any] = typer.BadParameter.__base__
+
+
+def main() -> NoReturn:
+    """Run the command and exit with its code."""
+    # Until the supervisor takes signals over, Ctrl-C ends the command without a traceback.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    command = typer.main.get_command(app)
+    try:
+        status = command.main(prog_name="beespace", standalone_mode=False)
+    except _USAGE_ERROR as error:
+        # typer prints a usage block of several lines; every error of ours is one line.
+        _complain(error.format_message())
+        sys.exit(ExitStatus.SETTINGS)
+    except ServerError as error:
+        _complain(*error.lines)
+        sys.exit(error.exit_code)
+    sys.exit(status if isinstance(status, int) else ExitStatus.OK)
+
+
+def _complain(*lines: str) -> None:
+    for line in lines:
+        print(f"beespace: {line}", file=sys.stderr)
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print versions of beespace, LuaJIT and Python.")
+    ] = False,
+) -> None:
+    if version:
+        from server.version import version_line
+
+        print(version_line())
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+
+
+@app.command()
+def serve(
+    application: Annotated[
+        str | None, typer.Argument(metavar="[APP.lua]", help="Lua file that every worker runs.")
+    ] = None,
+    config: Annotated[str | None, typer.Option(metavar="FILE", help="YAML settings.")] = None,
+    listen: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="URI",
+            help="host:port, [ipv6]:port, port (loopback only), *:port or unix/:/path; "
+            "may be repeated. Default 127.0.0.1:3301.",
+        ),
+    ] = None,
+    workers: Annotated[
+        str | None, typer.Option(metavar="N|auto", help="Worker processes; auto: one a CPU.")
+    ] = None,
+    max_sessions: Annotated[
+        str | None, typer.Option(metavar="N", help="Sessions at one time. Default 65536.")
+    ] = None,
+    run_dir: Annotated[
+        str | None, typer.Option(metavar="DIR", help="Folder of the pid file.")
+    ] = None,
+    data_dir: Annotated[
+        str | None, typer.Option(metavar="DIR", help="Folder of what outlives the server.")
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Name of the server. Default: default.")
+    ] = None,
+    log_level: Annotated[
+        str | None, typer.Option(metavar="LEVEL", help="fatal ... debug, or 0 to 7.")
+    ] = None,
+    log_format: Annotated[str | None, typer.Option(metavar="plain|json", help="Log lines.")] = None,
+) -> None:
+    """Start a server and stay in the foreground until SIGTERM or SIGINT."""
+    from server.settings import load
+    from server.supervisor import Supervisor
+
+    flags = {
+        "app": application,
+        "config": config,
+        "listen": listen,
+        "workers": workers,
+        "max_sessions": max_sessions,
+        "run_dir": run_dir,
+        "data_dir": data_dir,
+        "name": name,
+        "log_level": log_level,
+        "log_format": log_format,
+    }
+    given = {flag: value for flag, value in flags.items() if value is not None}
+    Supervisor(load(given, os.environ)).run()

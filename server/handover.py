@@ -1,0 +1,174 @@
+"""From an accepted connection to its worker: choose, claim, send. Part of the acceptor process.
+
+A connection gets its id and slot only for the length of one :meth:`Handover.deliver`: claimed, sent
+to a worker together with its descriptor, or given back. So when a worker dies, no claim for it is
+left here, and connections that wait for a worker hold no slot.
+
+    arrivals --> spread by load --> claim in order of arrival --> one message a worker
+                                                                    | full: try another
+                                                                    v
+                                               left over: no worker can take them now
+"""
+
+from __future__ import annotations
+
+import errno
+import heapq
+import os
+import socket
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+
+from shm import channel, layout
+from shm.sessions import SessionTable
+
+BATCH: Final = channel.MAX_FDS
+"""Most connections that are delivered at once."""
+
+_GONE: Final = frozenset({errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN})
+
+
+class Arrival(NamedTuple):
+    """An accepted connection: descriptor, address text, index of its listener."""
+
+    fd: int
+    peer: bytes
+    listener: int
+
+
+class Worker:
+    """The acceptor's end of one worker's intake."""
+
+    def __init__(self, index: int, row: Any, intake: socket.socket) -> None:
+        self.index = index
+        self.row = row
+        self.intake = intake
+        self.full = False
+        intake.setblocking(False)
+
+    def fileno(self) -> int:
+        """Descriptor, for a selector."""
+        return self.intake.fileno()
+
+    def load(self) -> int:
+        """Sessions on their way to it or held by it."""
+        row = self.row
+        return int(row.assigned - row.freed - row.reclaimed)
+
+
+@dataclass
+class Outcome:
+    """What one delivery could not place.
+
+    ``waiting``: no worker can take them now. ``refused``: the table is full. ``choked``: workers
+    that take nothing until their intake is writable, or, with ``scarce``, until the system has
+    memory or descriptors again.
+    """
+
+    waiting: list[Arrival] = field(default_factory=list)
+    refused: list[Arrival] = field(default_factory=list)
+    choked: list[Worker] = field(default_factory=list)
+    scarce: bool = False
+
+
+class Handover:
+    """The workers that can be given connections."""
+
+    def __init__(self, table: SessionTable, rows: Any) -> None:
+        self._table = table
+        self._rows = rows
+        self._workers: dict[int, Worker] = {}
+        self._turn = 0
+
+    def add(self, index: int, intake: socket.socket) -> Worker:
+        """A worker is up."""
+        self._workers[index] = Worker(index, self._rows[index], intake)
+        return self._workers[index]
+
+    def remove(self, index: int) -> Worker | None:
+        """A worker is gone; None when it was gone already. The caller closes its intake."""
+        return self._workers.pop(index, None)
+
+    def workers(self) -> Iterable[Worker]:
+        """All workers that are up."""
+        return self._workers.values()
+
+    def deliver(self, arrivals: Sequence[Arrival]) -> Outcome:
+        """Hand connections to the least loaded workers; see :class:`Outcome` for the rest.
+
+        Descriptors that were sent are closed here; those in the outcome are still open.
+        """
+        outcome = Outcome()
+        room = max(self._table.capacity - self._table.live(), 0)
+        todo = list(arrivals[:room])
+        outcome.refused = list(arrivals[room:])
+        while todo:
+            takers = [worker for worker in self._workers.values() if not worker.full]
+            if not takers:
+                outcome.waiting = todo
+                break
+            todo = self._round(todo, takers, outcome)
+        return outcome
+
+    def _round(
+        self, arrivals: list[Arrival], takers: list[Worker], outcome: Outcome
+    ) -> list[Arrival]:
+        """One try for every arrival; those whose worker did not take them."""
+        shares: dict[int, tuple[Worker, list[int], list[Arrival]]] = {
+            worker.index: (worker, [], []) for worker in takers
+        }
+        salts = os.urandom(layout.SALT_BYTES * len(arrivals))
+        claim = self._table.claim
+        at = 0
+        for arrival, worker in zip(arrivals, self._choose(takers, len(arrivals)), strict=True):
+            salt = salts[at : at + layout.SALT_BYTES]
+            at += layout.SALT_BYTES
+            session = claim(arrival.peer, worker.index, salt, arrival.listener)
+            if session is None:
+                outcome.refused.append(arrival)
+                continue
+            _, ids, share = shares[worker.index]
+            ids.append(session)
+            share.append(arrival)
+        left: list[Arrival] = []
+        for worker, ids, share in shares.values():
+            if ids and not self._send(worker, ids, share, outcome):
+                left += share
+        return left
+
+    def _choose(self, takers: list[Worker], count: int) -> list[Worker]:
+        """A worker for each connection: least sessions, then least CPU, then in turn."""
+        size = len(takers)
+        heap = [
+            (worker.load(), worker.row.cpu_permille, (place - self._turn) % size, worker)
+            for place, worker in enumerate(takers)
+        ]
+        heapq.heapify(heap)
+        chosen = []
+        for _ in range(count):
+            load, cpu, turn, worker = heap[0]
+            chosen.append(worker)
+            heapq.heapreplace(heap, (load + 1, cpu, turn, worker))
+        self._turn += count
+        return chosen
+
+    def _send(self, worker: Worker, ids: list[int], share: list[Arrival], outcome: Outcome) -> bool:
+        """Send one worker its share; False when it takes none, and the claims are given back."""
+        try:
+            channel.send_fds(
+                worker.intake, channel.pack_ids(ids), [arrival.fd for arrival in share]
+            )
+        except OSError as error:
+            for session in ids:
+                self._table.release(session)
+            # The supervisor will tell that a dead worker is down; until then it is full too.
+            worker.full = True
+            if error.errno not in _GONE:
+                outcome.choked.append(worker)
+                outcome.scarce = outcome.scarce or error.errno != errno.EAGAIN
+            return False
+        worker.row.assigned += len(ids)
+        for arrival in share:
+            os.close(arrival.fd)
+        return True

@@ -1,0 +1,48 @@
+"""The open-files limit: every session is a descriptor in its worker.
+
+The supervisor raises the soft limit to the hard one before it starts children, which inherit it.
+Pure but for :func:`raise_open_files`.
+"""
+
+from __future__ import annotations
+
+import resource
+from typing import Final
+
+from server.errors import ServerError
+
+RESERVE: Final = 64
+"""Descriptors a worker needs besides its sessions."""
+PER_WORKER: Final = 16
+"""Descriptors the supervisor and the acceptor keep for one worker, generously."""
+
+
+def raise_open_files() -> int:
+    """Raise the soft limit to the hard limit; the limit that holds now."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        except (OSError, ValueError):
+            return soft
+    return hard
+
+
+def check_open_files(limit: int, sessions: int, workers: int) -> str | None:
+    """A warning when ``limit`` cannot hold all sessions, None when it can.
+
+    ServerError when the server could not even start. Sessions are taken as evenly spread.
+    """
+    floor = RESERVE + PER_WORKER * workers
+    if limit < floor:
+        raise ServerError(
+            f"open files: got a limit of {limit}, expected at least {floor} for {workers} workers "
+            "(ulimit -Hn)"
+        )
+    wanted = -(-sessions // workers) + RESERVE
+    if limit >= wanted:
+        return None
+    return (
+        f"open-files limit {limit} holds {(limit - RESERVE) * workers} sessions, "
+        f"session.limits.total={sessions} needs {wanted} (ulimit -Hn)"
+    )

@@ -1,0 +1,132 @@
+"""Bound sockets for listen URIs.
+
+The supervisor opens them once and keeps them for the life of the server, so that connections in
+the backlog survive the death of an acceptor. Accepted sockets inherit TCP_NODELAY from here.
+
+A unix socket is made with mode 0600: only the server's user may connect, since a guest may run
+any code. A file left by a dead server is replaced; one that answers is not touched.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from server.errors import ServerError
+from server.uri import TcpUri, UnixUri, Uri
+
+BACKLOG: Final = 4096
+UNIX_MASK: Final = 0o177
+"""File mode bits a unix socket must not have."""
+_PROBE_SECONDS: Final = 1.0
+
+
+@dataclass(frozen=True)
+class Listener:
+    """One bound socket; ``uri`` tells the real port. ``inode`` is that of a unix socket's file."""
+
+    uri: Uri
+    socket: socket.socket
+    inode: int | None = None
+
+    def close(self) -> None:
+        """Stop listening; the file of a unix socket goes, if it is still this one's."""
+        self.socket.close()
+        if isinstance(self.uri, UnixUri) and _inode(self.uri.path) == self.inode:
+            Path(self.uri.path).unlink(missing_ok=True)
+
+
+def open_all(uris: Sequence[Uri]) -> tuple[Listener, ...]:
+    """Bind every URI or none; ServerError names the one that failed."""
+    opened = []
+    with ExitStack() as undo:
+        for uri in uris:
+            listener = _open_unix(uri) if isinstance(uri, UnixUri) else _open_tcp(uri)
+            undo.callback(listener.close)
+            opened.append(listener)
+        undo.pop_all()
+    return tuple(opened)
+
+
+def _open_tcp(uri: TcpUri) -> Listener:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            uri.host, uri.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except OSError as error:
+        raise _failed(uri, f"the host is unknown: {error.strerror}") from error
+    end = socket.socket(family, kind, protocol)
+    try:
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if family == socket.AF_INET6:
+            end.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        end.bind(address)
+        end.listen(BACKLOG)
+    except OSError as error:
+        end.close()
+        raise _failed(uri, _reason(error)) from error
+    return Listener(TcpUri(uri.host, end.getsockname()[1]), end)
+
+
+def _open_unix(uri: UnixUri) -> Listener:
+    _remove_stale(uri)
+    end = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    mask = os.umask(UNIX_MASK)
+    try:
+        end.bind(uri.path)
+        end.listen(BACKLOG)
+    except OSError as error:
+        end.close()
+        raise _failed(uri, _reason(error)) from error
+    finally:
+        os.umask(mask)
+    return Listener(uri, end, _inode(uri.path))
+
+
+def _remove_stale(uri: UnixUri) -> None:
+    """Remove the socket file of a server that is dead."""
+    path = Path(uri.path)
+    if not path.exists():
+        return
+    if not path.is_socket():
+        raise _failed(uri, "a file that is no socket is there")
+    if answers(uri.path):
+        raise _failed(uri, "another server listens there")
+    path.unlink(missing_ok=True)
+
+
+def answers(path: str) -> bool:
+    """Whether somebody listens at a unix socket, or may: only a refusal says that nobody does."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(_PROBE_SECONDS)
+        try:
+            probe.connect(path)
+        except (ConnectionRefusedError, FileNotFoundError):
+            return False
+        except OSError:
+            return True
+    return True
+
+
+def _inode(path: str) -> int | None:
+    try:
+        return Path(path).stat(follow_symlinks=False).st_ino
+    except OSError:
+        return None
+
+
+def _reason(error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return "the address is in use"
+    return (error.strerror or str(error)).lower()
+
+
+def _failed(uri: Uri, reason: str) -> ServerError:
+    return ServerError(f"iproto.listen: got {str(uri)!r}, expected a free address: {reason}")

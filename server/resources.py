@@ -1,0 +1,80 @@
+"""What a server holds while it runs: directories, lock, segment, listeners.
+
+Opened in this order and given back in the reverse one, also when a later step fails or the server
+ends in an error, so that nothing is left behind. The supervisor is the only caller.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from server import limits, listeners, rundir
+from server.errors import ServerError
+from server.listeners import Listener
+from server.rundir import RunDir
+from server.settings import Settings
+from server.uri import UnixUri
+from shm import layout
+from shm.segment import Segment, SegmentError
+from shm.sessions import SessionTable
+
+
+@dataclass(frozen=True)
+class Resources:
+    """Open resources of a running server."""
+
+    segment: Segment
+    table: SessionTable
+    listeners: tuple[Listener, ...]
+
+
+@contextmanager
+def opened(settings: Settings, log: Any) -> Iterator[Resources]:
+    """Everything the server needs before it starts a process; ServerError when it cannot be had."""
+    _check_limits(settings, log)
+    process = settings.process
+    rundir.make_private(settings.run_dir, "process.run_dir", process.run_dir is not None)
+    rundir.make_private(settings.data_dir, "process.data_dir", process.data_dir is not None)
+    with ExitStack() as held:
+        home = RunDir.open(settings.run_dir, settings.name)
+        held.callback(home.close)
+        for leftover in home.remove_leftovers(listeners.answers):
+            log.warning("removed what a killed server left", leftover=leftover)
+        home.record([uri.path for uri in settings.iproto.listen if isinstance(uri, UnixUri)])
+        segment = _segment(home.segment_name, settings)
+        held.callback(segment.close)
+        bound = listeners.open_all(settings.iproto.listen)
+        for listener in bound:
+            held.callback(listener.close)
+        _announce(segment, bound)
+        table = SessionTable(segment)
+        held.callback(table.close)
+        yield Resources(segment, table, bound)
+
+
+def _check_limits(settings: Settings, log: Any) -> None:
+    limit = limits.raise_open_files()
+    warning = limits.check_open_files(limit, settings.session.limits.total, settings.workers)
+    if warning is not None:
+        log.warning(warning)
+
+
+def _segment(name: str, settings: Settings) -> Segment:
+    try:
+        return Segment.create(name, settings.session.limits.total, settings.workers)
+    except SegmentError as error:
+        raise ServerError(
+            f"session.limits.total: got {settings.session.limits.total}, "
+            f"expected a session table that fits: {error}"
+        ) from error
+
+
+def _announce(segment: Segment, bound: tuple[Listener, ...]) -> None:
+    """Write the listeners' URIs into the header."""
+    size = layout.LISTENER_BYTES
+    texts = [str(listener.uri).encode()[: size - 1].ljust(size, b"\0") for listener in bound]
+    segment.header.listener_names = b"".join(texts)
+    segment.header.listeners = len(bound)

@@ -1,0 +1,388 @@
+"""All settings of a server: one frozen object, made once by :func:`load`.
+
+    flags  over  BEESPACE_* environment  over  YAML file  over  defaults
+
+Keys are those of Tarantool 3 where it has one (``iproto.listen``). The names of the environment
+variables are made from the schema below (``BEESPACE_IPROTO_LISTEN``), and every flag has a short
+one too (``BEESPACE_LISTEN``); an empty variable counts as not set. Anything wrong ends in a
+:class:`SettingsError` with one line a key:
+
+    beespace: <key>: got <value>, expected <what> (<where it came from>)
+
+How single values are read is :mod:`server.values`' business.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import platformdirs
+import pydantic
+import yaml
+from pydantic import BeforeValidator, ConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from server import uri, values
+from server.errors import SettingsError
+from server.values import Expected
+
+APP_NAME: Final = "beespace"
+PREFIX: Final = "BEESPACE_"
+CONFIG: Final = "config"
+
+FLAGS: Final[Mapping[str, str]] = {
+    "app": "app.file",
+    "listen": "iproto.listen",
+    "workers": "iproto.threads",
+    "max_sessions": "session.limits.total",
+    "run_dir": "process.run_dir",
+    "data_dir": "process.data_dir",
+    "name": "name",
+    "log_level": "log.level",
+    "log_format": "log.format",
+}
+"""Flag (and, in capitals, short environment variable) to key."""
+
+_LONGEST_SHOWN: Final = 200
+
+
+class _Section(pydantic.BaseModel):
+    # Values are shown by this module only, and parsed types such as URIs are plain classes.
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+
+class Iproto(_Section):
+    """Sockets and the processes behind them."""
+
+    listen: Annotated[
+        tuple[uri.TcpUri | uri.UnixUri, ...],
+        BeforeValidator(values.listen),
+        Expected(f"listen URIs: {uri.EXPECTED}"),
+    ] = (uri.TcpUri(uri.LOOPBACK, 3301),)
+    threads: Annotated[
+        int | str,
+        BeforeValidator(values.workers),
+        Expected(f"a number of workers from 1 to {values.MAX_WORKERS}, or auto"),
+    ] = values.AUTO
+    max_packet_size: Annotated[
+        int,
+        BeforeValidator(values.whole(values.MIN_PACKET, values.MAX_PACKET)),
+        Expected(f"bytes from {values.MIN_PACKET} to {values.MAX_PACKET}"),
+    ] = 64 * 1024 * 1024
+
+
+class Limits(_Section):
+    """Upper bounds on sessions."""
+
+    total: Annotated[
+        int,
+        BeforeValidator(values.whole(1, values.MAX_SESSIONS)),
+        Expected(f"a number of sessions from 1 to {values.MAX_SESSIONS}"),
+    ] = 65536
+
+
+class Session(_Section):
+    """Sessions."""
+
+    limits: Limits = Limits()
+
+
+class Process(_Section):
+    """Folders of the server; None means the user's own, see :class:`Settings`."""
+
+    run_dir: Annotated[
+        Path | None, BeforeValidator(values.folder), Expected("the path of a folder")
+    ] = None
+    data_dir: Annotated[
+        Path | None, BeforeValidator(values.folder), Expected("the path of a folder")
+    ] = None
+
+
+class Log(_Section):
+    """The log."""
+
+    level: Annotated[
+        str,
+        BeforeValidator(values.log_level),
+        Expected(f"one of {', '.join(values.LOG_LEVELS)}, or a number from 0 to 7"),
+    ] = "info"
+    format: Annotated[
+        str, BeforeValidator(values.choice("plain", "json")), Expected("plain or json")
+    ] = "plain"
+
+
+class App(_Section):
+    """The application."""
+
+    file: Annotated[
+        Path | None, BeforeValidator(values.lua_file), Expected("the path of an existing Lua file")
+    ] = None
+
+
+class Compat(_Section):
+    """Behaviour that differs between generations of Tarantool."""
+
+    session_results: Annotated[
+        str, BeforeValidator(values.choice("old", "new")), Expected("old or new")
+    ] = "old"
+
+
+class Developer(_Section):
+    """Switches for those who work on beespace itself."""
+
+    jit_log: Annotated[bool, BeforeValidator(values.switch), Expected("true or false")] = False
+
+
+class Settings(BaseSettings):
+    """Everything a server is told before it starts."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+    name: Annotated[
+        str,
+        BeforeValidator(values.server_name),
+        Expected("1 to 64 letters, digits, hyphens, underscores and dots"),
+    ] = "default"
+    iproto: Iproto = Iproto()
+    session: Session = Session()
+    process: Process = Process()
+    log: Log = Log()
+    app: App = App()
+    compat: Compat = Compat()
+    developer: Developer = Developer()
+
+    @property
+    def workers(self) -> int:
+        """Number of worker processes; ``auto`` is the CPUs this process may use."""
+        threads = self.iproto.threads
+        if isinstance(threads, int):
+            return threads
+        return min(len(os.sched_getaffinity(0)), values.MAX_WORKERS)
+
+    @property
+    def run_dir(self) -> Path:
+        """Where the pid file lives while the server runs; SettingsError when we know no place."""
+        if self.process.run_dir is not None:
+            return self.process.run_dir
+        with warnings.catch_warnings():
+            # Without XDG_RUNTIME_DIR platformdirs takes a folder of the user's under /tmp, and says
+            # so in a warning; server.rundir makes sure that it is really the user's.
+            warnings.simplefilter("ignore")
+            try:
+                return platformdirs.user_runtime_path(APP_NAME) / self.name
+            except OSError as error:
+                raise SettingsError(
+                    f"process.run_dir: got none, expected a folder: {error} (defaults)"
+                ) from error
+
+    @property
+    def data_dir(self) -> Path:
+        """What outlives the server."""
+        return self.process.data_dir or platformdirs.user_state_path(APP_NAME) / self.name
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """Values of one source, by dotted key, and how an error line calls the source."""
+
+    given: Mapping[str, Any]
+    origin: Mapping[str, str]
+    tree: Mapping[str, Any]
+
+
+class _Source(PydanticBaseSettingsSource):
+    """A layer as pydantic-settings takes it."""
+
+    def __init__(self, settings: type[BaseSettings], layer: _Layer) -> None:
+        super().__init__(settings)
+        self._layer = layer
+
+    def get_field_value(self, _: Any, field_name: str) -> tuple[Any, str, bool]:
+        return self._layer.tree.get(field_name), field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        return dict(self._layer.tree)
+
+
+def load(flags: Mapping[str, Any], environment: Mapping[str, str]) -> Settings:
+    """Settings from the flags given (names of FLAGS and ``config``) and the environment.
+
+    SettingsError when anything is wrong, with one line for each wrong key.
+    """
+    file = flags.get(CONFIG)
+    origin = "--config"
+    if file is None:
+        file, origin = environment.get(PREFIX + CONFIG.upper()) or None, PREFIX + CONFIG.upper()
+    layers = (_flag_layer(flags), _environment_layer(environment), _file_layer(file, origin))
+
+    class Loaded(Settings):
+        @classmethod
+        def settings_customise_sources(
+            cls, settings_cls: type[BaseSettings], *_: Any, **__: Any
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            return tuple(_Source(settings_cls, layer) for layer in layers)
+
+    try:
+        return Loaded()
+    except pydantic.ValidationError as error:
+        raise SettingsError(*_lines(error, layers)) from None
+
+
+def keys() -> dict[str, str]:
+    """Every key of the schema in dotted form, with the text of what it expects."""
+    return dict(_walk(Settings, ""))
+
+
+def variables() -> dict[str, str]:
+    """Every environment variable that is read (but the one for the file), with its key."""
+    long = {PREFIX + key.upper().replace(".", "_"): key for key in keys()}
+    short = {PREFIX + flag.upper(): key for flag, key in FLAGS.items()}
+    return {**long, **short}
+
+
+def _walk(model: type[pydantic.BaseModel], prefix: str) -> list[tuple[str, str]]:
+    found = []
+    for name, field in model.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, pydantic.BaseModel):
+            found += _walk(kind, f"{prefix}{name}.")
+        else:
+            texts = [item.text for item in field.metadata if isinstance(item, Expected)]
+            found.append((prefix + name, texts[0]))
+    return found
+
+
+def _flag_layer(flags: Mapping[str, Any]) -> _Layer:
+    given = {
+        FLAGS[flag]: value
+        for flag, value in flags.items()
+        if flag in FLAGS and value is not None and value != []
+    }
+    origin = {
+        key: "command line" if flag == "app" else "--" + flag.replace("_", "-")
+        for flag, key in FLAGS.items()
+    }
+    return _Layer(given, origin, _tree(given))
+
+
+def _environment_layer(environment: Mapping[str, str]) -> _Layer:
+    known = variables()
+    given: dict[str, str] = {}
+    origin: dict[str, str] = {}
+    wrong = []
+    for name in sorted(environment):
+        if not name.startswith(PREFIX) or name == PREFIX + CONFIG.upper():
+            continue
+        value, key = environment[name], known.get(name)
+        if key is None:
+            wrong.append(f"{name}: got {_shown(value)}, expected no such variable (environment)")
+        elif value and key in given and given[key] != value:
+            wrong.append(f"{key}: got two values, expected one ({origin[key]}, {name})")
+        elif value:
+            given[key], origin[key] = value, f"environment {name}"
+    if wrong:
+        raise SettingsError(*wrong)
+    return _Layer(given, origin, _tree(given))
+
+
+def _file_layer(file: str | None, origin: str) -> _Layer:
+    if file is None:
+        return _Layer({}, {}, {})
+    tree = _read(file, origin)
+    given: dict[str, Any] = {}
+
+    def flatten(branch: Mapping[str, Any], prefix: str) -> None:
+        for key, value in branch.items():
+            given[f"{prefix}{key}"] = value
+            if isinstance(value, dict):
+                flatten(value, f"{prefix}{key}.")
+
+    flatten(tree, "")
+    return _Layer(given, dict.fromkeys(given, file), tree)
+
+
+def _read(file: str, origin: str) -> dict[str, Any]:
+    def wrong(got: str, expected: str) -> SettingsError:
+        return SettingsError(f"{CONFIG}: got {got}, expected {expected} ({origin})")
+
+    try:
+        text = Path(file).read_text(encoding="utf-8")
+    except OSError as error:
+        raise wrong(f"{file!r} ({error.strerror})", "a readable YAML file") from error
+    except UnicodeDecodeError as error:
+        raise wrong(f"{file!r}", "a file of UTF-8 text") from error
+    try:
+        # No C loader: it may be missing, and this file is short.
+        tree = yaml.safe_load(text)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise wrong(f"{error.problem} in line {line} of {file!r}", "valid YAML") from error
+    except yaml.YAMLError as error:
+        first = str(error).splitlines()[0]
+        raise wrong(f"{first} in {file!r}", "valid YAML") from error
+    tree = {} if tree is None else tree
+    if not isinstance(tree, dict):
+        raise wrong(f"{_shown(tree)} in {file!r}", "a map of settings")
+    return _named(tree)
+
+
+def _named(branch: Mapping[Any, Any]) -> dict[str, Any]:
+    """The same with texts as keys, so that a key ``1`` is unknown like any other; none empty."""
+    return {
+        str(key): _named(value) if isinstance(value, dict) else value
+        for key, value in branch.items()
+        if value is not None
+    }
+
+
+def _tree(given: Mapping[str, Any]) -> dict[str, Any]:
+    tree: dict[str, Any] = {}
+    for key, value in given.items():
+        *path, last = key.split(".")
+        branch = tree
+        for step in path:
+            branch = branch.setdefault(step, {})
+        branch[last] = value
+    return tree
+
+
+def _lines(error: pydantic.ValidationError, layers: Sequence[_Layer]) -> list[str]:
+    """One line for every wrong key, in the order of the schema."""
+    known = keys()
+    lines: dict[str, str] = {}
+    for problem in error.errors():
+        path = ".".join(str(step) for step in problem["loc"])
+        key = next((name for name in known if path == name or path.startswith(name + ".")), path)
+        source = next((layer for layer in layers if key in layer.given), None)
+        value = problem["input"] if source is None else source.given[key]
+        origin = "defaults" if source is None else source.origin[key]
+        expected = _expected(problem, key, known)
+        lines.setdefault(key, f"{key}: got {_shown(value)}, {expected} ({origin})")
+    return list(lines.values())
+
+
+def _expected(problem: Any, key: str, known: Mapping[str, str]) -> str:
+    """The "expected ..." part of a line."""
+    cause = problem.get("ctx", {}).get("error")
+    if isinstance(cause, uri.UriError):
+        return str(cause)
+    if key in known:
+        return f"expected {known[key]}"
+    parent = key.rpartition(".")[0]
+    if problem["type"] != "extra_forbidden":
+        parent = key
+    inside = f"{parent}." if parent else ""
+    names = {name.removeprefix(inside).split(".")[0] for name in known if name.startswith(inside)}
+    what = "one of the keys" if problem["type"] == "extra_forbidden" else "a map with the keys"
+    return f"expected {what} {', '.join(sorted(names))}"
+
+
+def _shown(value: Any) -> str:
+    """A value on one line, cut when it is long."""
+    text = repr(value) if isinstance(value, str) else str(value).replace("\n", " ")
+    return text if len(text) <= _LONGEST_SHOWN else text[: _LONGEST_SHOWN - 3] + "..."

@@ -1,0 +1,328 @@
+"""The supervisor: starts the server, watches its processes, stops it.
+
+    phase      what is going on                                       ends when
+    BOOTING    worker 0 loads the application                         it is ready
+    FILLING    the other workers and the acceptor start               all are ready
+    RUNNING    connections are taken, dead children are replaced      SIGTERM, SIGINT, SIGHUP
+    STOPPING   everybody was asked to end; killed after STOP_SECONDS  no child is left
+
+Everything happens in callbacks of one loop (:mod:`server.loop`). Until RUNNING any child that ends
+stops the start: the first sign of a broken application is an error at the prompt, not a restart.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from enum import Enum, auto
+from functools import partial
+from typing import Any, Final
+
+import setproctitle
+from multiprocess import resource_tracker
+
+from server import children, crew
+from server.children import Child
+from server.crew import Crew
+from server.errors import ServerError
+from server.loop import Loop
+from server.monitor import CpuSampler
+from server.resources import Resources, opened
+from server.restart import History, decide
+from server.settings import Settings
+from server.version import beespace_version
+from shm import logs
+from shm.channel import ChannelClosedError
+from shm.launch import ACCEPTOR_MODULE, WORKER_MODULE, AcceptorOrder, LogOrder, WorkerOrder
+
+STOP_SECONDS: Final = 4.0
+"""Time children get to end by themselves."""
+KILLED_SECONDS: Final = 0.7
+"""Time the system gets to end killed children; then the supervisor goes, whatever is left."""
+CPU_PERIOD: Final = 1.0
+
+STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+OPEN_TO_GUESTS: Final = "guest may call every function and evaluate any text: no users are defined"
+
+
+class Phase(Enum):
+    """What the server is doing, see the head of this file."""
+
+    BOOTING = auto()
+    FILLING = auto()
+    RUNNING = auto()
+    STOPPING = auto()
+
+
+class Supervisor:
+    """One server. ``worker_module`` and ``acceptor_module`` name what the children run."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        worker_module: str = WORKER_MODULE,
+        acceptor_module: str = ACCEPTOR_MODULE,
+    ) -> None:
+        self._settings = settings
+        self._worker_module = worker_module
+        self._acceptor_module = acceptor_module
+        self._log_order = LogOrder(settings.log.level, settings.log.format)
+        self._version = beespace_version()
+        self._loop = Loop()
+        self._phase = Phase.BOOTING
+        self._failure: ServerError | None = None
+        self._acceptor: Child | None = None
+        self._acceptor_history = History()
+        self._cpu = CpuSampler()
+
+    def run(self) -> None:
+        """Serve until a signal; returns when everything is stopped and cleaned up.
+
+        ServerError when the server could not start.
+        """
+        setproctitle.setproctitle(f"beespace: supervisor {self._settings.name}")
+        logs.configure(self._log_order, "supervisor")
+        self._log = logs.get()
+        with ExitStack() as held:
+            held.callback(self._loop.close)
+            held.enter_context(self._loop.signals(STOP_SIGNALS, self._on_signal))
+            held.callback(_end_resource_tracker)
+            self._resources: Resources = held.enter_context(opened(self._settings, self._log))
+            self._crew = self._make_crew()
+            try:
+                self._attempt(partial(self._crew.start, 0))
+                self._loop.run()
+            finally:
+                self._kill()
+                # These hold views of the segment, which is about to be unmapped.
+                del self._crew, self._resources
+        if self._failure is not None:
+            raise self._failure
+        self._log.info("stopped")
+
+    def worker_ready(self, index: int) -> None:
+        """Go on with the start."""
+        if self._phase is Phase.BOOTING:
+            self._phase = Phase.FILLING
+            for other in range(1, self._settings.workers):
+                self._attempt(partial(self._crew.start, other))
+            self._attempt(self._start_acceptor)
+        elif self._phase is Phase.RUNNING:
+            self._log.info("worker is back", worker=index)
+        self._advance()
+
+    def worker_failed(self, index: int, reason: str) -> None:
+        """Stop a start that cannot succeed; afterwards it is one worker's trouble."""
+        if self._phase in (Phase.BOOTING, Phase.FILLING):
+            self._fail(ServerError(reason))
+        else:
+            self._log.error("worker cannot serve", worker=index, reason=reason)
+
+    def worker_ended(self, index: int, was_ready: bool, code: int | None) -> bool:
+        """Whether a dead worker is replaced: only while the server runs."""
+        if self._phase in (Phase.BOOTING, Phase.FILLING):
+            when = "while the server started" if was_ready else "before it was ready"
+            self._fail(ServerError(f"worker {index} ended {when}: {crew.describe(code)}"))
+        self._finish()
+        return self._phase is Phase.RUNNING
+
+    def tell_acceptor(self, message: dict[str, Any], fds: Iterable[int] = ()) -> bool:
+        """Send to the acceptor; False when there is none."""
+        if self._acceptor is None:
+            return False
+        try:
+            self._acceptor.control.send(message, list(fds))
+        except ChannelClosedError:
+            # Its end follows, and with it everything that a dead acceptor means.
+            return True
+        except BlockingIOError:
+            self._log.error("the acceptor does not read its channel: killed")
+            self._acceptor.kill()
+        return True
+
+    def _make_crew(self) -> Crew:
+        resources = self._resources
+        return Crew(
+            self._loop,
+            resources.segment,
+            resources.table,
+            self._log,
+            self,
+            self._worker_module,
+            self._worker_order,
+        )
+
+    def _worker_order(
+        self, index: int, control: socket.socket, intake: socket.socket
+    ) -> WorkerOrder:
+        settings = self._settings
+        return WorkerOrder(
+            index=index,
+            count=settings.workers,
+            name=settings.name,
+            version=self._version,
+            segment=self._resources.segment.name,
+            control=control,
+            intake=intake,
+            app=None if settings.app.file is None else str(settings.app.file),
+            log=self._log_order,
+            settings={
+                "session_results": settings.compat.session_results,
+                "max_packet_size": settings.iproto.max_packet_size,
+                "jit_log": settings.developer.jit_log,
+            },
+        )
+
+    def _acceptor_order(self, control: socket.socket) -> AcceptorOrder:
+        return AcceptorOrder(
+            name=self._settings.name,
+            version=self._version,
+            segment=self._resources.segment.name,
+            control=control,
+            listeners=tuple(listener.socket for listener in self._resources.listeners),
+            log=self._log_order,
+        )
+
+    def _start_acceptor(self) -> None:
+        self._acceptor = children.start("acceptor", self._acceptor_module, self._acceptor_order)
+        self._resources.segment.header.acceptor_pid = self._acceptor.pid
+        self._loop.watch(self._acceptor, self._acceptor_ended)
+        self._loop.watch(self._acceptor.control, self._hear_acceptor)
+        self._crew.introduce()
+        if self._phase is Phase.RUNNING:
+            self._resources.segment.header.acceptor_restarts += 1
+            self.tell_acceptor({"op": "accept"})
+
+    def _hear_acceptor(self) -> None:
+        """Read what the acceptor says."""
+        acceptor = self._acceptor
+        assert acceptor is not None
+        try:
+            while (received := acceptor.control.receive()) is not None:
+                message, _ = received
+                if message["op"] == "ready":
+                    acceptor.ready = True
+                    self._advance()
+                elif message["op"] == "worker_gone":
+                    self._crew.worker_gone(message["index"])
+        except ChannelClosedError:
+            self._loop.unwatch(acceptor.control)
+
+    def _acceptor_ended(self) -> None:
+        """Sessions go on without an acceptor; connections wait in the backlog for the next one."""
+        self._hear_acceptor()
+        acceptor, self._acceptor = self._acceptor, None
+        assert acceptor is not None
+        code = acceptor.exit_code()
+        self._loop.unwatch(acceptor)
+        self._loop.unwatch(acceptor.control)
+        acceptor.close()
+        self._resources.segment.header.acceptor_pid = 0
+        self._crew.acceptor_ended()
+        if self._phase is Phase.RUNNING:
+            self._replace_acceptor("acceptor ended", crew.describe(code), acceptor.ready)
+        elif self._phase is Phase.FILLING:
+            self._fail(ServerError(f"acceptor ended before it was ready: {crew.describe(code)}"))
+        self._finish()
+
+    def _replace_acceptor(self, event: str, reason: str, was_ready: bool) -> None:
+        self._acceptor_history = self._acceptor_history.with_death(time.monotonic())
+        decision = decide(self._acceptor_history, was_ready)
+        self._log.error(event, reason=reason, **crew.told(decision))
+        self._loop.after(decision.delay, self._restart_acceptor)
+
+    def _restart_acceptor(self) -> None:
+        if self._phase is not Phase.RUNNING:
+            return
+        try:
+            self._start_acceptor()
+        except OSError as error:
+            self._replace_acceptor("acceptor cannot be started", str(error), was_ready=False)
+
+    def _advance(self) -> None:
+        """Open for clients when everybody is ready."""
+        acceptor = self._acceptor
+        if self._phase is not Phase.FILLING or acceptor is None or not acceptor.ready:
+            return
+        if not self._crew.all_ready():
+            return
+        self._phase = Phase.RUNNING
+        self.tell_acceptor({"op": "accept"})
+        self._loop.after(CPU_PERIOD, self._sample)
+        settings = self._settings
+        self._log.warning(OPEN_TO_GUESTS)
+        self._log.info(
+            "ready",
+            name=settings.name,
+            version=self._version,
+            listeners=",".join(str(listener.uri) for listener in self._resources.listeners),
+            workers=settings.workers,
+            pid=os.getpid(),
+            app=settings.app.file or "none",
+        )
+
+    def _sample(self) -> None:
+        if self._phase is Phase.RUNNING:
+            self._crew.record_cpu(self._cpu.sample(self._crew.pids()))
+            self._loop.after(CPU_PERIOD, self._sample)
+
+    def _attempt(self, start: Callable[[], None]) -> None:
+        """Start a process that the server cannot begin without."""
+        try:
+            start()
+        except OSError as error:
+            self._fail(ServerError(f"a process cannot be started: {error.strerror}"))
+
+    def _fail(self, failure: ServerError) -> None:
+        """The start has failed: stop, and let :meth:`run` raise the first failure."""
+        self._failure = self._failure or failure
+        self._stop()
+
+    def _on_signal(self, number: signal.Signals) -> None:
+        """The first signal stops in good order, the second at once."""
+        if self._phase is Phase.STOPPING:
+            self._log.warning("asked to stop again: killing all processes", signal=number.name)
+            self._kill()
+            return
+        self._log.info("stopping", signal=number.name)
+        self._stop()
+
+    def _stop(self) -> None:
+        if self._phase is Phase.STOPPING:
+            return
+        self._phase = Phase.STOPPING
+        if self._acceptor is not None:
+            crew.stop(self._acceptor)
+        self._crew.stop()
+        self._loop.after(STOP_SECONDS, self._kill_late)
+        self._finish()
+
+    def _kill_late(self) -> None:
+        self._log.warning("killing processes that did not stop", waited=f"{STOP_SECONDS:g}s")
+        self._kill()
+        self._loop.after(KILLED_SECONDS, self._loop.stop)
+
+    def _kill(self) -> None:
+        if self._acceptor is not None:
+            self._acceptor.kill()
+        self._crew.kill()
+
+    def _finish(self) -> None:
+        """Leave the loop when the last child of a stopping server has ended."""
+        if self._phase is Phase.STOPPING and self._acceptor is None and not self._crew.pids():
+            self._loop.stop()
+
+
+def _end_resource_tracker() -> None:
+    """End the helper process of ``multiprocess`` now, so that no process outlives this one.
+
+    By itself it ends when it sees that we are gone. It has no public way to be told.
+    """
+    stop = getattr(resource_tracker._resource_tracker, "_stop", None)
+    if stop is not None:
+        stop()

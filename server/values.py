@@ -1,0 +1,146 @@
+"""How one value of the settings is read: from YAML, from an environment variable, from a flag.
+
+Each reader takes what was given (text, or what YAML made of it) and returns the value, or raises
+ValueError. ``Expected`` is the text for the person who gave something else. Pure but for looking
+whether the application file is there.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from server import uri
+from shm import layout
+
+MAX_WORKERS: Final = layout.MAX_WORKERS
+MAX_SESSIONS: Final = 16_000_000
+"""4 GB of session table."""
+MIN_PACKET: Final = 1024
+MAX_PACKET: Final = 2**31 - 1
+"""Lengths of packets are 32-bit numbers, and buffers are measured with signed ones."""
+AUTO: Final = "auto"
+
+LOG_LEVELS: Final = ("fatal", "syserror", "error", "crit", "warn", "info", "verbose", "debug")
+"""Tarantool's names in the order of Tarantool's numbers, 0 to 7."""
+
+_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_WHOLE: Final = re.compile(r"[0-9]{1,12}")
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What a key wants, for the end of an error line."""
+
+    text: str
+
+
+def whole(low: int, high: int) -> Callable[[Any], int]:
+    """A reader of whole numbers from ``low`` to ``high``."""
+
+    def read(value: Any) -> int:
+        if isinstance(value, str) and _WHOLE.fullmatch(value):
+            value = int(value)
+        if type(value) is not int or not low <= value <= high:
+            raise ValueError
+        return value
+
+    return read
+
+
+def workers(value: Any) -> int | str:
+    """``auto`` or a number of workers."""
+    return AUTO if value == AUTO else whole(1, MAX_WORKERS)(value)
+
+
+def log_level(value: Any) -> str:
+    """A level by name or number, as Tarantool takes it, under a name that the log knows."""
+    if not isinstance(value, str) or value not in LOG_LEVELS:
+        value = LOG_LEVELS[whole(0, len(LOG_LEVELS) - 1)(value)]
+    return "error" if value == "syserror" else value
+
+
+def choice(*words: str) -> Callable[[Any], str]:
+    """A reader of one word out of ``words``."""
+
+    def read(value: Any) -> str:
+        if not isinstance(value, str) or value not in words:
+            raise ValueError
+        return value
+
+    return read
+
+
+def switch(value: Any) -> bool:
+    """True or false; as text for the environment."""
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value in ("true", "false"):
+        return value == "true"
+    raise ValueError
+
+
+def server_name(value: Any) -> str:
+    """A name that can be part of a path, a title and a segment's name."""
+    # "." and ".." would walk out of the folders that are named after the server.
+    if not isinstance(value, str) or not _NAME.fullmatch(value) or not value.strip("."):
+        raise ValueError
+    return value
+
+
+def folder(value: Any) -> Path | None:
+    """A folder, made absolute from where the command was typed."""
+    if value is None:
+        return None
+    if not isinstance(value, str) or not value or "\0" in value:
+        raise ValueError
+    return Path(value).expanduser().absolute()
+
+
+def lua_file(value: Any) -> Path | None:
+    """A file that exists, made absolute."""
+    path = folder(value)
+    if path is not None and not path.is_file():
+        raise ValueError
+    return path
+
+
+def listen(value: Any) -> tuple[uri.Uri, ...]:
+    """Listen URIs: one text (commas between several, or JSON), a number, or a list.
+
+    Members of a list are texts, port numbers or maps ``{uri: text}``.
+    """
+    if isinstance(value, str) and value.lstrip().startswith(("[{", '["')):
+        value = json.loads(value)
+    if isinstance(value, str):
+        value = [part.strip() for part in value.split(",")]
+    if type(value) is int:
+        value = [value]
+    if not isinstance(value, (list, tuple)) or not value:
+        raise ValueError
+    if len(value) > layout.MAX_LISTENERS:
+        raise uri.UriError(f"expected at most {layout.MAX_LISTENERS} listen URIs")
+    found = tuple(part for member in value for part in _members(member))
+    for number, one in enumerate(found):
+        if one in found[:number] and getattr(one, "port", 1) != 0:
+            raise uri.UriError("expected every listen URI once")
+    return found
+
+
+def _members(member: Any) -> tuple[uri.Uri, ...]:
+    if isinstance(member, dict):
+        if list(member) != ["uri"]:
+            raise ValueError
+        member = member["uri"]
+    if type(member) is int:
+        member = str(member)
+    if not isinstance(member, str):
+        raise uri.UriError(f"expected {uri.EXPECTED}")
+    try:
+        return tuple(uri.parse(part.strip()) for part in member.split(","))
+    except uri.UriError as error:
+        raise uri.UriError(f"{error} in {member!r}") from error
