@@ -1,0 +1,125 @@
+"""What Lua asks of Python: log lines, JSON and YAML text, hashes, base64, version facts.
+
+``workers.process`` makes the services once with :func:`make_services` and hands them to the Lua
+runtime, where ``workers/lua/modules`` find them as ``require('beespace.bridge')``. Nothing here is
+on the request path. Values cross as MessagePack bytes, texts as bytes, so that what a Lua value
+means is decided in one place, the codec. A service never raises: it answers ``(None, text)``.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import hashlib
+import platform
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+import msgpack
+
+from shm import logs
+from shm.launch import LogOrder
+from workers import texts
+
+MAX_PBKDF2_SIZE: Final = 128
+HASHES: Final = frozenset({"md5", "sha1", "sha224", "sha256", "sha384", "sha512"})
+
+Service = Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Context:
+    """Who the services work for: the log form and role of the process, the version of beespace."""
+
+    version: str
+    role: str = "worker"
+    log: LogOrder = field(default_factory=LogOrder)
+
+
+def make_services(context: Context) -> dict[str, Service]:
+    """The table of services for :class:`workers.runtime.Runtime`."""
+    services: dict[str, Service] = {
+        "log": _log,
+        "log_level": functools.partial(_log_level, context),
+        "json_encode": texts.json_encode,
+        "json_decode": texts.json_decode,
+        "yaml_encode": texts.yaml_encode,
+        "yaml_decode": texts.yaml_decode,
+        "digest": digest,
+        "pbkdf2": pbkdf2,
+        "base64_encode": base64_encode,
+        "base64_decode": texts.base64_decode,
+        "versions": functools.partial(_versions, context),
+    }
+    return {name: _guarded(service) for name, service in services.items()}
+
+
+def _guarded(service: Service) -> Service:
+    def call(*arguments: Any) -> Any:
+        try:
+            return service(*arguments)
+        except RecursionError:
+            return None, b"Too high nest level"
+        except Exception as error:  # noqa: BLE001 - a Python error must not unwind through Lua
+            return None, (str(error) or type(error).__name__).encode("utf-8", "replace")
+
+    return call
+
+
+# Log ---------------------------------------------------------------------------------------------
+
+
+def _log(level: bytes, text: bytes, session: float = 0, name: bytes | None = None) -> None:
+    context: dict[str, Any] = {"session": int(session)} if session else {}
+    fields = {"module": name.decode("utf-8", "replace")} if name else {}
+    logs.get(**context).log(level.decode(), text.decode("utf-8", "replace"), **fields)
+
+
+def _log_level(context: Context, level: bytes | None = None) -> bytes:
+    """The level this process logs at, when none is given; else set it (for this process only)."""
+    if level is None:
+        return context.log.level.encode()
+    name = level.decode()
+    if name not in logs.LEVELS:
+        raise ValueError(f"log level {name!r}: expected one of {', '.join(logs.LEVELS)}")
+    logs.configure(replace(context.log, level=name), context.role)
+    return level
+
+
+def _versions(context: Context) -> bytes:
+    facts = {"beespace": context.version, "python": platform.python_version()}
+    return bytes(msgpack.packb(facts))
+
+
+# Hashes and base64 -------------------------------------------------------------------------------
+
+
+def digest(name: bytes, data: bytes) -> bytes:
+    """The raw digest of bytes; ``name`` is one of HASHES."""
+    algorithm = name.decode()
+    if algorithm not in HASHES:
+        raise ValueError(f"unknown hash {algorithm!r}: expected one of {', '.join(sorted(HASHES))}")
+    return hashlib.new(algorithm, data, usedforsecurity=False).digest()
+
+
+def pbkdf2(password: bytes, salt: bytes, iterations: float, size: float) -> bytes:
+    """PBKDF2 with SHA-256; ``size`` in bytes, at most MAX_PBKDF2_SIZE."""
+    if size > MAX_PBKDF2_SIZE:
+        raise ValueError("too big digest size")
+    return hashlib.pbkdf2_hmac("sha256", password, salt, int(iterations), int(size))
+
+
+_LINE_BYTES: Final = 54
+
+
+def base64_encode(data: bytes, pad: bool = True, wrap: bool = True, urlsafe: bool = False) -> bytes:
+    """Base64 in lines of 72 characters; a full line ends with a line feed, the last one too."""
+    text = base64.urlsafe_b64encode(data) if urlsafe else base64.b64encode(data)
+    if not pad:
+        text = text.rstrip(b"=")
+    if not wrap:
+        return text
+    lines = [text[i : i + 72] for i in range(0, len(text), 72)]
+    full = len(data) // _LINE_BYTES
+    return b"".join(line + b"\n" if i < full else line for i, line in enumerate(lines))

@@ -1,0 +1,29 @@
+-- The names applications see: box, db, session, print.
+--
+-- Called by engine/main before the application runs. Everything here is a global on purpose; no
+-- other file makes one.
+
+local decode = require('beespace.engine.decode')
+local errors = require('beespace.box.error')
+local info = require('beespace.box.info')
+local print_to_log = require('beespace.box.print')
+local session = require('beespace.box.session')
+
+local globals = _G
+
+local init = {}
+
+-- Define the globals; `facts` as box/info takes them.
+function init.define(facts)
+  globals.box = {
+    NULL = decode.NULL,
+    error = errors.api,
+    info = info.make(facts),
+    session = session,
+  }
+  globals.db = {session = session}
+  globals.session = session
+  globals.print = print_to_log
+end
+
+return init

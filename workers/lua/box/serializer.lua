@@ -1,0 +1,145 @@
+-- What json and yaml share: options, new(), NULL, and the call through the bridge.
+--
+-- modules/json and modules/yaml give their two bridge calls; a value crosses as MessagePack made by
+-- engine/codec, which decides what is an array, what __serialize says, and how deep is too deep.
+-- All options of Tarantool's serializers are known here. Those of the codec cannot be changed: they
+-- are the same for every reader of a value.
+
+local codec = require('beespace.engine.codec')
+local decode = require('beespace.engine.decode')
+
+local error, pairs, select, type, tostring = error, pairs, select, type, tostring
+local format = string.format
+
+local DEFAULTS = {
+  encode_number_precision = 14,
+  encode_invalid_numbers = true,
+  decode_invalid_numbers = true,
+  decode_max_depth = 128,
+  encode_sparse_convert = true,
+  encode_sparse_ratio = 2,
+  encode_sparse_safe = 10,
+  encode_max_depth = 128,
+  encode_deep_as_nil = false,
+  encode_invalid_as_nil = false,
+  encode_load_metatables = true,
+  encode_use_tostring = false,
+  decode_save_metatables = true,
+}
+
+local function is_count(limit)
+  return function(value)
+    return type(value) == 'number' and value >= 1 and value <= limit and value % 1 == 0
+  end
+end
+
+local function is_boolean(value)
+  return type(value) == 'boolean'
+end
+
+-- What a changeable option may be.
+local CHECKS = {
+  encode_number_precision = {is_count(16), 'a whole number from 1 to 16'},
+  encode_invalid_numbers = {is_boolean, 'a boolean'},
+  decode_invalid_numbers = {is_boolean, 'a boolean'},
+  decode_max_depth = {is_count(128), 'a whole number from 1 to 128'},
+}
+
+local M = {}
+
+local function check_option(owner, changeable, name, value)
+  local default = DEFAULTS[name]
+  if default == nil then
+    error(format("%s: unknown option '%s'", owner, tostring(name)), 0)
+  elseif not changeable[name] then
+    if value ~= default then
+      error(format("%s: option '%s' cannot be changed from %s", owner, name, tostring(default)), 0)
+    end
+  elseif not CHECKS[name][1](value) then
+    error(format("%s: option '%s': expected %s, got '%s'", owner, name, CHECKS[name][2],
+      tostring(value)), 0)
+  end
+end
+
+-- Settings with the options of one call over them; `options` may be nil.
+local function merged(kind, settings, options)
+  if options == nil then
+    return settings
+  elseif type(options) ~= 'table' then
+    error(format('%s: expected a table of options, got %s', kind.name, type(options)), 0)
+  end
+  local result = {}
+  for name, value in pairs(settings) do
+    result[name] = value
+  end
+  for name, value in pairs(options) do
+    check_option(kind.name, kind.changeable, name, value)
+    result[name] = value
+  end
+  return result
+end
+
+local function configuration(kind)
+  local settings = {}
+  for name, value in pairs(DEFAULTS) do
+    settings[name] = value
+  end
+  return setmetatable(settings, {
+    __call = function(_, options)
+      if type(options) ~= 'table' then
+        error(format('%s.cfg: expected a table of options, got %s', kind.name, type(options)), 2)
+      end
+      for name, value in pairs(merged(kind, settings, options)) do
+        settings[name] = value
+      end
+    end,
+  })
+end
+
+-- A module. kind: name ('json'), changeable (set of option names), and encode(packed, settings),
+-- decode(text, settings) -> result or nil, problem; unpack(packed) -> what decode() returns.
+function M.make(kind)
+  local cfg = configuration(kind)
+  local module = {
+    NULL = decode.NULL,
+    null = decode.NULL,
+    array_mt = decode.seq_mt,
+    map_mt = decode.map_mt,
+    cfg = cfg,
+  }
+
+  function module.encode(...)
+    if select('#', ...) == 0 then
+      error(format('Usage: %s.encode(value[, options])', kind.name), 2)
+    end
+    local value, options = ...
+    local settings = merged(kind, cfg, options)
+    local text, problem = kind.encode(codec.pack(value), settings)
+    if text == nil then
+      error(problem, 0)
+    end
+    return text
+  end
+
+  function module.decode(...)
+    local text, options = ...
+    if type(text) ~= 'string' and type(text) ~= 'number' then
+      error(format('%s.decode: expected a string, got %s', kind.name,
+        select('#', ...) == 0 and 'no value' or type(text)), 2)
+    end
+    local packed, problem = kind.decode(tostring(text), merged(kind, cfg, options))
+    if packed == nil then
+      error(problem, 0)
+    end
+    return kind.unpack(packed)
+  end
+
+  -- Another instance with its own options.
+  function module.new()
+    return M.make(kind)
+  end
+
+  return module
+end
+
+return M

@@ -1,0 +1,172 @@
+-- From a name or a source text to a function.
+--   CALL  name   -> resolve(name): walks the globals anew each time, so a redefinition is seen
+--                   at once; only the split name is kept
+--   EVAL  source -> compile(source): compiled chunks are kept by their text, bounded
+--
+-- A name is tokens joined by dots; `:method` takes the whole rest and passes the object first;
+-- `[1]`, `["text"]` and `['text']` index too.
+
+local errors = require('beespace.box.error')
+
+local type, loadstring, getmetatable, error = type, loadstring, getmetatable, error
+local tonumber = tonumber
+local globals = _G
+local MAX_NAMES = 10000
+local MAX_CHUNKS = 1000
+local MAX_KEPT_SOURCE = 4096
+
+local call = {}
+
+local paths, path_count = {}, 0
+
+-- One `[...]` step at `at`: its key and where the next step begins, nil when it is malformed.
+local function bracket(name, at)
+  local number, after = name:match('^%[(%-?%d+)%]()', at)
+  if number ~= nil then
+    return tonumber(number), after
+  end
+  local _, text
+  _, text, after = name:match('^%[(["\'])(.-)%1%]()', at)
+  return text, after
+end
+
+-- The steps of a name: a list of keys, `method` for the last one after a colon, or `broken`.
+local function steps_of(name)
+  local stop = name:find('[.:%[]') or #name + 1
+  local steps, at = {name:sub(1, stop - 1)}, stop
+  while at <= #name do
+    local sign = name:sub(at, at)
+    if sign == '.' then
+      stop = name:find('[.:%[]', at + 1) or #name + 1
+      steps[#steps + 1] = name:sub(at + 1, stop - 1)
+    elseif sign == ':' then
+      steps.method = name:sub(at + 1)
+      stop = #name + 1
+    elseif sign == '[' then
+      local key
+      key, stop = bracket(name, at)
+      if key == nil then
+        return {broken = true}
+      end
+      steps[#steps + 1] = key
+    else
+      return {broken = true}
+    end
+    at = stop
+  end
+  return steps
+end
+
+-- Remember how a name splits: the name itself when it is one plain token, else its steps.
+local function learn(name)
+  if path_count >= MAX_NAMES then
+    paths, path_count = {}, 0
+  end
+  path_count = path_count + 1
+  local steps = steps_of(name)
+  local path = steps
+  if not steps.broken and steps.method == nil and #steps == 1 then
+    path = steps[1]
+  end
+  paths[name] = path
+  return path
+end
+
+local function undefined(name)
+  error(errors.client('NO_SUCH_PROC', name))
+end
+
+local function indexable(value)
+  local kind = type(value)
+  return kind == 'table' or kind == 'userdata'
+end
+
+-- Follow steps beyond the third, or with a method: function and object, nil when there is none.
+local function walk(steps)
+  if steps.broken then
+    return nil
+  end
+  local value = globals[steps[1]]
+  for index = 2, #steps do
+    if not indexable(value) then
+      return nil
+    end
+    value = value[steps[index]]
+  end
+  if steps.method == nil then
+    return value
+  elseif indexable(value) then
+    return value[steps.method], value
+  end
+  return nil
+end
+
+-- What a table that is called as a function must have.
+local function callable_table(found, name)
+  if type(found) ~= 'table' then
+    undefined(name)
+  end
+  local metatable = getmetatable(found)
+  if type(metatable) ~= 'table' or metatable.__call == nil then
+    error('attempt to call a table value', 0)
+  end
+  return found
+end
+
+-- The function of this name, and the object to pass first for a method; error 33 when there is
+-- none.
+function call.resolve(name)
+  local path = paths[name] or learn(name)
+  local found, object
+  if type(path) == 'string' then
+    found = globals[path]
+  else
+    local length = #path
+    if path.method == nil and (length == 2 or length == 3) then
+      found = globals[path[1]]
+      if type(found) ~= 'table' then
+        found, object = walk(path)
+      else
+        found = found[path[2]]
+        if length == 3 then
+          if type(found) == 'table' then
+            found = found[path[3]]
+          else
+            found, object = walk(path)
+          end
+        end
+      end
+    else
+      found, object = walk(path)
+    end
+  end
+  if type(found) == 'function' then
+    return found, object
+  end
+  return callable_table(found, name), object
+end
+
+local chunks, chunk_count = {}, 0
+
+-- The chunk of this source text, never bytecode; a syntax error is raised as its text.
+function call.compile(source)
+  local chunk = chunks[source]
+  if chunk ~= nil then
+    return chunk
+  end
+  local err
+  chunk, err = loadstring(source, '=eval', 't')
+  if chunk == nil then
+    error(err, 0)
+  end
+  if #source <= MAX_KEPT_SOURCE then
+    if chunk_count >= MAX_CHUNKS then
+      chunks, chunk_count = {}, 0
+    end
+    chunks[source] = chunk
+    chunk_count = chunk_count + 1
+  end
+  return chunk
+end
+
+return call

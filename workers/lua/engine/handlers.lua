@@ -1,0 +1,115 @@
+-- The request types beside the short cuts of engine/request.lua, one handler each.
+--
+-- handlers.other(code, p, at, e, o, start) answers the packet whose body is p[at..e); the body is
+-- known to be whole MessagePack when the slow header reader ran, so every handler checks its own
+-- body again.
+
+local auth = require('beespace.engine.auth')
+local call = require('beespace.engine.call')
+local const = require('beespace.engine.const')
+local decode = require('beespace.engine.decode')
+local errors = require('beespace.box.error')
+local identify = require('beespace.engine.identify')
+local legacy = require('beespace.engine.legacy')
+local packet = require('beespace.engine.packet')
+local reply = require('beespace.engine.reply')
+local state = require('beespace.engine.state')
+local views = require('beespace.engine.views')
+
+local error, select, tonumber, unpack = error, select, tonumber, unpack
+local types, keys = const.type, const.key
+local st = state.st
+
+local handlers = {}
+
+local function finish_call(code, o, start, ...)
+  local w = start + reply.HEAD
+  if code == types.CALL_16 then
+    return legacy.results(o, w, ...)
+  end
+  return reply.results(o, w, select('#', ...), ...)
+end
+
+-- CALL, CALL_16 or EVAL with a body of any form; the head of the answer is there. Its end.
+function handlers.call(code, p, at, e, o, start)
+  if code == types.EVAL then
+    local source, arguments, count = packet.call_body(p, at, e, keys.EXPR, 'EXPR')
+    return finish_call(code, o, start, call.compile(source)(unpack(arguments, 1, count)))
+  end
+  local name, arguments, count = packet.call_body(p, at, e, keys.FUNCTION_NAME, 'FUNCTION_NAME')
+  local found, object = call.resolve(name)
+  if object ~= nil then
+    return finish_call(code, o, start, found(object, unpack(arguments, 1, count)))
+  end
+  return finish_call(code, o, start, found(unpack(arguments, 1, count)))
+end
+
+-- An answer with an empty body.
+local function empty(o, start)
+  local w = reply.begin(o, start, st.sync)
+  o[w] = 0x80
+  return reply.finish(o, start, w + 1)
+end
+
+local by_type = {}
+
+by_type[types.PING] = function(_, _, _, o, start)
+  st.pings = st.pings + 1
+  return empty(o, start)
+end
+
+by_type[types.CALL_16] = function(p, at, e, o, start)
+  st.calls = st.calls + 1
+  reply.begin(o, start, st.sync)
+  return reply.finish(o, start, handlers.call(types.CALL_16, p, at, e, o, start))
+end
+
+by_type[types.SELECT] = function(p, at, e, o, start)
+  st.selects = st.selects + 1
+  local w = reply.begin(o, start, st.sync)
+  return reply.finish(o, start, views.select(p, at, e, o, w))
+end
+
+by_type[types.AUTH] = function(p, at, e, o, start)
+  st.auths = st.auths + 1
+  auth.login(p, at, e)
+  return empty(o, start)
+end
+
+by_type[types.ID] = function(p, at, e, o, start)
+  st.others = st.others + 1
+  local w = reply.begin(o, start, st.sync)
+  return reply.finish(o, start, identify.answer(p, at, e, o, w))
+end
+
+-- A transaction request is told first that it needs a stream, then that there are no transactions.
+local function transaction(name)
+  if st.stream == 0 then
+    error(errors.client('UNABLE_TO_PROCESS_OUT_OF_STREAM', name))
+  end
+  error(errors.client('UNSUPPORTED', 'beespace', 'transactions'))
+end
+
+-- Answer a packet of any type at o+start; the end of the answer.
+function handlers.other(code, p, at, e, o, start)
+  local stream_name = const.out_of_stream[code]
+  if stream_name ~= nil and st.stream ~= 0 then
+    error(errors.client('UNABLE_TO_PROCESS_IN_STREAM', stream_name))
+  end
+  if at < e and decode.skip(p, at, e) ~= e then
+    error(decode.BAD)
+  end
+  local handle = by_type[code]
+  if handle ~= nil then
+    return handle(p, at, e, o, start)
+  end
+  st.others = st.others + 1
+  if const.changes[code] then
+    views.refuse_change(p, at, e)
+  elseif const.transaction_types[code] ~= nil then
+    transaction(const.transaction_types[code])
+  end
+  error(errors.client('UNKNOWN_REQUEST_TYPE', tonumber(code) % 0x100000000))
+end
+
+return handlers

@@ -1,0 +1,79 @@
+-- Figures of this worker that others read: Lua heap, traces, trace aborts.
+--
+-- main() starts it; the loop publishes once a tick. Trace aborts are counted always (they are
+-- rare) and logged behind the developer switch, since each one is a piece of the request path that
+-- may stay interpreted.
+--
+-- Functions that raise errors while LuaJIT records them leave such pieces behind: with 40
+-- functions in rotation a request then costs 200 to 300 ns instead of 60 to 110. Throwing all
+-- traces away and warming up again brings the speed back, and it stays: the traces of the healthy
+-- functions are recorded first. It takes up to 0.1 s, so the pauses between two cures double, up
+-- to an hour.
+
+local jit = require('jit')
+local jit_util = require('jit.util')
+local shared = require('beespace.engine.table')
+
+local collectgarbage, tonumber, tostring = collectgarbage, tonumber, tostring
+
+local FIRST_CURE = 2
+local LONGEST_PAUSE = 3600
+-- Aborts since the last cure that make another one worth while.
+local TOO_MANY_ABORTS = 8
+
+local health = {traces = 0, aborts = 0}
+
+local cure = {aborts = 0, pause = FIRST_CURE, not_before = 0}
+
+local log_abort
+
+local function where(func, pc)
+  local info = jit_util.funcinfo(func, pc)
+  return info.loc or tostring(info.addr or func)
+end
+
+local function on_trace(what, trace, func, pc, reason)
+  if what == 'stop' then
+    health.traces = health.traces + 1
+  elseif what == 'abort' then
+    health.aborts = health.aborts + 1
+    if log_abort ~= nil then
+      log_abort(('trace %d aborted at %s: %s'):format(trace, where(func, pc), tostring(reason)))
+    end
+  end
+end
+
+-- Count trace events from now on; `log` is called with a text for every abort, or is nil.
+function health.start(log)
+  log_abort = log
+  jit.attach(on_trace, 'trace')
+end
+
+-- Whether the traces should be made anew at `now`, seconds of a monotonic clock.
+function health.needs_cure(now)
+  return health.aborts - cure.aborts >= TOO_MANY_ABORTS and now >= cure.not_before
+end
+
+-- What happened until `now` does not count any more.
+function health.settle(now)
+  cure.aborts = health.aborts
+  cure.not_before = now + cure.pause
+end
+
+-- Throw all traces away and compile the request path again by calling `warm`.
+function health.cure(now, warm)
+  jit.flush()
+  warm()
+  cure.pause = math.min(cure.pause * 2, LONGEST_PAUSE)
+  health.settle(now)
+end
+
+-- Write the figures into the worker's row.
+function health.publish()
+  local row = shared.row
+  row.lua_heap = tonumber(collectgarbage('count')) * 1024
+  row.jit_traces = health.traces
+  row.jit_aborts = health.aborts
+end
+
+return health

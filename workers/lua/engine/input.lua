@@ -1,0 +1,147 @@
+-- Receiving: one shared input buffer; a session keeps bytes of its own only between the pieces of a
+-- packet.
+--
+--   short rest   exact malloc, copied back in front of the next receive
+--   long packet  (longer than one receive) collected in the session's own buffer, which grows with
+--                what has really arrived, and copied to the shared buffer once it is whole
+--
+-- The loop calls receive() for a readable session, save() with what it could not use.
+
+local ffi = require('ffi')
+local sys = require('beespace.engine.sys')
+local sessions = require('beespace.engine.sessions')
+local shared = require('beespace.engine.table')
+local state = require('beespace.engine.state')
+
+local C = sys.C
+local copy = ffi.copy
+local tonumber = tonumber
+local RECEIVE = state.RECEIVE
+local EAGAIN, EINTR = sys.EAGAIN, sys.EINTR
+local DONTWAIT = sys.MSG_DONTWAIT
+local CLOCK = sys.CLOCK_REALTIME_COARSE
+local st = state.st
+
+local input = {}
+
+-- Count what came from a client, in its slot and in the worker's row.
+local function count(session, received)
+  local slot, row = shared.slots[session.slot], shared.row
+  slot.bytes_in = slot.bytes_in + received
+  slot.last_request = sys.clock(CLOCK)
+  row.bytes_in = row.bytes_in + received
+end
+
+-- Keep the bytes from `from` up to `to` of the shared buffer for the session; `need` as in the
+-- state.
+function input.save(fd, from, to, need)
+  local session = sessions.all[fd]
+  if session.id == 0 or to <= from then
+    return
+  end
+  local buffers = sessions.buffers(session)
+  local length = to - from
+  buffers.input = C.malloc(length)
+  copy(buffers.input, state.input + from, length)
+  buffers.input_len = length
+  buffers.input_cap = length
+  buffers.need = need
+end
+
+local function forget(session, buffers)
+  C.free(buffers.input)
+  buffers.input = nil
+  buffers.input_len, buffers.input_cap, buffers.need = 0, 0, 0
+  sessions.drop_empty_buffers(session)
+end
+
+-- Move the kept bytes to the head of the shared buffer; how many there were.
+local function restore(session)
+  local buffers = session.buffers
+  if buffers == nil or buffers.input == nil then
+    return 0
+  end
+  local length = buffers.input_len
+  copy(state.input, buffers.input, length)
+  forget(session, buffers)
+  return length
+end
+
+-- True when the connection is over: end of stream, or an error other than "nothing there now".
+local function is_over(received)
+  if received > 0 then
+    return false
+  elseif received == 0 then
+    return true
+  end
+  local errno = ffi.errno()
+  return errno ~= EAGAIN and errno ~= EINTR
+end
+
+local function start_batch(fd, have)
+  st.fd = fd
+  st.i = 0
+  st.have = have
+end
+
+-- Collect more of a long packet; starts the batch once it is whole.
+local function receive_long(fd, session, buffers)
+  if buffers.input_cap - buffers.input_len < RECEIVE and buffers.input_cap < buffers.need then
+    local cap = math.min(math.max(buffers.input_cap * 2, RECEIVE * 2), buffers.need)
+    buffers.input = C.realloc(buffers.input, cap)
+    buffers.input_cap = cap
+  end
+  local room = math.min(buffers.input_cap, buffers.need) - buffers.input_len
+  local received = tonumber(C.recv(fd, buffers.input + buffers.input_len, room, DONTWAIT))
+  if is_over(received) then
+    sessions.close(fd)
+  elseif received > 0 then
+    count(session, received)
+    buffers.input_len = buffers.input_len + received
+    if buffers.input_len == buffers.need then
+      start_batch(fd, restore(session))
+    end
+  end
+end
+
+-- Read from a session's socket into the shared buffer and start a batch, or close the session.
+function input.receive(fd)
+  local session = sessions.all[fd]
+  local kept = 0
+  local buffers = session.buffers
+  if buffers ~= nil then
+    if buffers.need > RECEIVE then
+      receive_long(fd, session, buffers)
+      return
+    end
+    kept = restore(session)
+  end
+  local received = tonumber(C.recv(fd, state.input + kept, RECEIVE, DONTWAIT))
+  if received > 0 then
+    count(session, received)
+    start_batch(fd, kept + received)
+  elseif is_over(received) then
+    sessions.close(fd)
+  else
+    input.save(fd, 0, kept, 0)
+  end
+end
+
+-- Throw away what a lingering session still sends; close it at its end.
+function input.drain(fd)
+  local received = tonumber(C.recv(fd, state.input, RECEIVE, DONTWAIT + sys.MSG_TRUNC))
+  if is_over(received) then
+    sessions.close(fd)
+  end
+end
+
+-- Go on with input that was kept because the session was stopped.
+function input.resume(fd)
+  local session = sessions.all[fd]
+  local kept = restore(session)
+  if kept > 0 then
+    start_batch(fd, kept)
+  end
+end
+
+return input

@@ -1,0 +1,356 @@
+-- The loop: one flat, endless loop that takes exactly one step a turn.
+--
+--   a whole packet in the input?  execute it, its answer goes behind the others
+--   else a batch was open?        flush its answers, keep the rest of its input
+--   connections came?             open the next one
+--   then the next event: receive a session's input, or attend to a channel
+--   no event left:                wait
+--
+-- The shape is what makes it fast: no loop inside it that usually runs once, no pcall and no
+-- closure a request, all state in one structure. LuaJIT makes one root trace of it, and every
+-- other way through it links back to its head. An error leaves the loop; guard() answers the
+-- request it belongs to and enters again behind it.
+
+local bit = require('bit')
+local ffi = require('ffi')
+local bridge = require('beespace.bridge')
+local decode = require('beespace.engine.decode')
+local encode = require('beespace.engine.encode')
+local errors = require('beespace.box.error')
+local health = require('beespace.engine.health')
+local input = require('beespace.engine.input')
+local intake = require('beespace.engine.intake')
+local output = require('beespace.engine.output')
+local reply = require('beespace.engine.reply')
+local request = require('beespace.engine.request')
+local sessions = require('beespace.engine.sessions')
+local shared = require('beespace.engine.table')
+local state = require('beespace.engine.state')
+local sys = require('beespace.engine.sys')
+
+local C = sys.C
+local band = bit.band
+local error, pcall, tonumber, tostring = error, pcall, tonumber, tostring
+local u64p = ffi.typeof('uint64_t *')
+local ube32, be16 = decode.ube32, decode.be16
+local execute, flush, receive = request.execute, output.flush, input.receive
+local open_next, forget_error = intake.next, errors.api.clear
+local encode_settings = encode.settings
+local st, cur = state.st, state.cur
+local SOFT_OUTPUT, KEEP = state.SOFT_OUTPUT, state.KEEP
+local EPOLLIN, EPOLLOUT = sys.EPOLLIN, sys.EPOLLOUT
+
+local EVENTS = 256
+-- Longest sleep of the loop, milliseconds: the heartbeat moves at least that often.
+local TICK = 1000
+-- Turns between two looks at what a tick does, while there is always something to do.
+local TICK_TURNS = 1024
+local LAST_TURN = 0x3fffffff
+
+-- What read_length says of a prefix that is no unsigned integer, and of one that is not whole.
+local BROKEN, SHORT = -2, -1
+
+-- What st.stop says: end for good, or leave to have the traces made anew.
+local loop = {END = 1, CURE = 2}
+
+local events = ffi.new('bee_epoll_event[?]', EVENTS)
+local poll = C.epoll_create1(sys.EPOLL_CLOEXEC)
+local channels = {}
+
+-- Add a descriptor that is no session: `attend` is called when it is readable.
+function loop.add_channel(fd, attend)
+  channels[fd] = attend
+  local event = ffi.new('bee_epoll_event')
+  event.events = EPOLLIN
+  event.data = fd
+  C.epoll_ctl(poll, sys.EPOLL_CTL_ADD, fd, event)
+end
+
+loop.poll = poll
+
+-- Length of the packet at p[i], of which `left` bytes are there, and of its prefix.
+local function read_length(p, i, left)
+  local first = p[i]
+  if first < 0x80 then
+    return first, 1
+  elseif first == 0xcc then
+    return left >= 2 and p[i + 1] or SHORT, 2
+  elseif first == 0xcd then
+    return left >= 3 and be16(p, i + 1) or SHORT, 3
+  elseif first == 0xce then
+    return left >= 5 and ube32(p, i + 1) or SHORT, 5
+  elseif first == 0xcf then
+    return left >= 9 and ube32(p, i + 1) * 4294967296 + ube32(p, i + 5) or SHORT, 9
+  end
+  return BROKEN, 1
+end
+
+-- Add the counters of this batch to the session's and the worker's figures.
+local function publish(fd)
+  local pings, calls, evals = st.pings, st.calls, st.evals
+  local selects, auths, others, failed = st.selects, st.auths, st.others, st.errors
+  local all = pings + calls + evals + selects + auths + others
+  local session = sessions.all[fd]
+  if session.id ~= 0 then
+    local slot = shared.slots[session.slot]
+    slot.requests = slot.requests + all
+  end
+  local row = shared.row
+  row.requests = row.requests + all
+  row.pings = row.pings + pings
+  row.calls = row.calls + calls
+  row.evals = row.evals + evals
+  row.selects = row.selects + selects
+  row.auths = row.auths + auths
+  row.others = row.others + others
+  row.errors = row.errors + failed
+  row.protocol_errors = row.protocol_errors + st.bad
+  st.pings, st.calls, st.evals, st.selects = 0, 0, 0, 0
+  st.auths, st.others, st.errors, st.bad = 0, 0, 0, 0
+end
+
+-- Leave the session on `fd`: its code does not run any more.
+local function leave(fd)
+  publish(fd)
+  local have = st.have
+  if have > KEEP then
+    sys.discard(state.input, KEEP, have)
+  end
+  st.i, st.have, st.fd = 0, 0, -1
+  cur.id, cur.fd = 0, -1
+end
+
+-- Send what has been answered so far; the batch goes on unless its session is gone or stopped.
+local function flush_early(fd)
+  local w = st.w
+  st.w = 0
+  flush(fd, w)
+  if w > KEEP then
+    sys.discard(state.output, KEEP, w)
+  end
+  local session = sessions.all[fd]
+  if session.stopped ~= 0 then
+    input.save(fd, st.i, st.have, 0)
+  elseif session.id ~= 0 then
+    return
+  end
+  leave(fd)
+end
+
+-- The stream cannot be read any further: answer with the reason and let the session end.
+local function refuse(fd, reason)
+  st.bad = st.bad + 1
+  st.errors = st.errors + 1
+  local raised = errors.client('INVALID_MSGPACK', reason)
+  flush(fd, reply.fail(state.output, 0, 0, raised))
+  sessions.linger(fd)
+end
+
+-- The length that the input at hand claims, exact also where a Lua number is not.
+local function claimed(prefix)
+  local at = state.input + st.i
+  if prefix == 9 then
+    return (tostring(bit.bswap(ffi.cast(u64p, at + 1)[0])):gsub('ULL', ''))
+  end
+  return tostring(ube32(at, 1))
+end
+
+-- Keep or refuse the input behind the last whole packet.
+local function keep_rest(fd, length, prefix, left)
+  if length == BROKEN then
+    refuse(fd, 'packet length')
+  elseif length > state.max_packet then
+    if left > prefix then
+      refuse(fd, 'too big packet size in the header: ' .. claimed(prefix))
+    else
+      input.save(fd, st.i, st.have, 0)
+    end
+  else
+    input.save(fd, st.i, st.have, length >= 0 and prefix + length or 0)
+  end
+end
+
+-- Close the batch of the session on `fd`.
+local function end_batch(fd, length, prefix)
+  local w = st.w
+  if w > 0 then
+    st.w = 0
+    flush(fd, w)
+    if w > KEEP then
+      sys.discard(state.output, KEEP, w)
+    end
+  end
+  local left = st.have - st.i
+  if left > 0 then
+    keep_rest(fd, length, prefix, left)
+  end
+  leave(fd)
+end
+
+-- A session's input is in the buffer: its code runs from now on.
+local function enter(fd)
+  local session = sessions.all[fd]
+  cur.id = session.id
+  cur.fd = fd
+  forget_error()
+  encode_settings.error_ext = session.error_ext
+end
+
+-- Everything but plain input of a session: channels, queues that drain, broken connections.
+local function attend(fd, mask)
+  local channel = channels[fd]
+  if channel ~= nil then
+    channel(fd)
+    return
+  end
+  local session = sessions.all[fd]
+  if session.id == 0 then
+    return
+  end
+  if mask % (2 * EPOLLOUT) >= EPOLLOUT then
+    local was_stopped = session.stopped
+    output.writable(fd)
+    if session.id ~= 0 and was_stopped ~= 0 and session.stopped == 0 then
+      input.resume(fd)
+    end
+    mask = mask - EPOLLOUT
+  end
+  if session.id == 0 or st.fd >= 0 or mask == 0 then
+    return
+  elseif session.lingers ~= 0 then
+    input.drain(fd)
+  elseif session.stopped ~= 0 then
+    sessions.close(fd)
+  else
+    receive(fd)
+  end
+end
+
+-- Serve the event number k of the last wait.
+local function serve(k)
+  local fd = tonumber(events[k].data)
+  local mask = events[k].events
+  local session = sessions.all[fd]
+  if mask == EPOLLIN and session.id ~= 0 and session.lingers == 0 then
+    receive(fd)
+  else
+    attend(fd, mask)
+  end
+  if st.fd >= 0 then
+    enter(fd)
+  end
+end
+
+-- Once a second, or every TICK_TURNS turns.
+local function tick()
+  local now = sys.clock(sys.CLOCK_MONOTONIC)
+  sessions.sweep(now)
+  health.publish()
+  if health.needs_cure(now) and st.stop == 0 then
+    st.stop = loop.CURE
+  end
+end
+
+-- Wait for events.
+local function wait()
+  local row = shared.row
+  row.heartbeat = row.heartbeat + 1
+  st.turns = band(st.turns + 1, LAST_TURN)
+  local found = C.epoll_wait(poll, events, EVENTS, TICK)
+  st.k = 0
+  st.n = found > 0 and found or 0
+  if found <= 0 or band(st.turns, TICK_TURNS - 1) == 0 then
+    tick()
+  end
+end
+
+-- The loop itself: o is the output buffer, p the input buffer. Returns when it shall stop.
+local function run(o, p)
+  while true do
+    local i = st.i
+    local left = st.have - i
+    local length, prefix = SHORT, 5
+    if left >= 5 and p[i] == 0xce then
+      length = ube32(p, i + 1)
+    elseif left > 0 then
+      length, prefix = read_length(p, i, left)
+    end
+    if length >= 0 and left - prefix >= length and left > prefix and length <= state.max_packet then
+      local e = i + prefix + length
+      st.i = e
+      st.in_request = 1
+      local w = execute(p, i + prefix, e, o, st.w)
+      st.in_request = 0
+      st.w = w
+      if w > SOFT_OUTPUT then
+        flush_early(st.fd)
+      end
+    else
+      local fd = st.fd
+      if fd >= 0 then
+        end_batch(fd, length, prefix)
+      end
+      local k = st.k
+      if st.taken < st.came then
+        open_next()
+      elseif k < st.n then
+        st.k = k + 1
+        serve(k)
+      elseif st.stop ~= 0 then
+        return
+      else
+        wait()
+      end
+    end
+  end
+end
+loop.run = run
+
+-- Answer the request that raised; its half-written answer is overwritten.
+function loop.answer_error(raised)
+  st.errors = st.errors + 1
+  if raised == decode.BAD then
+    st.bad = st.bad + 1
+    raised = errors.client('INVALID_MSGPACK', 'packet body')
+  end
+  local ok, w = pcall(reply.fail, state.output, st.w, st.sync, raised)
+  if not ok then
+    w = reply.fail(state.output, st.w, st.sync, w)
+  end
+  st.w = w
+  if w > SOFT_OUTPUT then
+    flush_early(st.fd)
+  end
+end
+
+-- Run the loop until it shall stop. A request's error is answered; any other error is ours and
+-- raised.
+function loop.guard()
+  while true do
+    local ok, raised = pcall(run, state.output, state.input)
+    if ok then
+      return
+    elseif st.in_request == 0 then
+      error(raised, 0)
+    end
+    st.in_request = 0
+    loop.answer_error(raised)
+  end
+end
+
+-- Ask the supervisor's channel and the pending signals; called when either has something for us.
+function loop.attend_to_python()
+  if bridge.attend() then
+    st.stop = loop.END
+  end
+end
+
+-- Take a batch of new connections; without an acceptor the channel is left alone.
+function loop.attend_to_intake(fd)
+  if not intake.receive(fd) then
+    channels[fd] = nil
+    C.epoll_ctl(poll, sys.EPOLL_CTL_DEL, fd, events)
+  end
+end
+
+return loop

@@ -1,0 +1,129 @@
+-- Wires a worker together; workers/process.py calls these functions in this order.
+--
+--   prepare(settings)      layout, segment, buffers, channels, globals
+--   load(path, text)       the application, as background code
+--   warm()                 the request path is compiled
+--   serve()                the loop, until it shall stop
+--
+-- settings: cdef, facts, address, index, count, version, max_fds, max_packet_size, intake_fd,
+-- control_fd, wakeup_fd, jit_log, session_results.
+
+local jit_options = require('jit.opt')
+local box_init = require('beespace.box.init')
+local compat = require('beespace.box.compat_flags')
+local codec = require('beespace.engine.codec')
+local encode = require('beespace.engine.encode')
+local errors = require('beespace.box.error')
+local greeting = require('beespace.engine.greeting')
+local health = require('beespace.engine.health')
+local log = require('log')
+local loop = require('beespace.engine.loop')
+local sessions = require('beespace.engine.sessions')
+local shared = require('beespace.engine.table')
+local state = require('beespace.engine.state')
+local sys = require('beespace.engine.sys')
+local uuid = require('uuid')
+local warmup = require('beespace.engine.warmup')
+
+-- What applications may require is loaded now: it needs our files, which they cannot reach later.
+require('clock')
+require('compat')
+require('datetime')
+require('decimal')
+require('digest')
+require('json')
+require('msgpack')
+require('varbinary')
+require('yaml')
+
+local st = state.st
+
+local main = {}
+
+-- A flat loop is one root trace with very many side traces; the defaults stop at 100 of them.
+local function tune_jit()
+  jit_options.start('maxtrace=8000', 'maxrecord=16000', 'maxside=1000', 'maxsnap=2000',
+    'maxmcode=32768', 'sizemcode=256', 'maxirconst=4000')
+end
+
+-- Make everything ready for the application.
+function main.prepare(settings)
+  sys.die_with_parent()
+  tune_jit()
+  health.start(settings.jit_log and log.info or nil)
+  shared.declare(settings.cdef, settings.facts)
+  shared.attach(settings.address, settings.index)
+  state.reserve(settings.max_packet_size)
+  encode.limits.cap = state.RESULT_LIMIT
+  sessions.reserve(settings.max_fds, loop.poll)
+  local instance = tostring(uuid.frombin(settings.instance, 'network'))
+  greeting.prepare(instance)
+  loop.add_channel(settings.intake_fd, loop.attend_to_intake)
+  loop.add_channel(settings.control_fd, loop.attend_to_python)
+  loop.add_channel(settings.wakeup_fd, loop.attend_to_python)
+  compat.session_results = settings.session_results == 'new' and 1 or 0
+  box_init.define({
+    version = settings.version,
+    uuid = instance,
+    index = settings.index,
+    count = settings.count,
+  })
+end
+
+-- Run the application's text; its errors are raised with file and line.
+function main.load(path, text)
+  local chunk, err = loadstring(text, '@' .. path, 't')
+  if chunk == nil then
+    error(err, 0)
+  end
+  local ok, raised = pcall(chunk)
+  if not ok then
+    error(errors.describe(raised), 0)
+  end
+end
+
+-- Compile the request path.
+function main.warm()
+  codec.warm_up()
+  warmup.run()
+  health.settle(sys.clock(sys.CLOCK_MONOTONIC))
+  health.publish()
+end
+
+-- A request that yields to nobody is over: its coroutine cannot go on.
+local function yielded(thread)
+  local at = debug.getinfo(thread, 1, 'Sl')
+  local where = at and at.currentline > 0 and ('%s:%d: '):format(at.short_src, at.currentline) or ''
+  return where .. 'attempt to yield across C-call boundary'
+end
+
+-- Run the loop in a coroutine of its own until it leaves; the error of a request that yielded, if
+-- any.
+local function run_owner()
+  local owner = coroutine.create(loop.guard)
+  local ok, err = coroutine.resume(owner)
+  if not ok then
+    error(debug.traceback(owner, tostring(err)), 0)
+  elseif coroutine.status(owner) == 'suspended' then
+    return yielded(owner)
+  end
+  return nil
+end
+
+-- Serve until the loop shall end, then end every session.
+function main.serve()
+  repeat
+    local pending = run_owner()
+    -- The batch of a request that yielded is still open, whatever the loop shall do.
+    if pending ~= nil then
+      st.in_request = 0
+      loop.answer_error(pending)
+    elseif st.stop == loop.CURE then
+      health.cure(sys.clock(sys.CLOCK_MONOTONIC), warmup.run)
+      st.stop = 0
+    end
+  until pending == nil and st.stop == loop.END
+  sessions.close_all()
+end
+
+return main

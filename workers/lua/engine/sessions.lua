@@ -1,0 +1,186 @@
+-- The sessions this worker holds: one 32-byte structure a descriptor, plus buffers only while
+-- something waits in them.
+--
+-- intake opens sessions, the loop and output close them, input and output use the buffers. A
+-- session exists for other workers by its slot in the shared table; what is here is private to
+-- this worker.
+--
+--   LIVE (slot) -- close: state CLOSING, end hooks run --> slot freed, descriptor closed
+
+local ffi = require('ffi')
+local sys = require('beespace.engine.sys')
+local shared = require('beespace.engine.table')
+
+ffi.cdef [[
+typedef struct {
+  uint8_t *input;      /* received bytes of a packet whose end has not come */
+  uint32_t input_len;
+  uint32_t input_cap;
+  uint32_t need;       /* length of that packet with its prefix, 0 when unknown */
+  uint8_t *output;     /* bytes the socket would not take yet: output[output_at .. output_len) */
+  uint32_t output_at;
+  uint32_t output_len;
+  uint32_t output_cap;
+} bee_buffers_t;
+
+typedef struct {
+  double id;             /* session id, 0: no session on this descriptor */
+  bee_buffers_t *buffers;  /* NULL while nothing waits */
+  uint32_t slot;         /* index in the shared table */
+  uint32_t in_flight;    /* requests that have not been answered */
+  uint32_t generation;   /* grows at every close: tells an old session from a new one */
+  uint8_t waits_writable;  /* 1: the poll set asks for EPOLLOUT */
+  uint8_t stopped;       /* 1: not read, too much output waits */
+  uint8_t error_ext;     /* 1: the client understands error objects */
+  uint8_t lingers;       /* 1: answered for the last time, input is thrown away until the end */
+} bee_session_t;
+]]
+
+local C = sys.C
+local SESSION_SIZE = ffi.sizeof('bee_session_t')
+local BUFFERS_SIZE = ffi.sizeof('bee_buffers_t')
+local CLAIMED, LIVE, CLOSING, FREE = shared.CLAIMED, shared.LIVE, shared.CLOSING, shared.FREE
+
+local sessions = {
+  -- Called with the id of a session that ends, before its slot is free. box/session sets it.
+  ended = function() end,
+  count = 0,
+}
+
+-- Seconds a session lives on after its last answer when the client does not end it.
+local LINGER = 1
+
+local event = ffi.new('bee_epoll_event')
+local lingering = {}
+local all, max_fd, poll
+
+-- Make room for descriptors below `limit` and remember the poll set.
+function sessions.reserve(limit, epoll_fd)
+  all = ffi.cast('bee_session_t *', sys.reserve(limit * SESSION_SIZE))
+  max_fd = limit
+  poll = epoll_fd
+  sessions.all = all
+end
+
+-- Ask the poll set for these events on a descriptor it knows.
+function sessions.watch(fd, events)
+  event.events = events
+  event.data = fd
+  C.epoll_ctl(poll, sys.EPOLL_CTL_MOD, fd, event)
+end
+
+-- The buffers of a session, made when it has none.
+function sessions.buffers(session)
+  if session.buffers == nil then
+    session.buffers = C.calloc(1, BUFFERS_SIZE)
+  end
+  return session.buffers
+end
+
+-- Give the buffers back once nothing waits in them.
+function sessions.drop_empty_buffers(session)
+  local buffers = session.buffers
+  if buffers ~= nil and buffers.input == nil and buffers.output == nil then
+    C.free(buffers)
+    session.buffers = nil
+  end
+end
+
+local function free_buffers(session)
+  local buffers = session.buffers
+  if buffers ~= nil then
+    C.free(buffers.input)
+    C.free(buffers.output)
+    C.free(buffers)
+    session.buffers = nil
+  end
+end
+
+-- Take over a claimed session with its descriptor; false when the claim is not ours any more.
+function sessions.open(id, fd)
+  local slot = shared.slots[id % shared.capacity]
+  if slot.id ~= id or slot.state ~= CLAIMED or fd >= max_fd then
+    return false
+  end
+  slot.fd = fd
+  slot.state = LIVE
+  local session = all[fd]
+  session.id = id
+  session.slot = id % shared.capacity
+  session.in_flight = 0
+  session.waits_writable = 0
+  session.stopped = 0
+  session.error_ext = 0
+  session.lingers = 0
+  event.events = sys.EPOLLIN
+  event.data = fd
+  C.epoll_ctl(poll, sys.EPOLL_CTL_ADD, fd, event)
+  sessions.count = sessions.count + 1
+  shared.row.sessions = sessions.count
+  return true
+end
+
+-- End the session on a descriptor: hooks, slot, buffers, socket. Nothing happens when there is
+-- none.
+function sessions.close(fd)
+  local session = all[fd]
+  local id = session.id
+  if id == 0 then
+    return
+  end
+  local slot = shared.slots[session.slot]
+  slot.state = CLOSING
+  sessions.ended(id)
+  session.id = 0
+  session.generation = session.generation + 1
+  free_buffers(session)
+  -- The acceptor may still hold a copy of the socket, so closing alone does not leave the poll set.
+  C.epoll_ctl(poll, sys.EPOLL_CTL_DEL, fd, event)
+  C.close(fd)
+  local row = shared.row
+  sessions.count = sessions.count - 1
+  row.sessions = sessions.count
+  row.freed = row.freed + 1
+  slot.id = 0
+  slot.state = FREE
+end
+
+-- Stop talking to a client without losing what was just sent: closing with unread input would
+-- reset the connection and may take the last answer away. Our direction ends now (or when its
+-- queue is drained), input is thrown away until the client ends too, LINGER seconds at most.
+function sessions.linger(fd)
+  local session = all[fd]
+  if session.id == 0 or session.lingers ~= 0 then
+    return
+  end
+  session.lingers = 1
+  lingering[#lingering + 1] = {
+    fd = fd,
+    generation = session.generation,
+    deadline = sys.clock(sys.CLOCK_MONOTONIC) + LINGER,
+  }
+  if session.waits_writable == 0 then
+    C.shutdown(fd, sys.SHUT_WR)
+  end
+end
+
+-- Close the lingering sessions whose time is over at `now`, seconds of the monotonic clock.
+function sessions.sweep(now)
+  while lingering[1] ~= nil and lingering[1].deadline <= now do
+    local oldest = table.remove(lingering, 1)
+    if all[oldest.fd].generation == oldest.generation then
+      sessions.close(oldest.fd)
+    end
+  end
+end
+
+-- End every session of this worker.
+function sessions.close_all()
+  local fd = 0
+  while sessions.count > 0 and fd < max_fd do
+    sessions.close(fd)
+    fd = fd + 1
+  end
+end
+
+return sessions

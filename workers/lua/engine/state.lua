@@ -1,0 +1,77 @@
+-- The state of the loop and of the request being executed, and the buffers they work on.
+--
+-- Everything the loop needs between two of its steps is in `st`, so that any coroutine can go on
+-- with the same batch; `cur` is the session whose code runs now. Both are FFI structures: reads and
+-- writes in compiled code are plain memory accesses.
+--
+--   input:  [ ... i ........ have ]   packets are read at i, input ends at have   (shared `input`)
+--   output: [ answers ..... w ]       the next answer starts at w                 (shared `output`)
+
+local ffi = require('ffi')
+local sys = require('beespace.engine.sys')
+
+ffi.cdef [[
+typedef struct {
+  int i;            /* next unread byte of the input */
+  int have;         /* end of the input */
+  int w;            /* end of the answers in the output */
+  int k;            /* next event to serve */
+  int n;            /* events of the last wait */
+  int fd;           /* descriptor whose input is being read, -1 between batches */
+  int owner;        /* number of the coroutine that owns the loop */
+  int in_request;   /* 1 while a packet is being executed: an error is then the request's */
+  int close_after;  /* 1: close the session once its answers are flushed */
+  int stop;         /* not 0: leave the loop once the events are served, see engine/loop */
+  int taken, came;  /* connections of the batch that are open, and that came */
+  int turns;        /* turns of the loop, wraps */
+  int stream;       /* 1: the packet being executed names a stream */
+  uint32_t pings, calls, evals, selects, auths, others, errors, bad;  /* of this batch */
+  double need;      /* length of the packet whose end has not come yet, 0 when unknown */
+  union {           /* sync of the packet being executed, big-endian as on the wire */
+    uint64_t sync;
+    uint32_t sync_words[2];
+  };
+} bee_state_t;
+
+typedef struct {
+  double id;        /* session id, 0 where there is no session */
+  int fd;           /* its socket, -1 where there is none */
+  uint32_t uid;     /* its user */
+} bee_current_t;
+]]
+
+local RECEIVE = 1024 * 1024
+local RESULT_LIMIT = 256 * 1024 * 1024
+
+local state = {
+  -- Bytes asked for in one receive.
+  RECEIVE = RECEIVE,
+  -- Answers beyond this many bytes are flushed before the next packet is read.
+  SOFT_OUTPUT = 256 * 1024,
+  -- Pages kept in the shared buffers between batches.
+  KEEP = RECEIVE,
+  -- Longest answer.
+  RESULT_LIMIT = RESULT_LIMIT,
+}
+
+local st = ffi.new('bee_state_t')
+local cur = ffi.new('bee_current_t')
+st.fd = -1
+cur.fd = -1
+
+state.st = st
+state.cur = cur
+
+-- Make the shared buffers; `max_packet` is the longest packet accepted, bytes.
+function state.reserve(max_packet)
+  state.max_packet = max_packet
+  state.input = sys.reserve(max_packet + 4 * RECEIVE)
+  state.output = sys.reserve(RESULT_LIMIT + RECEIVE)
+end
+
+-- Id of the session whose code runs now, 0 where there is none: for log lines.
+function state.session_id()
+  return cur.id
+end
+
+return state

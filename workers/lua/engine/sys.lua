@@ -1,0 +1,105 @@
+-- System calls by FFI: the only file that declares them.
+--
+-- Called by the engine's input, output, intake and loop, and by the modules that need a clock or
+-- random bytes. Sockets are never switched to non-blocking: every call passes MSG_DONTWAIT.
+-- x86-64 Linux: epoll_event is packed there.
+
+local ffi = require('ffi')
+
+ffi.cdef [[
+typedef struct __attribute__((packed)) { uint32_t events; uint64_t data; } bee_epoll_event;
+typedef struct { int64_t sec; int64_t nsec; } bee_timespec;
+typedef struct { void *base; size_t len; } bee_iovec;
+typedef struct {
+  void *name; uint32_t name_len;
+  bee_iovec *iov; size_t iov_len;
+  void *control; size_t control_len;
+  int flags;
+} bee_msghdr;
+
+int epoll_create1(int flags);
+int epoll_ctl(int epfd, int op, int fd, bee_epoll_event *event);
+int epoll_wait(int epfd, bee_epoll_event *events, int max, int timeout_ms);
+ssize_t recv(int fd, void *buf, size_t len, int flags);
+ssize_t send(int fd, const void *buf, size_t len, int flags);
+ssize_t recvmsg(int fd, bee_msghdr *message, int flags);
+ssize_t read(int fd, void *buf, size_t len);
+int close(int fd);
+int shutdown(int fd, int how);
+int clock_gettime(int clock, bee_timespec *time);
+ssize_t getrandom(void *buf, size_t len, unsigned flags);
+int getpid(void);
+int prctl(int option, unsigned long arg2);
+void *malloc(size_t size);
+void *calloc(size_t count, size_t size);
+void *realloc(void *ptr, size_t size);
+void free(void *ptr);
+void *memmove(void *to, const void *from, size_t len);
+void *mmap(void *addr, size_t len, int prot, int flags, int fd, int64_t offset);
+int madvise(void *addr, size_t len, int advice);
+]]
+
+local sys = {
+  C = ffi.C,
+
+  EPOLL_CLOEXEC = 0x80000,
+  EPOLL_CTL_ADD = 1,
+  EPOLL_CTL_DEL = 2,
+  EPOLL_CTL_MOD = 3,
+  EPOLLIN = 1,
+  EPOLLOUT = 4,
+  EPOLLERR = 8,
+  EPOLLHUP = 16,
+
+  MSG_DONTWAIT = 0x40,
+  MSG_NOSIGNAL = 0x4000,
+  MSG_TRUNC = 0x20,
+  MSG_CMSG_CLOEXEC = 0x40000000,
+  SHUT_WR = 1,
+
+  EINTR = 4,
+  EAGAIN = 11,
+
+  CLOCK_REALTIME = 0,
+  CLOCK_MONOTONIC = 1,
+  CLOCK_PROCESS = 2,
+  CLOCK_THREAD = 3,
+  CLOCK_REALTIME_COARSE = 5,
+  CLOCK_MONOTONIC_COARSE = 6,
+}
+
+local C = ffi.C
+local MADV_DONTNEED = 4
+local PROT_READ_WRITE = 3
+local MAP_PRIVATE_ANONYMOUS_NORESERVE = 0x4022
+local PR_SET_PDEATHSIG = 1
+local SIGKILL = 9
+
+local time = ffi.new('bee_timespec')
+
+-- Seconds of a clock as a Lua number.
+function sys.clock(which)
+  C.clock_gettime(which, time)
+  return tonumber(time.sec) + tonumber(time.nsec) * 1e-9
+end
+
+-- Address space of `bytes`, pages come when they are touched; raises when the system refuses.
+function sys.reserve(bytes)
+  local address = C.mmap(nil, bytes, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS_NORESERVE, -1, 0)
+  if ffi.cast('intptr_t', address) == -1 then
+    error(('cannot reserve %d bytes of address space'):format(bytes), 0)
+  end
+  return ffi.cast('uint8_t *', address)
+end
+
+-- Give the pages of a reservation from byte `from` (a multiple of 4096) to byte `to` back.
+function sys.discard(base, from, to)
+  C.madvise(base + from, to - from, MADV_DONTNEED)
+end
+
+-- Let the system kill this process when the one that started it dies, however hung we are.
+function sys.die_with_parent()
+  C.prctl(PR_SET_PDEATHSIG, SIGKILL)
+end
+
+return sys

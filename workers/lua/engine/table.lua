@@ -1,0 +1,87 @@
+-- The shared session table as a worker sees it.
+--
+-- The layout comes as C text from shm/layout.py and is checked field by field. Reading another
+-- worker's slot takes no lock: check the id, copy, check the id again, and only then make a string
+-- of the copy. The id is volatile, so both checks really read memory, and ffi.copy keeps them
+-- apart. Slot states and who may change them: shm/states.py.
+
+local ffi = require('ffi')
+
+local SLOT_FREE, SLOT_CLAIMED, SLOT_LIVE, SLOT_CLOSING = 0, 1, 2, 3
+local PEER_BYTES = 83
+-- Ids stay below; a larger number would wrap when it is compared with 64 bits.
+local ID_LIMIT = 9007199254740992
+
+local table_view = {
+  FREE = SLOT_FREE,
+  CLAIMED = SLOT_CLAIMED,
+  LIVE = SLOT_LIVE,
+  CLOSING = SLOT_CLOSING,
+}
+
+local copy, to_string = ffi.copy, ffi.string
+local peer_copy = ffi.new('uint8_t[?]', PEER_BYTES)
+
+local slots, capacity
+
+-- Declare the layout and compare it: `facts` lists "record field offset" lines, a line without a
+-- field gives the size. Raises on the first difference.
+function table_view.declare(cdef, facts)
+  ffi.cdef(cdef)
+  for record, field, offset in facts:gmatch('(%S+) (%S*) (%d+)\n') do
+    local mine = field == '' and ffi.sizeof(record) or ffi.offsetof(record, field)
+    if mine ~= tonumber(offset) then
+      error(('layout differs: %s.%s is %s here, %s in Python'):format(
+        record, field, tostring(mine), offset), 0)
+    end
+  end
+end
+
+-- Look at the segment mapped at `address`; `index` is this worker's row.
+function table_view.attach(address, index)
+  local base = ffi.cast('uint8_t *', address)
+  local header = ffi.cast('bee_header_t *', base)
+  capacity = tonumber(header.capacity)
+  slots = ffi.cast('bee_slot_t *', base + tonumber(header.slots_offset))
+  table_view.header = header
+  table_view.slots = slots
+  table_view.capacity = capacity
+  table_view.row = ffi.cast('bee_row_t *', base + tonumber(header.rows_offset)) + index
+end
+
+-- Whether the session (a whole number) is in the table.
+function table_view.exists(id)
+  return id > 0 and id < ID_LIMIT and slots[id % capacity].id == id
+end
+
+-- Address text of the session (a whole number), nil when it is not in the table.
+function table_view.peer(id)
+  if not (id > 0 and id < ID_LIMIT) then
+    return nil
+  end
+  local slot = slots[id % capacity]
+  if slot.id ~= id then
+    return nil
+  end
+  local length = slot.peer_len
+  copy(peer_copy, slot.peer, PEER_BYTES)
+  if slot.id ~= id or length > PEER_BYTES then
+    return nil
+  end
+  return to_string(peer_copy, length)
+end
+
+-- Descriptor of the session in the worker that owns it, nil when it is not in the table.
+function table_view.descriptor(id)
+  if not (id > 0 and id < ID_LIMIT) then
+    return nil
+  end
+  local slot = slots[id % capacity]
+  local fd = slot.fd
+  if slot.id ~= id then
+    return nil
+  end
+  return slot.state == SLOT_LIVE and tonumber(fd) or -1
+end
+
+return table_view

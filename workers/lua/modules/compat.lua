@@ -1,0 +1,104 @@
+-- Choose between old and new forms of a behaviour: require('compat').
+--
+--   compat.session_results            {brief =, current =, default =}
+--   compat.session_results = 'new'    'old', 'new' or 'default'
+--   compat{session_results = 'new'}   several at once, all or none
+--
+-- The switches belong to this worker. The request path reads beespace.box.compat_flags instead.
+
+local flags = require('beespace.box.compat_flags')
+
+local NUMBERS = {old = 0, new = 1}
+
+local options = {
+  session_results = {
+    default = 'old',
+    brief = 'Results of session.exists and session.peer: old gives 1 or 0 and "0.0.0.0:0" for a'
+      .. ' session that does not exist, new gives true or false and raises an error.',
+  },
+}
+
+-- What was asked for by name, to tell 'old' from 'default'.
+local chosen = {}
+
+local function option_of(name)
+  local option = options[name]
+  if option == nil then
+    error(("Invalid option '%s'"):format(tostring(name)), 3)
+  end
+  return option
+end
+
+local function number_of(option, value)
+  return NUMBERS[value == 'default' and option.default or value]
+end
+
+local function check(name, value)
+  local option = options[name]
+  if option == nil then
+    error(("Invalid option '%s'"):format(tostring(name)), 3)
+  end
+  if number_of(option, value) == nil then
+    error(("Invalid value '%s' of option '%s': expected 'old', 'new' or 'default'")
+      :format(tostring(value), name), 3)
+  end
+end
+
+local function set(name, value)
+  flags[name] = number_of(options[name], value)
+  chosen[name] = value
+end
+
+local function current(name)
+  local option = options[name]
+  local number = flags[name]
+  if chosen[name] ~= nil and number_of(option, chosen[name]) == number then
+    return chosen[name]
+  elseif number == NUMBERS[option.default] then
+    return 'default'
+  end
+  return number == NUMBERS.new and 'new' or 'old'
+end
+
+local compat = {}
+
+-- Whether the new form of an option is in force.
+function compat.is_new(name)
+  option_of(name)
+  return flags[name] == NUMBERS.new
+end
+
+local meta = {}
+
+function meta.__index(_, name)
+  local option = option_of(name)
+  return {brief = option.brief, current = current(name), default = option.default}
+end
+
+function meta.__newindex(_, name, value)
+  check(name, value)
+  set(name, value)
+end
+
+function meta.__call(_, values)
+  if type(values) ~= 'table' then
+    error('compat: expected a table of options, got ' .. type(values), 2)
+  end
+  for name, value in pairs(values) do
+    check(name, value)
+  end
+  for name, value in pairs(values) do
+    set(name, value)
+  end
+end
+
+function meta.__serialize()
+  local list = {}
+  for name, option in pairs(options) do
+    local value = current(name)
+    list[name] = value == 'default' and ('default (%s)'):format(option.default) or value
+  end
+  return list
+end
+
+return setmetatable(compat, meta)

@@ -1,0 +1,127 @@
+"""A worker process: the Python shell around LuaJIT.
+
+The supervisor starts it through :func:`shm.launch.run`; :func:`main` maps the segment, makes the
+Lua runtime, runs the application, warms up, says it is ready, and gives the main thread to the Lua
+loop until it shall stop. From then on Python runs only when Lua asks: for the services of
+:mod:`workers.bridge`, and for signals and the supervisor's messages (:class:`Attention`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import setproctitle
+
+from shm import layout, logs
+from shm.channel import Channel, ChannelClosedError
+from shm.launch import ExitCode, WorkerOrder
+from shm.segment import Segment, SegmentError
+from workers import bridge
+from workers.runtime import LuaFailureError, Runtime
+
+
+class Attention:
+    """Signals and messages of the supervisor as data for the loop.
+
+    A signal's handler only records; its wake-up byte and the control channel are descriptors in
+    the loop's poll set, and the loop then calls :meth:`attend`.
+    """
+
+    def __init__(self, control: Channel) -> None:
+        self._control = control
+        self._stop = False
+        self.wakeup, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.signal(signal.SIGTERM, self._record)
+        for ignored in (signal.SIGINT, signal.SIGHUP):
+            signal.signal(ignored, signal.SIG_IGN)
+        signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+
+    def attend(self) -> bool:
+        """Read what has come; True when the loop shall stop."""
+        with contextlib.suppress(BlockingIOError):
+            os.read(self.wakeup, 4096)
+        try:
+            while (received := self._control.receive()) is not None:
+                message, _ = received
+                self._stop = self._stop or message["op"] == "stop"
+        except ChannelClosedError:
+            self._stop = True
+        return self._stop
+
+    def _record(self, _number: int, _frame: FrameType | None) -> None:
+        self._stop = True
+
+
+def main(order: WorkerOrder) -> None:
+    """Be the worker of this order until told to stop; ends the process with an ExitCode."""
+    role = f"worker-{order.index}"
+    logs.configure(order.log, role)
+    setproctitle.setproctitle(f"beespace: {role} {order.name}")
+    control = Channel(order.control)
+    attention = Attention(control)
+    try:
+        segment = Segment.attach(order.segment)
+        engine = _boot(order, segment, attention)
+    except (LuaFailureError, SegmentError, OSError) as error:
+        control.send({"op": "failed", "error": str(error)})
+        sys.exit(ExitCode.CANNOT_BOOT)
+    control.send({"op": "ready"})
+    try:
+        engine.serve()
+    except LuaFailureError as error:
+        logs.get().critical("the worker's loop failed", error=str(error))
+        sys.exit(ExitCode.CRASHED)
+    sys.exit(ExitCode.STOPPED)
+
+
+class _Engine:
+    """The wired Lua side, see workers/lua/engine/main.lua."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._main = runtime.require("beespace.engine.main")
+
+    def call(self, name: bytes, *arguments: Any) -> None:
+        self._runtime.call(self._main[name], *arguments)
+
+    def serve(self) -> None:
+        self.call(b"serve")
+
+
+def _boot(order: WorkerOrder, segment: Segment, attention: Attention) -> _Engine:
+    context = bridge.Context(version=order.version, role=f"worker-{order.index}", log=order.log)
+    runtime = Runtime({**bridge.make_services(context), "attend": attention.attend})
+    engine = _Engine(runtime)
+    engine.call(b"prepare", runtime.table(_settings(order, segment, attention)))
+    runtime.seal()
+    if order.app is not None:
+        path = Path(order.app)
+        runtime.set_application(path.parent)
+        engine.call(b"load", str(path).encode(), path.read_bytes())
+    engine.call(b"warm")
+    return engine
+
+
+def _settings(order: WorkerOrder, segment: Segment, attention: Attention) -> dict[str, Any]:
+    facts = "".join(f"{record} {field} {offset}\n" for record, field, offset in layout.facts())
+    return {
+        **order.settings,
+        "cdef": layout.cdef(),
+        "facts": facts,
+        "address": segment.address,
+        "instance": bytes(segment.header.instance),
+        "index": order.index,
+        "count": order.count,
+        "version": order.version,
+        "max_fds": resource.getrlimit(resource.RLIMIT_NOFILE)[0],
+        "intake_fd": order.intake.fileno(),
+        "control_fd": order.control.fileno(),
+        "wakeup_fd": attention.wakeup,
+    }
