@@ -1,0 +1,182 @@
+"""``python -m bench``: the commands, and nothing else.
+
+Each command reads its options, starts what ``bench.targets`` describes, and prints what
+``bench.report`` makes of the figures. Exit code 0 when the run went through, 1 when a server failed
+or, with ``--assert``, a bar was missed or not measured, 2 for options.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from bench import grid, idle, report, targets
+from bench.address import AddressError
+from bench.bars import BARS, Role
+from bench.client import MOST_CONNECTIONS, MOST_DEPTH, MOST_SECONDS, Client, Load
+from bench.holder import MOST_FILES, raise_limit
+from bench.rounds import Plan, Series, ceiling, take_turns
+from bench.scenarios import SCENARIOS
+from bench.session import Endpoint
+from bench.targets import Kind, TargetError
+
+app = typer.Typer(
+    add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__
+)
+
+Rounds = Annotated[int, typer.Option(min=1, max=1000, help="Rounds for each server and load.")]
+Seconds = Annotated[
+    float, typer.Option(min=0.05, max=MOST_SECONDS, help="Counted seconds of a round.")
+]
+Warmup = Annotated[
+    float, typer.Option(min=0, max=MOST_SECONDS, help="Seconds of traffic before counting.")
+]
+JsonFile = Annotated[Path | None, typer.Option("--json", help="Write the figures to this file.")]
+Subject = Annotated[str, typer.Option(help="The server that is judged.")]
+Reference = Annotated[str, typer.Option(help="The server it is compared with.")]
+Strict = Annotated[bool, typer.Option("--assert", help="Exit with 1 when a bar is not met.")]
+
+
+@app.command()
+def run(
+    scenarios: Annotated[list[str], typer.Argument(help=f"Of {', '.join(SCENARIOS)}.")],
+    conns: Annotated[int, typer.Option(min=1, max=MOST_CONNECTIONS, help="Connections.")] = 8,
+    depth: Annotated[
+        int, typer.Option(min=1, max=MOST_DEPTH, help="Requests on the way on each.")
+    ] = 128,
+    target: Annotated[
+        list[str] | None,
+        typer.Option(help="beespace[:WORKERS], tarantool, echo or a URI; may be repeated."),
+    ] = None,
+    rounds: Rounds = 3,
+    seconds: Seconds = 1.5,
+    warmup: Warmup = 0.5,
+    json_file: JsonFile = None,
+) -> None:
+    """Measure scenarios at one load; ratios are to the last target."""
+    for name in scenarios:
+        if name not in SCENARIOS:
+            raise typer.BadParameter(f"scenario {name!r}: expected one of {', '.join(SCENARIOS)}")
+    names = target or ["beespace"]
+    with_echo = "echo" in names
+    kinds = _kinds([name for name in names if name != "echo"])
+    if not kinds:
+        raise typer.BadParameter("target 'echo': needs another target to learn the answers from")
+    plan, client = Plan(rounds, seconds, warmup), Client()
+    groups: list[list[Series]] = []
+    with ExitStack() as stack:
+        endpoints = [stack.enter_context(kind.start()) for kind in kinds]
+        for name in scenarios:
+            load = Load(SCENARIOS[name], conns, depth)
+            groups.append(_turns(client, load, endpoints, plan, with_echo=with_echo))
+    report.servers(endpoints).show()
+    report.throughput(groups).show()
+    flat = [series for group in groups for series in group]
+    _write(json_file, report.document(plan, {each.name: each for each in endpoints}, flat))
+
+
+def _turns(
+    client: Client, load: Load, endpoints: list[Endpoint], plan: Plan, *, with_echo: bool
+) -> list[Series]:
+    if not with_echo:
+        return take_turns(client, load, endpoints, plan, _progress)
+    with ceiling(client, load, endpoints[0]) as echo:
+        return take_turns(client, load, [*endpoints, echo], plan, _progress)
+
+
+@app.command()
+def compare(
+    subject: Subject = "beespace:2",
+    single: Annotated[str, typer.Option(help="The subject with one worker.")] = "beespace:1",
+    reference: Reference = "tarantool",
+    rounds: Rounds = 5,
+    seconds: Seconds = 1.5,
+    warmup: Warmup = 0.5,
+    json_file: JsonFile = None,
+    strict: Strict = False,
+) -> None:
+    """The grid of loads that has bars, and whether they are met."""
+    kinds = dict(zip((Role.SUBJECT, Role.SINGLE), _kinds([subject, single]), strict=True))
+    if reference != "tarantool" or targets.find_tarantool() is not None:
+        kinds[Role.REFERENCE] = _kinds([reference])[0]
+    else:
+        _progress("tarantool is not installed: its comparisons are left out")
+    plan = Plan(rounds, seconds, warmup)
+    found = grid.compare(Client(), kinds, BARS, plan, _progress)
+    report.servers(list(found.endpoints.values())).show()
+    report.throughput([[series for _, series in group] for group in found.groups]).show()
+    report.bars(found.verdicts).show()
+    document = report.document(
+        plan, found.endpoints, [series for group in found.groups for _, series in group]
+    )
+    document["bars"] = [report.verdict_json(verdict) for verdict in found.verdicts]
+    _write(json_file, document)
+    if strict and not all(verdict.met for verdict in found.verdicts):
+        raise typer.Exit(1)
+
+
+@app.command("idle")
+def idle_command(
+    sessions: Annotated[int, typer.Option(min=1000, max=idle.MOST_SESSIONS)] = 15_000,
+    subject: Subject = "beespace:2",
+    reference: Reference = "tarantool",
+    json_file: JsonFile = None,
+    strict: Strict = False,
+) -> None:
+    """Memory of sessions that do nothing."""
+    kinds = [(Role.SUBJECT, _kinds([subject])[0])]
+    if reference != "tarantool" or targets.find_tarantool() is not None:
+        kinds.append((Role.REFERENCE, _kinds([reference])[0]))
+    figures = []
+    for role, kind in kinds:
+        _progress(f"{sessions} sessions: {kind.name}")
+        figures.append(idle.measure(kind, role, sessions))
+    report.idle(figures, idle.LIMIT_BYTES).show()
+    rows = {
+        figure.target: {"before": figure.before, "after": figure.after, "per": figure.per_session}
+        for figure in figures
+    }
+    _write(json_file, {"machine": report.machine(), "sessions": sessions, "bytes": rows})
+    if strict and figures[0].per_session > idle.LIMIT_BYTES:
+        raise typer.Exit(1)
+
+
+def _kinds(names: list[str]) -> list[Kind]:
+    try:
+        return [targets.parse(name, targets.find_tarantool()) for name in names]
+    except (TargetError, AddressError) as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+def _progress(line: str) -> None:
+    """On a terminal, what is being done now."""
+    if sys.stderr.isatty():
+        print(line, file=sys.stderr)
+
+
+def _write(path: Path | None, document: dict[str, Any]) -> None:
+    if path is not None:
+        path.write_text(json.dumps(document, indent=2) + "\n")
+
+
+def _on_term(number: int, _frame: FrameType | None) -> NoReturn:
+    """SIGTERM unwinds like Ctrl-C, so that the servers are stopped."""
+    raise SystemExit(128 + number)
+
+
+def main() -> None:
+    """Run a command; a server that failed is one clear text and exit code 1."""
+    signal.signal(signal.SIGTERM, _on_term)
+    raise_limit(MOST_FILES)
+    try:
+        app()
+    except TargetError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        raise SystemExit(1) from None

@@ -1,0 +1,121 @@
+"""What a session costs that does nothing: memory of the server's processes, not the kernel's.
+
+Called by ``bench.cli``. The client's sockets live in a process of their own (``bench.holder``),
+because descriptors are limited by process. The baseline is taken after some hundred connections
+came and went, each of which let the server make garbage: what it allocates once, and what its
+collector needs to breathe, is not a session's. Every session counted has sent one PING.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from bench import usage
+from bench.bars import Role
+from bench.session import Endpoint
+from bench.targets import CHECKOUT, Kind, TargetError
+
+LIMIT_BYTES: Final = 300.0
+"""The bar: bytes a session."""
+
+WARMUP_CONNECTIONS: Final = 500
+MOST_SESSIONS: Final = 19_000
+"""Descriptors one holder may have, with some to spare (RLIMIT_NOFILE 20,000)."""
+
+_SETTLE_SECONDS: Final = 10.0
+_SETTLE_STEP: Final = 0.25
+_SETTLED_BYTES: Final = 65_536
+
+
+@dataclass(frozen=True)
+class IdleFigure:
+    """Memory before and with the sessions, bytes."""
+
+    target: str
+    role: Role
+    sessions: int
+    before: int
+    after: int
+
+    @property
+    def per_session(self) -> float:
+        """Bytes."""
+        return (self.after - self.before) / self.sessions
+
+
+class Holder:
+    """The process that holds the client's ends; one command and one answer a line."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+
+    def warm(self, count: int) -> None:
+        """Connect so many, let each make the server produce garbage; TargetError when one fails."""
+        self._ask(f"warm {count}")
+
+    def open(self, count: int) -> None:
+        """Connect so many, PING each; TargetError when one fails."""
+        self._ask(f"open {count}")
+
+    def close(self) -> None:
+        """Close all and wait until the server has closed its ends too."""
+        self._ask("close")
+
+    def _ask(self, command: str) -> None:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(command + "\n")
+        self._process.stdin.flush()
+        answer = self._process.stdout.readline().strip()
+        if answer != "done":
+            raise TargetError(f"{command}: {answer or 'the holder of the sessions ended'}")
+
+
+@contextmanager
+def holder(endpoint: Endpoint) -> Iterator[Holder]:
+    """A holder for one server; gone after the block."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bench.holder", str(endpoint.address)],
+        cwd=CHECKOUT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+        text=True,
+    )
+    try:
+        yield Holder(process)
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def measure(kind: Kind, role: Role, sessions: int) -> IdleFigure:
+    """Start a server, fill it, look. TargetError when it does not take the sessions."""
+    with kind.start() as endpoint, holder(endpoint) as clients:
+        if endpoint.pid is None:
+            raise TargetError(f"target {kind.name!r}: its processes cannot be seen")
+        clients.warm(WARMUP_CONNECTIONS)
+        clients.close()
+        before = _settled(endpoint.pid)
+        clients.open(sessions)
+        after = _settled(endpoint.pid)
+    return IdleFigure(kind.name, role, sessions, before, after)
+
+
+def _settled(pid: int) -> int:
+    """Memory of the tree once it stands still, at the latest after _SETTLE_SECONDS."""
+    deadline = time.monotonic() + _SETTLE_SECONDS
+    last = usage.memory_bytes(usage.tree(pid))
+    while time.monotonic() < deadline:
+        time.sleep(_SETTLE_STEP)
+        now = usage.memory_bytes(usage.tree(pid))
+        if abs(now - last) < _SETTLED_BYTES:
+            return now
+        last = now
+    return last

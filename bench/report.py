@@ -1,0 +1,237 @@
+"""How a run is shown: a plain table, or JSON for a program.
+
+Called by ``bench.cli``. Every figure is made in ``bench.rounds``, ``bench.bars`` or ``bench.idle``;
+here it only gets its unit and its place.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from bench.bars import Figure, Role, Verdict
+from bench.client import BUSY_CLIENT, NOISY_MACHINE
+from bench.idle import IdleFigure
+from bench.rounds import Plan, Series
+from bench.session import Endpoint
+from bench.stats import ratio
+
+GAP: Final = "  "
+
+
+@dataclass(frozen=True)
+class Table:
+    """Texts in columns; the first ``left`` columns are aligned left, the others right."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    left: int = 2
+    notes: tuple[str, ...] = ()
+
+    def plain(self) -> str:
+        """As lines of text."""
+        lines = [self.columns, *self.rows]
+        widths = [max(len(line[i]) for line in lines) for i in range(len(self.columns))]
+        texts = [GAP.join(map(self._align, line, widths, range(len(line)))) for line in lines]
+        rule = "-" * len(GAP.join("-" * width for width in widths))
+        body = [self.title, texts[0].rstrip(), rule, *(text.rstrip() for text in texts[1:])]
+        return "\n".join([*body, *self.notes])
+
+    def show(self) -> None:
+        """Print it, with lines and colours on a terminal."""
+        if not sys.stdout.isatty():
+            print(self.plain())
+            return
+        from rich.console import Console
+        from rich.table import Table as RichTable
+
+        grid = RichTable(title=self.title, title_justify="left")
+        for index, column in enumerate(self.columns):
+            grid.add_column(column, justify="left" if index < self.left else "right")
+        for row in self.rows:
+            grid.add_row(*row)
+        console = Console(markup=False, highlight=False)
+        console.print(grid)
+        for note in self.notes:
+            console.print(note)
+
+    def _align(self, text: str, width: int, index: int) -> str:
+        return text.ljust(width) if index < self.left else text.rjust(width)
+
+
+def throughput(groups: Sequence[Sequence[Series]]) -> Table:
+    """One row a load and server; ratios are to the last server of a group."""
+    rows = [
+        _row(series, group[-1] if len(group) > 1 else None) for group in groups for series in group
+    ]
+    columns = ("load", "server", "requests/s", "spread", "ratio", "p50 us", "p99 us", "p99.9 us")
+    every = [series for group in groups for series in group]
+    notes = []
+    if any(series.client_bound for series in every):
+        notes.append(f"! client: busy {BUSY_CLIENT:.0%} of a core or more, it was the limit")
+    if any(series.disturbed for series in every):
+        notes.append(f"! others: used over {NOISY_MACHINE:.0%} of a core, not a quiet machine")
+    return Table(
+        "Throughput (medians)",
+        (*columns, "max us", "server us/req", "client busy", "others"),
+        tuple(rows),
+        notes=tuple(notes),
+    )
+
+
+def _row(series: Series, base: Series | None) -> tuple[str, ...]:
+    cost = series.server_cost
+    against = "" if base is None or base is series else f"{ratio(series.rate, base.rate):.2f}x"
+    return (
+        str(series.load),
+        series.target,
+        f"{series.rate:,.0f}",
+        f"{series.spread:.0%}",
+        against,
+        *(f"{series.quantile(share):,.0f}" for share in (0.5, 0.99, 0.999)),
+        f"{series.latency.slowest:,.0f}",
+        "-" if cost is None else f"{cost:.3f}",
+        f"{series.client_share:.0%}" + ("!" if series.client_bound else ""),
+        _share(series.other_share) + ("!" if series.disturbed else ""),
+    )
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{value:.0%}"
+
+
+def bars(verdicts: Sequence[Verdict]) -> Table:
+    """One row a bar."""
+    rows = []
+    for verdict in verdicts:
+        bar = verdict.bar
+        sign = "at least" if bar.figure is Figure.RATE else "at most"
+        rows.append(
+            (
+                f"{bar.scenario} {bar.connections}x{bar.depth}",
+                f"{bar.who} / {bar.than}",
+                bar.figure.value,
+                f"{sign} {bar.limit:.2f}x",
+                "-" if verdict.ratio is None else f"{verdict.ratio:.2f}x",
+                _outcome(verdict.met),
+            )
+        )
+    return Table("Bars", ("load", "servers", "figure", "bar", "ratio", "outcome"), tuple(rows), 3)
+
+
+def _outcome(met: bool | None) -> str:
+    return "not measured" if met is None else "met" if met else "NOT MET"
+
+
+def idle(figures: Sequence[IdleFigure], limit: float) -> Table:
+    """One row a server."""
+    rows = [
+        (
+            figure.target,
+            f"{figure.sessions:,}",
+            f"{figure.before / 1024:,.0f}",
+            f"{figure.after / 1024:,.0f}",
+            f"{figure.per_session:,.0f}",
+        )
+        for figure in figures
+    ]
+    columns = ("server", "sessions", "before KiB", "after KiB", "bytes/session")
+    note = f"bar: at most {limit:g} bytes a session (all processes, kernel not counted)"
+    return Table("Memory of idle sessions", columns, tuple(rows), 1, (note,))
+
+
+def servers(endpoints: Sequence[Endpoint]) -> Table:
+    """What was measured."""
+    rows = tuple((each.name, str(each.address), each.version) for each in endpoints)
+    return Table("Servers", ("server", "address", "greeting"), rows, 3)
+
+
+def machine() -> dict[str, Any]:
+    """Where and when, for the JSON report."""
+    model = platform.processor() or "unknown"
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                model = line.partition(":")[2].strip()
+                break
+    except OSError:
+        pass
+    return {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "cpus": len(os.sched_getaffinity(0)),
+        "cpu": model,
+        "kernel": platform.release(),
+        "python": platform.python_version(),
+        "load_average": os.getloadavg()[0],
+    }
+
+
+def as_json(series: Series) -> dict[str, Any]:
+    """One series with all its rounds."""
+    return {
+        "scenario": series.load.scenario.name,
+        "connections": series.load.connections,
+        "depth": series.load.depth,
+        "target": series.target,
+        "rate": series.rate,
+        "spread": series.spread,
+        "p50_us": series.quantile(0.5),
+        "p99_us": series.quantile(0.99),
+        "p999_us": series.quantile(0.999),
+        "max_us": series.latency.slowest,
+        "server_us_per_request": series.server_cost,
+        "client_us_per_request": series.client_cost,
+        "client_share": series.client_share,
+        "client_bound": series.client_bound,
+        "other_share": series.other_share,
+        "rounds": [
+            {
+                "requests": each.requests,
+                "seconds": each.seconds,
+                "client_cpu": each.client_cpu,
+                "server_cpu": each.server_cpu,
+                "machine_cpu": each.machine_cpu,
+                "p50_us": each.latency.quantile(0.5),
+                "p99_us": each.latency.quantile(0.99),
+            }
+            for each in series.rounds
+        ],
+    }
+
+
+def document(
+    plan: Plan,
+    endpoints: Mapping[Role, Endpoint] | Mapping[str, Endpoint],
+    series: Sequence[Series],
+) -> dict[str, Any]:
+    """The JSON report of a throughput run."""
+    return {
+        "machine": machine(),
+        "plan": {"rounds": plan.rounds, "seconds": plan.seconds, "warmup": plan.warmup},
+        "servers": {
+            str(role): {"name": each.name, "greeting": each.version}
+            for role, each in endpoints.items()
+        },
+        "series": [as_json(each) for each in series],
+    }
+
+
+def verdict_json(verdict: Verdict) -> dict[str, Any]:
+    """One bar."""
+    bar = verdict.bar
+    return {
+        "load": f"{bar.scenario} {bar.connections}x{bar.depth}",
+        "who": bar.who.value,
+        "than": bar.than.value,
+        "figure": bar.figure.value,
+        "limit": bar.limit,
+        "ratio": verdict.ratio,
+        "met": verdict.met,
+    }

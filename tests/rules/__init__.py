@@ -1,0 +1,1 @@
+"""The rules every source file keeps: style, types, layers, headers, sizes, packaging."""

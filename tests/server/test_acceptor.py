@@ -1,0 +1,233 @@
+"""The acceptor's loop in a thread of this process, with hand-made workers and supervisor."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from server import acceptor
+from server.acceptor import Acceptor, Report
+from shm import channel
+from shm.channel import Channel, ChannelClosedError
+from shm.launch import AcceptorOrder
+from shm.segment import Segment
+from shm.sessions import SessionTable
+from tests.helpers.wait import wait_until
+
+
+class Stage:
+    """A running acceptor, seen as the supervisor and the workers see it."""
+
+    def __init__(self, segment: Segment, listeners: list[socket.socket]) -> None:
+        ours, theirs = channel.pair()
+        self.control = Channel(ours)
+        self.listeners = listeners
+        self.segment = segment
+        self.workers: dict[int, socket.socket] = {}
+        self.clients: list[socket.socket] = []
+        order = AcceptorOrder("bee", "0", segment.name, theirs, tuple(listeners))
+        # A mapping of its own, as in its own process: nobody closes it under the acceptor's views.
+        self.acceptor = Acceptor(order, Segment.attach(segment.name))
+        self.thread = threading.Thread(target=self.acceptor.run)
+        self.thread.start()
+        assert self.hear() == {"op": "ready"}
+
+    def hear(self) -> dict[str, Any]:
+        received = wait_until(self.control.receive, what="word of the acceptor")
+        assert received is not None
+        return received[0]
+
+    def worker_up(self, index: int) -> None:
+        ours, theirs = channel.pair()
+        theirs.settimeout(10)
+        self.control.send({"op": "worker_up", "index": index}, [ours.fileno()])
+        ours.close()
+        self.workers[index] = theirs
+
+    def connect(self, door: int = 0) -> socket.socket:
+        name = self.listeners[door]
+        client = socket.socket(name.family)
+        client.settimeout(10)
+        client.connect(name.getsockname())
+        self.clients.append(client)
+        return client
+
+    def taken(self, index: int) -> tuple[list[int], list[int]]:
+        payload, fds, _, _ = socket.recv_fds(self.workers[index], 65536, channel.MAX_FDS)
+        ids = [int.from_bytes(payload[at : at + 8], "little") for at in range(0, len(payload), 8)]
+        return ids, fds
+
+    def close(self) -> None:
+        with contextlib.suppress(ChannelClosedError):
+            self.control.send({"op": "stop"})
+        self.thread.join(10)
+        assert not self.thread.is_alive()
+        for end in [*self.workers.values(), *self.clients, *self.listeners]:
+            end.close()
+        self.control.close()
+
+
+@pytest.fixture
+def stage(segment: Segment, tmp_path: Path) -> Iterator[Stage]:
+    unix = socket.socket(socket.AF_UNIX)
+    unix.bind(str(tmp_path / "bee.sock"))
+    unix.listen()
+    ipv6 = socket.create_server(("::1", 0), family=socket.AF_INET6)
+    made = Stage(segment, [socket.create_server(("127.0.0.1", 0)), ipv6, unix])
+    yield made
+    made.close()
+
+
+def close_all(fds: list[int]) -> None:
+    for fd in fds:
+        os.close(fd)
+
+
+def test_nothing_is_accepted_before_it_is_told(stage: Stage) -> None:
+    stage.worker_up(0)
+    stage.connect()
+    stage.control.send({"op": "worker_down", "index": 5})
+    assert stage.hear() == {"op": "worker_gone", "index": 5}
+    assert stage.segment.header.claimed == 0
+    stage.control.send({"op": "accept"})
+    ids, fds = stage.taken(0)
+    assert ids == [1]
+    close_all(fds)
+
+
+def test_peers_of_every_kind(stage: Stage, table: SessionTable, tmp_path: Path) -> None:
+    stage.worker_up(0)
+    stage.control.send({"op": "accept"})
+    bound = socket.socket(socket.AF_UNIX)
+    bound.bind(str(tmp_path / "client"))
+    abstract = socket.socket(socket.AF_UNIX)
+    abstract.bind(f"\0bee-test-{os.getpid()}")
+    expected = []
+    for door in (0, 1, 2):
+        client = stage.connect(door)
+        name = client.getsockname()
+        host = name[0] if door == 0 else f"[{name[0]}]" if door == 1 else ""
+        expected.append("unix/:(socket)" if door == 2 else f"{host}:{name[1]}")
+        close_all(stage.taken(0)[1])
+    for end in (bound, abstract):
+        stage.clients.append(end)
+        end.connect(stage.listeners[2].getsockname())
+        close_all(stage.taken(0)[1])
+    expected += [f"unix/:{tmp_path}/client", f"unix/:@bee-test-{os.getpid()}"]
+    sessions = sorted(table.sessions(), key=lambda session: session.id)
+    assert [session.peer for session in sessions] == expected
+    assert [session.listener for session in sessions] == [0, 1, 2, 2, 2]
+
+
+def test_the_descriptor_is_the_client(stage: Stage) -> None:
+    stage.worker_up(0)
+    stage.control.send({"op": "accept"})
+    client = stage.connect()
+    _, (fd,) = stage.taken(0)
+    with socket.socket(fileno=fd) as end:
+        end.sendall(b"hello")
+        assert client.recv(10) == b"hello"
+
+
+def test_connections_wait_for_a_worker(stage: Stage) -> None:
+    stage.control.send({"op": "accept"})
+    for _ in range(3):
+        stage.connect()
+    wait_until(lambda: stage.acceptor._waiting, what="a waiting connection")
+    assert stage.segment.header.claimed == 0
+    stage.worker_up(1)
+    ids: list[int] = []
+    while len(ids) < 3:
+        more, fds = stage.taken(1)
+        ids += more
+        close_all(fds)
+    assert ids == [1, 2, 3]
+
+
+def test_after_worker_gone_nothing_is_claimed_for_it(stage: Stage, table: SessionTable) -> None:
+    stage.worker_up(0)
+    stage.worker_up(1)
+    stage.control.send({"op": "accept"})
+    stage.control.send({"op": "worker_down", "index": 0})
+    assert stage.hear() == {"op": "worker_gone", "index": 0}
+    for _ in range(4):
+        stage.connect()
+        close_all(stage.taken(1)[1])
+    assert {session.worker for session in table.sessions()} == {1}
+    assert stage.workers[0].recv(1) == b""
+
+
+def test_a_full_table_is_answered(stage: Stage, table: SessionTable) -> None:
+    stage.worker_up(0)
+    for number in range(table.capacity):
+        assert table.claim(b"", 0, bytes(20)) == number + 1
+    stage.control.send({"op": "accept"})
+    client = stage.connect()
+    data = b""
+    while chunk := client.recv(4096):
+        data += chunk
+    assert b"8 of 8 sessions are in use" in data
+    assert stage.segment.header.refused == 1
+    table.release(3)
+    stage.connect()
+    ids, fds = stage.taken(0)
+    assert ids == [11]
+    close_all(fds)
+
+
+def test_out_of_descriptors_it_waits_and_goes_on(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage.worker_up(0)
+    door = stage.acceptor._doors[0]
+    accept = door.accept
+    calls = []
+
+    def failing() -> tuple[int, Any]:
+        calls.append(1)
+        if len(calls) == 1:
+            raise OSError(errno.EMFILE, "too many open files")
+        return accept()
+
+    door.accept = failing
+    stage.control.send({"op": "accept"})
+    stage.connect()
+    ids, fds = stage.taken(0)
+    assert ids == [1]
+    assert stage.segment.header.accept_errors == 1
+    turns = stage.segment.header.acceptor_turns
+    assert turns < 20, "it turned in a circle"
+    close_all(fds)
+
+
+def test_it_ends_with_the_supervisor(segment: Segment) -> None:
+    made = Stage(segment, [socket.create_server(("127.0.0.1", 0))])
+    made.control.close()
+    made.thread.join(10)
+    assert not made.thread.is_alive()
+    made.listeners[0].close()
+
+
+def test_a_report_tells_once_a_period_with_the_count() -> None:
+    told: list[int] = []
+    report = Report(told.append)
+    report.hit(0.0, 2)
+    report.hit(1.0)
+    report.hit(9.0, 4)
+    assert told == [2]
+    report.expire(acceptor.REPORT_PERIOD - 0.1)
+    assert told == [2]
+    report.expire(acceptor.REPORT_PERIOD)
+    assert told == [2, 5]
+    report.expire(2 * acceptor.REPORT_PERIOD)
+    assert report.deadline is None
+    report.hit(50.0)
+    assert told == [2, 5, 1]

@@ -1,0 +1,161 @@
+"""Connections to workers: who gets them, in what order, and what happens when nobody takes them."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from server.handover import Arrival, Handover
+from shm import channel
+from shm.segment import Segment
+from shm.sessions import SessionTable
+
+
+class Side:
+    """A handover over a segment of 8 slots and the workers' ends of two intakes."""
+
+    def __init__(self, segment: Segment, table: SessionTable) -> None:
+        self.segment = segment
+        self.table = table
+        self.handover = Handover(table, segment.rows)
+        self.ends: list[socket.socket] = []
+        for index in range(2):
+            ours, theirs = channel.pair()
+            theirs.setblocking(False)
+            self.handover.add(index, ours)
+            self.ends.append(theirs)
+
+    def arrivals(self, count: int) -> list[Arrival]:
+        return [Arrival(os.dup(0), f"127.0.0.1:{n}".encode(), n % 2) for n in range(count)]
+
+    def taken(self, index: int) -> list[int]:
+        """Ids in the next message to a worker."""
+        payload, fds, _, _ = socket.recv_fds(self.ends[index], 65536, channel.MAX_FDS)
+        for fd in fds:
+            os.close(fd)
+        ids = [int.from_bytes(payload[at : at + 8], "little") for at in range(0, len(payload), 8)]
+        assert len(ids) == len(fds)
+        return ids
+
+    def close(self) -> None:
+        for worker in list(self.handover.workers()):
+            worker.intake.close()
+        for end in self.ends:
+            end.close()
+
+
+@pytest.fixture
+def side(segment: Segment) -> Iterator[Side]:
+    # A mapping of its own, as in the acceptor's process, which never closes it.
+    attached = Segment.attach(segment.name)
+    made = Side(attached, SessionTable(attached))
+    yield made
+    made.close()
+
+
+def open_descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+def test_a_batch_is_spread_and_claimed_in_order(side: Side) -> None:
+    before = open_descriptors()
+    outcome = side.handover.deliver(side.arrivals(4))
+    assert (outcome.waiting, outcome.refused, outcome.choked) == ([], [], [])
+    assert sorted([side.taken(0), side.taken(1)]) == [[1, 3], [2, 4]]
+    assert open_descriptors() == before
+    sessions = {session.id: session for session in side.table.sessions()}
+    assert [sessions[n].peer for n in (1, 2, 3, 4)] == [f"127.0.0.1:{n}" for n in range(4)]
+    assert [sessions[n].listener for n in (1, 2, 3, 4)] == [0, 1, 0, 1]
+    assert [row.assigned for row in side.segment.rows[:2]] == [2, 2]
+
+
+def test_salts_differ(side: Side) -> None:
+    side.handover.deliver(side.arrivals(4))
+    salts = {bytes(side.segment.slots[slot].salt) for slot in (1, 2, 3, 4)}
+    assert len(salts) == 4
+
+
+def test_the_worker_with_fewer_sessions_comes_first(side: Side) -> None:
+    row = side.segment.rows[0]
+    row.assigned, row.freed, row.reclaimed = 9, 5, 1
+    side.handover.deliver(side.arrivals(4))
+    assert side.taken(1) == [1, 2, 3]
+    assert side.taken(0) == [4]
+
+
+def test_equal_sessions_are_decided_by_cpu(side: Side) -> None:
+    side.segment.rows[0].cpu_permille = 900
+    side.handover.deliver(side.arrivals(1))
+    assert side.taken(1) == [1]
+
+
+def test_equal_workers_take_turns(side: Side) -> None:
+    for session in range(1, 5):
+        side.handover.deliver(side.arrivals(1))
+        assert side.taken((session - 1) % 2) == [session]
+        side.table.release(session)
+        side.segment.rows[(session - 1) % 2].freed += 1
+
+
+def test_a_full_worker_is_passed_over(side: Side) -> None:
+    full = next(worker for worker in side.handover.workers() if worker.index == 0)
+    try:
+        while True:
+            full.intake.send(b"x" * 1000)
+    except BlockingIOError:
+        pass
+    outcome = side.handover.deliver(side.arrivals(4))
+    assert outcome.choked == [full]
+    assert not outcome.scarce
+    assert outcome.waiting == []
+    assert len(side.taken(1)) == 2
+    assert len(side.taken(1)) == 2
+    assert side.table.live() == 4
+    assert side.segment.rows[0].assigned == 0
+
+
+def test_a_dead_worker_is_passed_over(side: Side) -> None:
+    side.ends[0].close()
+    outcome = side.handover.deliver(side.arrivals(2))
+    assert (outcome.waiting, outcome.choked) == ([], [])
+    assert side.taken(1)
+    assert side.taken(1)
+    assert {session.worker for session in side.table.sessions()} == {1}
+
+
+def test_connections_wait_without_a_slot_when_no_worker_is_up(side: Side) -> None:
+    side.ends[0].close()
+    side.ends[1].close()
+    arrivals = side.arrivals(3)
+    outcome = side.handover.deliver(arrivals)
+    assert sorted(outcome.waiting) == arrivals
+    assert list(side.table.sessions()) == []
+    assert side.table.live() == 0
+    for arrival in outcome.waiting:
+        os.close(arrival.fd)
+
+
+def test_what_does_not_fit_the_table_is_refused(side: Side) -> None:
+    outcome = side.handover.deliver(side.arrivals(10))
+    assert [arrival.peer for arrival in outcome.refused] == [b"127.0.0.1:8", b"127.0.0.1:9"]
+    assert side.table.live() == 8
+    for arrival in outcome.refused:
+        os.close(arrival.fd)
+
+
+def test_a_system_short_of_descriptors_is_tried_again_later(
+    side: Side, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def too_many(*_: object) -> None:
+        raise OSError(errno.ETOOMANYREFS, "too many references")
+
+    monkeypatch.setattr(channel, "send_fds", too_many)
+    outcome = side.handover.deliver(side.arrivals(2))
+    assert outcome.scarce
+    assert len(outcome.waiting) == 2
+    for arrival in outcome.waiting:
+        os.close(arrival.fd)

@@ -1,0 +1,37 @@
+"""The open-files limit: enough, not enough for all sessions, not enough to start."""
+
+from __future__ import annotations
+
+import resource
+
+import pytest
+
+from server import limits
+from server.errors import ServerError
+
+
+def test_enough_is_no_warning() -> None:
+    assert limits.check_open_files(64 + 500, sessions=1000, workers=2) is None
+
+
+def test_a_limit_below_the_sessions_is_a_warning() -> None:
+    warning = limits.check_open_files(64 + 499, sessions=1000, workers=2)
+    assert warning == (
+        "open-files limit 563 holds 998 sessions, session.limits.total=1000 needs 564 (ulimit -Hn)"
+    )
+
+
+def test_a_limit_below_the_floor_is_an_error() -> None:
+    assert limits.check_open_files(96, sessions=1, workers=2) is None
+    with pytest.raises(ServerError, match="got a limit of 95, expected at least 96 for 2 workers"):
+        limits.check_open_files(95, sessions=1, workers=2)
+
+
+def test_the_soft_limit_is_raised() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(256, hard), hard))
+    try:
+        assert limits.raise_open_files() == hard
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (hard, hard)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -1,0 +1,98 @@
+"""What a server holds: given back whole, also when opening stops half-way."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from server.errors import ExitStatus, ServerError
+from server.resources import opened
+from server.settings import Settings, load
+from shm.segment import SHM_DIR, Segment
+
+
+class Log:
+    """Keeps the warnings."""
+
+    def __init__(self) -> None:
+        self.warnings: list[str] = []
+
+    def warning(self, text: str, **fields: Any) -> None:
+        self.warnings.append(f"{text} {fields}")
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Callable[..., Settings]:
+    def make(*listen: str) -> Settings:
+        flags = {"run_dir": str(tmp_path / "run"), "data_dir": str(tmp_path / "data")}
+        more = {"listen": list(listen or ["127.0.0.1:0"]), "max_sessions": "16", "workers": "2"}
+        return load(flags | more, {})
+
+    return make
+
+
+def test_everything_is_there_and_given_back(
+    settings: Callable[..., Settings], tmp_path: Path
+) -> None:
+    path = tmp_path / "bee.sock"
+    with opened(settings("127.0.0.1:0", f"unix/:{path}"), Log()) as resources:
+        name = resources.segment.name
+        attached = Segment.attach(name)
+        port = resources.listeners[0].socket.getsockname()[1]
+        assert (attached.header.capacity, attached.header.workers) == (16, 2)
+        assert attached.header.listeners == 2
+        names = bytes(attached.header.listener_names).split(b"\0")
+        assert names[0].decode() == f"127.0.0.1:{port}"
+        attached.close()
+        assert path.exists()
+        assert (tmp_path / "data").is_dir()
+    assert list((tmp_path / "run").iterdir()) == []
+    assert not path.exists()
+    assert not (SHM_DIR / name).exists()
+
+
+def test_a_full_shared_memory_is_one_line(
+    settings: Callable[..., Settings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    before = set(SHM_DIR.iterdir())
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(ServerError) as caught, opened(settings(), Log()):
+        pass
+    (line,) = caught.value.lines
+    assert line.startswith("session.limits.total: got 16, expected a session table that fits: ")
+    assert line.endswith("No space left on device")
+    assert caught.value.exit_code is ExitStatus.FAILED
+    assert {path for path in set(SHM_DIR.iterdir()) - before if "default" in path.name} == set()
+    assert list((tmp_path / "run").iterdir()) == []
+
+
+def test_a_port_in_use_gives_everything_back(
+    settings: Callable[..., Settings], tmp_path: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        uri = f"127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(ServerError, match="in use"), opened(settings(uri), Log()):
+            pass
+    assert list((tmp_path / "run").iterdir()) == []
+
+
+def test_leftovers_are_told(settings: Callable[..., Settings], tmp_path: Path) -> None:
+    path = tmp_path / "bee.sock"
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(path))
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "server.json").write_text(f'{{"sockets": ["{path}"]}}')
+    log = Log()
+    with opened(settings(), log):
+        told = [text for text in log.warnings if "left" in text]
+        assert told == [f"removed what a killed server left {{'leftover': 'socket {path}'}}"]
+    assert not path.exists()

@@ -1,0 +1,75 @@
+"""How single values are read, whichever source they come from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from server import values
+from server.uri import TcpUri, UnixUri
+
+
+def refuses(read: Callable[[Any], Any], given: Any) -> bool:
+    """Whether a reader raises ValueError, the one error that becomes a line for the user."""
+    try:
+        read(given)
+    except ValueError:
+        return True
+    return False
+
+
+LOCAL = TcpUri("127.0.0.1", 3301)
+LISTEN: list[tuple[Any, tuple[Any, ...]]] = [
+    (3301, (LOCAL,)),
+    ("3301", (LOCAL,)),
+    (" 3301 , unix/:/tmp/x", (LOCAL, UnixUri("/tmp/x"))),
+    (["3301", "[::1]:0"], (LOCAL, TcpUri("::1", 0))),
+    (["3301,[::1]:0"], (LOCAL, TcpUri("::1", 0))),
+    ([{"uri": "3301"}, {"uri": 0}], (LOCAL, TcpUri("127.0.0.1", 0))),
+    ('[{"uri": "3301"}, {"uri": "unix/:/tmp/x"}]', (LOCAL, UnixUri("/tmp/x"))),
+    ('["3301"]', (LOCAL,)),
+    (["0", "0"], (TcpUri("127.0.0.1", 0), TcpUri("127.0.0.1", 0))),
+]
+
+
+@pytest.mark.parametrize(("given", "uris"), LISTEN)
+def test_listen(given: Any, uris: tuple[Any, ...]) -> None:
+    assert values.listen(given) == uris
+
+
+@pytest.mark.parametrize(
+    "given", [None, True, 3.5, [], {}, [None], [[]], [{"uri": 1, "x": 2}], '[{"uri"', ["x"]]
+)
+def test_no_listen(given: Any) -> None:
+    assert refuses(values.listen, given)
+
+
+@pytest.mark.parametrize(("given", "number"), [(1, 1), ("1", 1), ("010", 10), (10, 10)])
+def test_whole(given: Any, number: int) -> None:
+    assert values.whole(1, 10)(given) == number
+
+
+@pytest.mark.parametrize(
+    "given", [0, 11, "0", "11", "+1", "1.0", "", " 1", 1.0, True, None, "\u0661"]
+)
+def test_not_whole(given: Any) -> None:
+    assert refuses(values.whole(1, 10), given)
+
+
+@pytest.mark.parametrize("number", range(8))
+def test_log_levels_by_number_and_name(number: int) -> None:
+    name = values.log_level(number)
+    assert name == values.log_level(str(number)) == values.log_level(values.LOG_LEVELS[number])
+    assert name == ("error" if number == 1 else values.LOG_LEVELS[number])
+
+
+@pytest.mark.parametrize("name", ["a", "A-b_c.9", "x" * 64, "a.."])
+def test_names(name: str) -> None:
+    assert values.server_name(name) == name
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "a b", "\u00e9", "x" * 65, "a\n", 5, None])
+def test_no_names(name: Any) -> None:
+    assert refuses(values.server_name, name)

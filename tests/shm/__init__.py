@@ -1,0 +1,1 @@
+"""The meeting place: layout, states, segment, table, channels, orders, log lines."""

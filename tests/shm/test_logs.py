@@ -1,0 +1,121 @@
+"""Log lines, letter by letter, with a clock that stands still."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, tzinfo
+from pathlib import Path
+
+import pytest
+
+from shm import logs
+from shm.launch import LogOrder
+
+
+class Frozen(datetime):
+    """A clock that stands at one moment."""
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
+        return datetime(2026, 11, 22, 5, 30, 0, 123456, tzinfo=tz or UTC)
+
+
+@pytest.fixture(autouse=True)
+def _still(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(logs, "datetime", Frozen)
+    monkeypatch.setattr(os, "getpid", lambda: 4711)
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+def configure(form: str = "plain", level: str = "info", role: str = "worker-0") -> None:
+    """Set up logging as a process does."""
+    logs.configure(LogOrder(level=level, format=form), role)
+
+
+def test_plain_line(capfd: pytest.CaptureFixture[str]) -> None:
+    configure()
+    logs.get(session=42).info("text", key="value", count=3)
+    line = "2026-11-22 05:30:00.123 [4711] worker-0/42 I> text key=value count=3\n"
+    assert capfd.readouterr() == ("", line)
+
+
+def test_plain_line_without_session(capfd: pytest.CaptureFixture[str]) -> None:
+    configure(role="supervisor")
+    logs.get().warning("slow")
+    assert capfd.readouterr().err == "2026-11-22 05:30:00.123 [4711] supervisor W> slow\n"
+
+
+def test_json_line(capfd: pytest.CaptureFixture[str]) -> None:
+    configure("json")
+    logs.get(session=42).error('a "text"\nof two lines é', key=[1, None], other=os)
+    error = capfd.readouterr().err
+    assert error.count("\n") == 1
+    assert json.loads(error) == {
+        "time": "2026-11-22T05:30:00.123+00:00",
+        "level": "error",
+        "message": 'a "text"\nof two lines é',
+        "pid": 4711,
+        "role": "worker-0",
+        "session": 42,
+        "key": [1, None],
+        "other": str(os),
+    }
+
+
+def test_one_line_a_message(capfd: pytest.CaptureFixture[str]) -> None:
+    configure()
+    logs.get().info("two\r\nlines", key="a\nb")
+    assert capfd.readouterr().err.endswith(" I> two\\r\\nlines key=a\\nb\n")
+
+
+def test_a_text_that_is_no_unicode_is_written(capfd: pytest.CaptureFixture[str]) -> None:
+    configure()
+    logs.get().info("a\udc80b")
+    assert capfd.readouterr().err.endswith("I> a?b\n")
+
+
+@pytest.mark.parametrize(
+    ("level", "letters"),
+    [
+        ("fatal", "C"),
+        ("crit", "C"),
+        ("error", "CE"),
+        ("warn", "CEW"),
+        ("info", "CEWI"),
+        ("verbose", "CEWIV"),
+        ("debug", "CEWIVD"),
+    ],
+)
+def test_level_filters(capfd: pytest.CaptureFixture[str], level: str, letters: str) -> None:
+    configure(level=level)
+    log = logs.get()
+    for method in (log.critical, log.error, log.warning, log.info, log.verbose, log.debug):
+        method("text")
+    lines = capfd.readouterr().err.splitlines()
+    assert [line.partition("> ")[0][-1] for line in lines] == list(letters)
+
+
+@pytest.mark.parametrize(("level", "letter"), list(zip(logs.LEVELS, "CCEWIVD", strict=True)))
+def test_log_takes_a_level_by_name(
+    capfd: pytest.CaptureFixture[str], level: str, letter: str
+) -> None:
+    configure(level="debug")
+    logs.get().log(level, "text", n=1)
+    assert capfd.readouterr().err.endswith(f"worker-0 {letter}> text n=1\n")
+
+
+def test_a_line_is_one_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[bytes] = []
+    configure()
+    monkeypatch.setattr(os, "write", lambda _, data: written.append(data))
+    with Path(os.devnull).open("w") as null:
+        monkeypatch.setattr("sys.stderr", null)
+        logs.get().info("text", key="value")
+    assert [line.count(b"\n") for line in written] == [1]

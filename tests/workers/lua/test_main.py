@@ -1,0 +1,175 @@
+"""The wiring: application, serving, yields, the end; health figures and the warm-up."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.helpers.engine import Client, Engine, error_of, errors_of
+from tests.helpers.raw import EVAL, ping, request
+from workers.runtime import LuaFailureError
+
+
+def load(engine: Engine, text: str) -> None:
+    engine.call_main("load", b"/srv/app.lua", text.encode())
+
+
+def served(engine: Engine, client: Client, data: bytes) -> None:
+    """Let engine/main serve what is sent, once, to its end."""
+    client.offer(data)
+    engine.wake()
+    engine.call_main("serve")
+    client.take()
+
+
+def test_the_application_defines_what_clients_call(engine: Engine) -> None:
+    load(engine, "function hello(name) return 'hello ' .. name end")
+    with engine.connect() as client:
+        assert client.call("hello", "bee").data == ["hello bee"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("x =", "/srv/app.lua:1: unexpected symbol"),
+        ("\nerror('no')", "/srv/app.lua:2: no"),
+        ("\x1bLJ\x02\x00", "attempt to load chunk with wrong mode"),
+        ("local x = nosuch.field", "/srv/app.lua:1: attempt to index global 'nosuch'"),
+    ],
+)
+def test_errors_of_the_application(engine: Engine, text: str, expected: str) -> None:
+    with pytest.raises(LuaFailureError) as caught:
+        load(engine, text)
+    assert expected in str(caught.value)
+
+
+def test_serving_answers_and_ends_every_session() -> None:
+    with Engine() as engine:
+        clients = [engine.connect() for _ in range(3)]
+        served(engine, clients[0], ping(1) * 3)
+
+        assert [answer.sync for answer in clients[0].packets()] == [1, 1, 1]
+        assert clients[0].ended
+        assert engine.row.sessions == 0
+        assert not any(client.exists for client in clients)
+        for client in clients:
+            client.close()
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ("coroutine.yield()", "eval:1: attempt to yield across C-call boundary"),
+        ("\ncoroutine.yield(1, 2)", "eval:2: attempt to yield across C-call boundary"),
+    ],
+)
+def test_a_request_that_yields_to_nobody(source: str, text: str) -> None:
+    with Engine() as engine:
+        client = engine.connect()
+        odd = request({0: EVAL, 1: 7}, {0x27: source})
+        served(engine, client, ping(1) + odd + ping(2) + odd + odd + ping(3))
+        answers = client.packets()
+
+        assert [answer.sync for answer in answers] == [1, 7, 2, 7, 7, 3]
+        assert errors_of(answers[1:2]) == [(32, text)]
+        client.close()
+
+
+def test_a_cure_waits_for_the_batch_of_a_request_that_yielded() -> None:
+    with Engine() as engine, engine.connect() as client:
+        odd = request({0: EVAL, 1: 7}, {0x27: "coroutine.yield()"})
+        engine.execute("require('beespace.engine.state').st.stop = 2")
+        client.offer(ping(1) + odd + ping(2))
+        engine.execute(
+            """
+            local loop = require('beespace.engine.loop')
+            local guard, fd = loop.guard, ...
+            loop.guard = function()
+              loop.guard = guard
+              require('beespace.engine.input').receive(fd)
+              return guard()
+            end
+            """,
+            client.fd,
+        )
+        engine.wake()
+        engine.call_main("serve")
+        client.take()
+
+        assert [answer.sync for answer in client.packets()] == [1, 7, 2]
+
+
+def test_coroutines_inside_a_request_are_fine(client: Client) -> None:
+    source = """
+        local function count(n) for k = 1, n do coroutine.yield(k) end return 'end' end
+        local each, seen = coroutine.wrap(count), {}
+        for _ = 1, 4 do seen[#seen + 1] = each(3) end
+        return seen"""
+    assert client.eval(source).data == [[1, 2, 3, "end"]]
+
+
+def test_stack_overflow_is_an_answer(client: Client) -> None:
+    answer = client.eval("local function f() return 1 + f() end return f()")
+    assert answer.code == 32
+    assert "stack overflow" in answer.text
+    assert client.in_step()
+
+
+def test_an_error_whose_text_cannot_be_made(client: Client) -> None:
+    source = "error(setmetatable({}, {__tostring = function() error('never') end}))"
+    assert error_of(client.eval(source))[0] == 32
+    assert client.in_step()
+
+
+def test_the_warm_up_counts_nothing() -> None:
+    with Engine() as engine:
+        names = ("requests", "pings", "calls", "evals", "errors", "bytes_in", "bytes_out")
+        assert [getattr(engine.row, name) for name in names] == [0] * len(names)
+        assert engine.row.sessions == 0
+
+
+def test_health_figures() -> None:
+    with Engine() as engine:
+        assert engine.row.jit_traces > 10
+        assert 100_000 < engine.row.lua_heap < 100_000_000
+
+
+def test_without_a_warm_up_everything_works() -> None:
+    with Engine(warm=False) as engine, engine.connect() as client:
+        assert client.in_step()
+        assert client.call("box.session.id").data == [client.id]
+
+
+HEALTH = "local health = require('beespace.engine.health') "
+
+
+def test_traces_are_made_anew_after_too_many_aborts() -> None:
+    with Engine() as engine:
+        needs = HEALTH + "return health.needs_cure(...)"
+        engine.execute(HEALTH + "health.settle(100)")
+        assert not engine.execute(needs, 1000)
+        engine.execute(HEALTH + "health.aborts = health.aborts + 8")
+        assert not engine.execute(needs, 101)
+        assert engine.execute(needs, 103)
+        warmed = engine.execute(
+            HEALTH + "local n = 0 health.cure(200, function() n = n + 1 end) return n"
+        )
+        assert warmed == 1
+        engine.execute(HEALTH + "health.aborts = health.aborts + 8")
+        assert not engine.execute(needs, 203)
+        assert engine.execute(needs, 205)
+
+
+def test_the_pause_between_cures_has_a_limit() -> None:
+    with Engine(warm=False) as engine:
+        engine.execute(HEALTH + "for _ = 1, 30 do health.cure(0, function() end) end")
+        engine.execute(HEALTH + "health.aborts = health.aborts + 100")
+        needs = HEALTH + "return health.needs_cure(...)"
+        assert not engine.execute(needs, 3599)
+        assert engine.execute(needs, 3601)
+
+
+def test_serving_goes_on_after_a_cure() -> None:
+    with Engine() as engine, engine.connect() as client:
+        engine.execute("local st = require('beespace.engine.state').st st.stop = 2")
+        served(engine, client, ping(1))
+        assert [answer.sync for answer in client.packets()] == [1]

@@ -1,0 +1,148 @@
+"""The sessions of a worker: opening, closing, lingering."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from shm.states import SlotState
+from tests.helpers.engine import SALT, Client, Engine
+from tests.helpers.raw import ping
+
+SWEEP = "require('beespace.engine.sessions').sweep(...)"
+NOW = "local sys = require('beespace.engine.sys') return sys.clock(sys.CLOCK_MONOTONIC)"
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[socket.socket, int]]:
+    """A socket and the number of a descriptor connected with it, which the test gives away."""
+    mine, other = socket.socketpair()
+    yield mine, other.detach()
+    mine.close()
+
+
+def claim(engine: Engine) -> int:
+    found = engine.table.claim(b"peer", 0, SALT)
+    assert found is not None
+    return found
+
+
+def open_session(engine: Engine, session: int, fd: int) -> bool:
+    source = "local id, fd = ... return require('beespace.engine.sessions').open(id, fd)"
+    return bool(engine.execute(source, session, fd))
+
+
+def close_session(engine: Engine, fd: int) -> None:
+    engine.execute("require('beespace.engine.sessions').close(...)", fd)
+
+
+def test_open_makes_a_claim_live(engine: Engine, pair: tuple[socket.socket, int]) -> None:
+    _, fd = pair
+    session = claim(engine)
+    assert open_session(engine, session, fd)
+
+    slot = engine.slot(session)
+    assert (slot.state, slot.fd, engine.row.sessions) == (SlotState.LIVE, fd, 1)
+    freed = engine.row.freed
+    close_session(engine, fd)
+    assert (slot.state, slot.id) == (SlotState.FREE, 0)
+    assert (engine.row.sessions, engine.row.freed) == (0, freed + 1)
+    with pytest.raises(OSError, match="Bad file"):
+        os.fstat(fd)
+
+
+def test_open_refuses_what_is_not_claimed(engine: Engine, pair: tuple[socket.socket, int]) -> None:
+    _, fd = pair
+    session = claim(engine)
+    assert not open_session(engine, session + engine.segment.capacity, fd)
+    assert open_session(engine, session, fd)
+    assert not open_session(engine, session, fd)
+    close_session(engine, fd)
+    assert not open_session(engine, session, fd)
+
+
+def test_closing_twice_is_closing_once(engine: Engine, pair: tuple[socket.socket, int]) -> None:
+    _, fd = pair
+    open_session(engine, claim(engine), fd)
+    freed = engine.row.freed
+    close_session(engine, fd)
+    close_session(engine, fd)
+
+    assert engine.row.freed == freed + 1
+
+
+def test_the_session_exists_until_its_end_hooks_returned(engine: Engine) -> None:
+    client = engine.connect()
+    client.eval("box.session.storage.kept = 1")
+    storage = "return getmetatable(box.session).aggregate_storage[...] ~= nil"
+    assert engine.execute(storage, client.id)
+    client.close()
+    assert not engine.execute(storage, client.id)
+
+
+def linger(client: Client) -> None:
+    client.exchange(b"\xff")
+    assert client.ended, "our direction has to end at once"
+
+
+def test_a_lingering_session_throws_its_input_away(engine: Engine) -> None:
+    client = engine.connect()
+    linger(client)
+    requests = engine.row.requests
+    client.offer(ping(1) * 1000)
+    engine.run()
+
+    assert engine.row.requests == requests
+    assert client.exists
+    client.close()
+    assert not client.exists
+
+
+def test_lingering_ends_after_its_time(engine: Engine) -> None:
+    client = engine.connect()
+    linger(client)
+    now = engine.execute(NOW)
+    there = []
+    for later in (0, 1.1):
+        engine.execute(SWEEP, now + later)
+        there.append(client.exists)
+
+    assert there == [True, False]
+    client.close()
+
+
+def test_the_time_of_an_old_session_does_not_end_a_new_one(engine: Engine) -> None:
+    old = engine.connect()
+    linger(old)
+    fd = old.fd
+    old.close()
+    new = engine.connect()
+    assert new.fd == fd
+    engine.execute(SWEEP, engine.execute(NOW) + 100)
+
+    assert new.in_step()
+    new.close()
+
+
+def test_close_all_ends_every_session() -> None:
+    with Engine(warm=False) as engine:
+        clients = [engine.connect() for _ in range(5)]
+        engine.execute("require('beespace.engine.sessions').close_all()")
+
+        assert engine.row.sessions == 0
+        assert not any(client.exists for client in clients)
+        for client in clients:
+            client.take()
+            assert client.ended
+            client.close()
+
+
+def test_descriptors_are_not_leaked(engine: Engine) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(200):
+        with engine.connect() as client:
+            client.offer(ping(1))
+    assert len(os.listdir("/proc/self/fd")) == before
