@@ -21,7 +21,7 @@ MAX_WORKERS: Final = layout.MAX_WORKERS
 MAX_SESSIONS: Final = 16_000_000
 """4 GB of session table."""
 MIN_PACKET: Final = 1024
-MAX_PACKET: Final = 2**31 - 1
+MAX_PACKET: Final = 2**30
 """Lengths of packets are 32-bit numbers, and buffers are measured with signed ones."""
 AUTO: Final = "auto"
 

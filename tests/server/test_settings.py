@@ -307,7 +307,7 @@ FILE_LINES = [
     ),
     (
         "iproto: {max_packet_size: 1}",
-        "iproto.max_packet_size: got 1, expected bytes from 1024 to 2147483647 (FILE)",
+        "iproto.max_packet_size: got 1, expected bytes from 1024 to 1073741824 (FILE)",
     ),
     (
         "iproto: {listen: []}",

@@ -47,14 +47,19 @@ return traces, table.concat(aborts, '\\n')
 """
 
 BODIES = {
-    "decode": "local d, e, p, n, o, v = ... for _ = 1, 400 do d.decode(p, 0, n, 0) end",
-    "encode": "local d, e, p, n, o, v = ... for _ = 1, 400 do e.encode(o, 0, v, 0) end",
-    "skip": "local d, e, p, n, o, v = ... for _ = 1, 400 do d.skip(p, 0, n) end",
+    "decode": "local d, e, p, n, o, v = ... for _ = 1, 4000 do d.decode(p, 0, n, 0) end",
+    "encode": "local d, e, p, n, o, v = ... for _ = 1, 4000 do e.encode(o, 0, v, 0) end",
+    "skip": "local d, e, p, n, o, v = ... for _ = 1, 4000 do d.skip(p, 0, n) end",
 }
 SHORT = ["5", "-5", "70000", "1.5", "'text'", "true", "{}", "{1, 'a', 2.5}", "2^60 * 1ULL",
          "-2^60 * 1LL", "require('uuid').new()", "require('varbinary').new('x')"]  # fmt: skip
 LONG = ["{a = 1}", "{a = 1, b = 2, c = 'x'}", "{1, {2, {3}}}", "{1, 2, 3, 4, 5, 6, 7, 8, 9}",
         "{a = 1, b = 2, c = 3, d = 4, e = 5}"]  # fmt: skip
+
+
+# LuaJIT adds random penalties to traces it gave up, so one runtime may be unlucky: about one in
+# fifty of those seen. Code that cannot compile fails in every runtime.
+RUNTIMES = 4
 
 
 def watch(name: str, value: str) -> tuple[int, list[str]]:
@@ -63,21 +68,31 @@ def watch(name: str, value: str) -> tuple[int, list[str]]:
     return result[0], result[1].decode().splitlines()
 
 
+def unexpected(name: str, value: str, allowed: set[int]) -> list[list[str]]:
+    """Aborts that are not allowed, of each runtime tried; empty once a runtime had none of them.
+
+    A runtime that made no trace at all counts as one with every abort it met.
+    """
+    seen = []
+    for _ in range(RUNTIMES):
+        traces, aborts = watch(name, value)
+        wrong = [line for line in aborts if traces == 0 or int(line.split()[0]) not in allowed]
+        if traces > 0 and not wrong:
+            return []
+        seen.append(wrong)
+    return seen
+
+
 @pytest.mark.parametrize("value", SHORT)
 @pytest.mark.parametrize("name", ["decode", "encode"])
 def test_scalars_and_short_arrays_compile(name: str, value: str) -> None:
-    traces, aborts = watch(name, value)
-    assert [line for line in aborts if int(line.split()[0]) != UNROLL] == []
-    assert traces > 0
+    assert unexpected(name, value, {UNROLL}) == []
 
 
 @pytest.mark.parametrize("value", LONG)
 @pytest.mark.parametrize("name", ["decode", "encode", "skip"])
 def test_containers_compile(name: str, value: str) -> None:
-    traces, aborts = watch(name, value)
-    allowed = {LEAVING_LOOP, INNER_LOOP, UNROLL}
-    assert [line for line in aborts if int(line.split()[0]) not in allowed] == []
-    assert traces > 0
+    assert unexpected(name, value, {LEAVING_LOOP, INNER_LOOP, UNROLL}) == []
 
 
 def test_the_watch_sees_aborts() -> None:

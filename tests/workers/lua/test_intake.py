@@ -15,6 +15,8 @@ from tests.helpers.raw import GREETING_SIZE, ping
 
 def pairs(count: int) -> tuple[list[socket.socket], list[socket.socket]]:
     made = [socket.socketpair() for _ in range(count)]
+    for mine, _ in made:
+        mine.settimeout(5)
     return [mine for mine, _ in made], [other for _, other in made]
 
 

@@ -105,3 +105,24 @@ def test_a_socket_that_broke_ends_the_session(engine: Engine) -> None:
     assert engine.row.sessions == 0
     engine.execute("require('beespace.engine.output').flush(...)", fd, 10)
     assert engine.run() == 0
+
+
+def test_what_waits_goes_first(engine: Engine) -> None:
+    """The socket has room again, but the queue was not drained yet."""
+    with engine.connect() as client:
+        client.offer(answer_of(600_000))
+        engine.run()
+        client.take()
+        engine.execute(
+            """
+            local fd, bytes = ...
+            local state = require('beespace.engine.state')
+            require('ffi').copy(state.output, bytes, #bytes)
+            require('beespace.engine.output').flush(fd, #bytes)
+            """,
+            client.fd,
+            b"later",
+        )
+        client.read()
+
+        assert client.buffer.endswith(b"aaalater")

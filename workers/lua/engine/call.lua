@@ -1,13 +1,18 @@
 -- From a name or a source text to a function.
---   CALL  name   -> resolve(name): walks the globals anew each time, so a redefinition is seen
---                   at once; only the split name is kept
---   EVAL  source -> compile(source): compiled chunks are kept by their text, bounded
+--   CALL  name   -> resolve: walks the globals anew each time, so a redefinition is seen at once;
+--                   only the way to the function is kept, not the function
+--   EVAL  source -> compile: compiled chunks are kept by their text, bounded
+--
+-- Both come in two forms, for a Lua string and for bytes in a packet (see engine/texts).
 --
 -- A name is tokens joined by dots; `:method` takes the whole rest and passes the object first;
 -- `[1]`, `["text"]` and `['text']` index too.
 
+local ffi = require('ffi')
 local errors = require('beespace.box.error')
+local texts = require('beespace.engine.texts')
 
+local to_string = ffi.string
 local type, loadstring, getmetatable, error = type, loadstring, getmetatable, error
 local tonumber = tonumber
 local globals = _G
@@ -121,29 +126,69 @@ function call.resolve(name)
   if type(path) == 'string' then
     found = globals[path]
   else
-    local length = #path
-    if path.method == nil and (length == 2 or length == 3) then
-      found = globals[path[1]]
-      if type(found) ~= 'table' then
-        found, object = walk(path)
-      else
-        found = found[path[2]]
-        if length == 3 then
-          if type(found) == 'table' then
-            found = found[path[3]]
-          else
-            found, object = walk(path)
-          end
-        end
-      end
-    else
-      found, object = walk(path)
-    end
+    found, object = walk(path)
   end
   if type(found) == 'function' then
     return found, object
   end
   return callable_table(found, name), object
+end
+
+-- Source of a function that reaches a name of one to three plain steps. Its keys are constants, so
+-- LuaJIT reads each table at a known place, while every call still looks.
+local REACH = [[
+local globals, type, walk, steps = ...
+return function()
+  local value = globals[%q]
+  %s
+  return value
+end
+]]
+local REACH_STEP = [[
+  if type(value) ~= 'table' then
+    return walk(steps)
+  end
+  value = value[%q]
+]]
+local MAX_STEPS = 3
+
+local function plain(steps)
+  local all_text = not steps.broken and steps.method == nil and #steps <= MAX_STEPS
+  for index = 1, #steps do
+    all_text = all_text and type(steps[index]) == 'string'
+  end
+  return all_text
+end
+
+local function reach(steps)
+  local parts = {}
+  for index = 2, #steps do
+    parts[#parts + 1] = REACH_STEP:format(steps[index])
+  end
+  local source = REACH:format(steps[1], table.concat(parts))
+  return loadstring(source, '=reach')(globals, type, walk, steps)
+end
+
+local names = texts.new()
+
+-- The same for the name of `length` bytes at p+at.
+function call.resolve_bytes(p, at, length)
+  local get = texts.find(names, p, at, length)
+  if get then
+    local found = get()
+    if type(found) == 'function' then
+      return found, nil
+    end
+  end
+  local name = to_string(p + at, length)
+  local found, object = call.resolve(name)
+  if not get and type(found) == 'function' then
+    local steps = steps_of(name)
+    if plain(steps) then
+      texts.keep(names, p, at, length, reach(steps))
+    end
+  end
+  return found, object
 end
 
 local chunks, chunk_count = {}, 0
@@ -165,6 +210,18 @@ function call.compile(source)
     end
     chunks[source] = chunk
     chunk_count = chunk_count + 1
+  end
+  return chunk
+end
+
+local sources = texts.new()
+
+-- The same for the source of `length` bytes at p+at.
+function call.compile_bytes(p, at, length)
+  local chunk = texts.find(sources, p, at, length)
+  if not chunk then
+    chunk = call.compile(to_string(p + at, length))
+    texts.keep(sources, p, at, length, chunk)
   end
   return chunk
 end

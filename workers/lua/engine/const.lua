@@ -13,8 +13,6 @@ local const = {
   FEATURES = {0, 2},
   FEATURE_ERROR_EXTENSION = 2,
   AUTH_METHOD = 'chap-sha1',
-  -- A length prefix beyond this is refused whatever the settings say.
-  MAX_LENGTH = 0x80000000,
   TYPE_ERROR = 0x8000,
 }
 

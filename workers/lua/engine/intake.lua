@@ -1,9 +1,9 @@
 -- New connections: batches of descriptors from the acceptor become sessions.
 --
 -- The loop calls receive() when the intake channel is readable, and then next() once for each
--- connection of the batch: a new connection is a step of the loop like any other, so LuaJIT compiles
--- it. One message is one batch: session ids as 64-bit integers, and as many descriptors in the same
--- order. A connection is greeted at once.
+-- connection of the batch: a new connection is a step of the loop like any other, so LuaJIT
+-- compiles it. One message is one batch: session ids as 64-bit integers, and as many descriptors
+-- in the same order. A connection is greeted at once.
 
 local ffi = require('ffi')
 local bit = require('bit')

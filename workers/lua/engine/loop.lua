@@ -37,6 +37,7 @@ local execute, flush, receive = request.execute, output.flush, input.receive
 local open_next, forget_error = intake.next, errors.api.clear
 local encode_settings = encode.settings
 local st, cur = state.st, state.cur
+local p = state.input
 local SOFT_OUTPUT, KEEP = state.SOFT_OUTPUT, state.KEEP
 local EPOLLIN, EPOLLOUT = sys.EPOLLIN, sys.EPOLLOUT
 
@@ -69,7 +70,7 @@ end
 loop.poll = poll
 
 -- Length of the packet at p[i], of which `left` bytes are there, and of its prefix.
-local function read_length(p, i, left)
+local function read_length(i, left)
   local first = p[i]
   if first < 0x80 then
     return first, 1
@@ -159,7 +160,7 @@ end
 local function keep_rest(fd, length, prefix, left)
   if length == BROKEN then
     refuse(fd, 'packet length')
-  elseif length > state.max_packet then
+  elseif length > st.max_packet then
     if left > prefix then
       refuse(fd, 'too big packet size in the header: ' .. claimed(prefix))
     else
@@ -264,8 +265,8 @@ local function wait()
   end
 end
 
--- The loop itself: o is the output buffer, p the input buffer. Returns when it shall stop.
-local function run(o, p)
+-- The loop itself. Returns when it shall stop.
+local function run()
   while true do
     local i = st.i
     local left = st.have - i
@@ -273,13 +274,12 @@ local function run(o, p)
     if left >= 5 and p[i] == 0xce then
       length = ube32(p, i + 1)
     elseif left > 0 then
-      length, prefix = read_length(p, i, left)
+      length, prefix = read_length(i, left)
     end
-    if length >= 0 and left - prefix >= length and left > prefix and length <= state.max_packet then
-      local e = i + prefix + length
-      st.i = e
+    if length >= 0 and left - prefix >= length and left > prefix and length <= st.max_packet then
+      st.i = i + prefix + length
       st.in_request = 1
-      local w = execute(p, i + prefix, e, o, st.w)
+      local w = execute(i + prefix)
       st.in_request = 0
       st.w = w
       if w > SOFT_OUTPUT then
@@ -327,7 +327,7 @@ end
 -- raised.
 function loop.guard()
   while true do
-    local ok, raised = pcall(run, state.output, state.input)
+    local ok, raised = pcall(run)
     if ok then
       return
     elseif st.in_request == 0 then

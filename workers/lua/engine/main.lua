@@ -53,7 +53,7 @@ function main.prepare(settings)
   health.start(settings.jit_log and log.info or nil)
   shared.declare(settings.cdef, settings.facts)
   shared.attach(settings.address, settings.index)
-  state.reserve(settings.max_packet_size)
+  st.max_packet = settings.max_packet_size
   encode.limits.cap = state.RESULT_LIMIT
   sessions.reserve(settings.max_fds, loop.poll)
   local instance = tostring(uuid.frombin(settings.instance, 'network'))

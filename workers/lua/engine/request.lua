@@ -1,6 +1,9 @@
 -- One packet: header, body, the function it asks for, the answer.
 --
---   execute(p, i, e, o, start)   packet p[i..e), answer at o+start; returns the end of the answer
+--   execute(at)   the packet input[at .. st.i), its answer at output+st.w; returns the answer's end
+--
+-- Buffers are constants and the packet's end is in the state, so little is handed from function to
+-- function: LuaJIT gives up on side traces that inherit too many values.
 --
 -- The common shapes (two or three header keys, a body of name and arguments, up to three
 -- arguments) are read straight into locals; everything else goes through engine/packet.lua and
@@ -20,190 +23,222 @@ local packet = require('beespace.engine.packet')
 local reply = require('beespace.engine.reply')
 local state = require('beespace.engine.state')
 
-local bswap, lshift = bit.bswap, bit.lshift
-local cast, select, type, error, unpack = ffi.cast, select, type, error, unpack
-local u32p, u64p = ffi.typeof('uint32_t *'), ffi.typeof('uint64_t *')
-local decode_value, be16 = decode.decode, decode.be16
+local band, lshift, rshift = bit.band, bit.lshift, bit.rshift
+local cast, select, error, unpack = ffi.cast, select, error, unpack
+local i32p = ffi.typeof('int32_t *')
+local u64p = ffi.typeof('uint64_t *')
+local decode_value = decode.decode
 local array_head = packet.array_head
-local resolve, compile = call.resolve, call.compile
+local resolve_bytes, compile_bytes = call.resolve_bytes, call.compile_bytes
 local begin, finish, results = reply.begin, reply.finish, reply.results
 local HEAD = reply.HEAD
 local SCHEMA_VERSION = const.SCHEMA_VERSION
 local PING, CALL, EVAL = const.type.PING, const.type.CALL, const.type.EVAL
-local FUNCTION_NAME, EXPR, TUPLE = const.key.FUNCTION_NAME, const.key.EXPR, const.key.TUPLE
+local TUPLE = const.key.TUPLE
 local BAD = decode.BAD
+local p, o = state.input, state.output
 local st = state.st
+
+-- A header that starts with its type: 82 or 83, 00, a type below 0x80, 01, as one word.
+local HEAD_MASK = bit.tobit(0xff80fffe)
+local TYPE_FIRST = 0x01000082
+-- A header that starts with its sync: 82 or 83, 01.
+local SYNC_FIRST = 0x0182
+
+-- A body of two entries whose first key is the name or the source: 82 and that key.
+local NAME_BODY = 0x82 + 0x100 * const.key.FUNCTION_NAME
+local EXPR_BODY = 0x82 + 0x100 * const.key.EXPR
+-- The head of a str of up to 255 bytes, less the head of an empty short one.
+local LONG_STR = 0xd9 - 0xa0
+local LONGEST_SHORT = 31
 
 local request = {}
 
--- Read a sync at `at` into the state; where it ends, -1 for a form that is left to the slow path.
-local function read_sync(p, at)
-  local first = p[at]
-  if first < 0x80 then
-    st.sync_words[0] = 0
-    st.sync_words[1] = lshift(first, 24)
-    return at + 1
-  elseif first == 0xcf then
-    st.sync = cast(u64p, p + at + 1)[0]
-    return at + 9
-  elseif first == 0xce then
-    st.sync_words[0] = 0
-    st.sync_words[1] = cast(u32p, p + at + 1)[0]
-    return at + 5
-  elseif first == 0xcd then
-    st.sync_words[0] = 0
-    st.sync_words[1] = bswap(be16(p, at + 1))
-    return at + 3
-  elseif first == 0xcc then
-    st.sync_words[0] = 0
-    st.sync_words[1] = lshift(p[at + 1], 24)
-    return at + 2
+-- How an unsigned integer is read, by its first byte: where its bytes begin, how many bits the
+-- eight bytes from there are shifted to be the big-endian 64-bit form, and how long it is. All
+-- forms take the same way, so LuaJIT does not record the rest of the request once for each of
+-- them.
+local skips = ffi.new('uint8_t[256]')
+local shifts = ffi.new('uint8_t[256]')
+local sizes = ffi.new('uint8_t[256]')
+local NOT_UNSIGNED = 255
+
+local function fill_forms()
+  for first = 0, 255 do
+    shifts[first] = first < 0x80 and 56 or NOT_UNSIGNED
+    sizes[first] = 1
   end
-  return -1
+  for width = 0, 3 do
+    local bytes = lshift(1, width)
+    skips[0xcc + width] = 1
+    shifts[0xcc + width] = 64 - 8 * bytes
+    sizes[0xcc + width] = 1 + bytes
+  end
+end
+
+fill_forms()
+
+-- Read a sync at `at` into the state; where it ends, -1 when there is no unsigned integer.
+local function read_sync(at)
+  local first = p[at]
+  local shift = shifts[first]
+  if shift == NOT_UNSIGNED then
+    return -1
+  end
+  st.sync = lshift(cast(u64p, p + at + skips[first])[0], shift)
+  return at + sizes[first]
 end
 
 -- Type and end of a header {type, sync[, schema version]} in either order; the end is -1 otherwise.
-local function read_header(p, i)
-  local size = p[i]
-  local code, at = -1, -1
-  if size ~= 0x82 and size ~= 0x83 then
-    return code, at
-  end
-  if p[i + 1] == 0 and p[i + 2] < 0x80 and p[i + 3] == 1 then
-    code = p[i + 2]
-    at = read_sync(p, i + 4)
-  elseif p[i + 1] == 1 then
-    at = read_sync(p, i + 2)
-    if at >= 0 and p[at] == 0 and p[at + 1] < 0x80 then
-      code = p[at + 1]
-      at = at + 2
-    else
-      at = -1
+-- The first four bytes are compared at once: map head, key 0, type, key 1.
+local function read_header(i)
+  local head = cast(i32p, p + i)[0]
+  local code, at
+  if band(head, HEAD_MASK) == TYPE_FIRST then
+    code = rshift(head, 16) - 0x100
+    at = read_sync(i + 4)
+  elseif band(head, 0xfffe) == SYNC_FIRST then
+    at = read_sync(i + 2)
+    if at < 0 or p[at] ~= 0 or p[at + 1] >= 0x80 then
+      return -1, -1
     end
+    code = p[at + 1]
+    at = at + 2
+  else
+    return -1, -1
   end
-  if size == 0x83 and at >= 0 then
+  if band(head, 1) == 1 and at >= 0 then
     if p[at] == 5 and (p[at + 1] == 0 or p[at + 1] == SCHEMA_VERSION) then
-      at = at + 2
-    else
-      at = -1
+      return code, at + 2
     end
+    return -1, -1
   end
   return code, at
 end
 
-local function answer(o, start, ...)
-  return results(o, start + HEAD, select('#', ...), ...)
+local function answer(...)
+  return results(o, st.w + HEAD, select('#', ...), ...)
 end
 
--- The arguments from number `index` on, which end the packet, behind those that are in the list.
-local function decode_rest(p, at, e, arguments, index, count)
-  for number = index, count do
-    arguments[number], at = decode_value(p, at, e, 0)
+-- What a text of the packet asks for: the chunk of a source, or the function of a name and for a
+-- method the object to pass first.
+local function target(code, text, length)
+  if code == EVAL then
+    return compile_bytes(p, text, length), nil
   end
-  if at ~= e then
+  return resolve_bytes(p, text, length)
+end
+
+-- More than three arguments.
+local function run_many(code, text, length, at, count)
+  local arguments = {}
+  for index = 1, count do
+    arguments[index], at = decode_value(p, at, st.i, 0)
+  end
+  if at ~= st.i then
     error(BAD)
   end
-  return arguments
-end
-
--- A call with an object to pass first.
-local function call_method(p, at, e, o, start, count, found, object)
-  local arguments = decode_rest(p, at, e, {object}, 2, count + 1)
-  return answer(o, start, found(unpack(arguments, 1, count + 1)))
-end
-
--- A call with more than three arguments, two of which are decoded.
-local function call_more(p, at, e, o, start, count, found, first, second)
-  local arguments = decode_rest(p, at, e, {first, second}, 3, count)
-  return answer(o, start, found(unpack(arguments, 1, count)))
-end
-
--- Decode the arguments at `at`, which end the packet, and call the function with them. One
--- straight way for each count: where such ways join again, LuaJIT gives up on the side traces.
-local function run(p, at, e, o, start, found, object)
-  local count
-  count, at = array_head(p, at, e)
+  local found, object = target(code, text, length)
   if object ~= nil then
-    return call_method(p, at, e, o, start, count, found, object)
-  elseif count == 0 then
-    if at ~= e then
+    return answer(found(object, unpack(arguments, 1, count)))
+  end
+  return answer(found(unpack(arguments, 1, count)))
+end
+
+-- Decode the arguments at `at`, which end the packet, and call what the text asks for with them.
+-- One straight way for each count: where such ways join again, LuaJIT gives up on the side traces.
+local function run(code, text, length, at)
+  local count
+  count, at = array_head(p, at, st.i)
+  if count == 0 then
+    if at ~= st.i then
       error(BAD)
     end
-    return answer(o, start, found())
+    local found, object = target(code, text, length)
+    if object ~= nil then
+      return answer(found(object))
+    end
+    return answer(found())
+  elseif count > 3 then
+    return run_many(code, text, length, at, count)
   end
   local first
-  first, at = decode_value(p, at, e, 0)
+  first, at = decode_value(p, at, st.i, 0)
   if count == 1 then
-    if at ~= e then
+    if at ~= st.i then
       error(BAD)
     end
-    return answer(o, start, found(first))
+    local found, object = target(code, text, length)
+    if object ~= nil then
+      return answer(found(object, first))
+    end
+    return answer(found(first))
   end
   local second
-  second, at = decode_value(p, at, e, 0)
+  second, at = decode_value(p, at, st.i, 0)
   if count == 2 then
-    if at ~= e then
+    if at ~= st.i then
       error(BAD)
     end
-    return answer(o, start, found(first, second))
-  elseif count == 3 then
-    local third
-    third, at = decode_value(p, at, e, 0)
-    if at ~= e then
-      error(BAD)
+    local found, object = target(code, text, length)
+    if object ~= nil then
+      return answer(found(object, first, second))
     end
-    return answer(o, start, found(first, second, third))
+    return answer(found(first, second))
   end
-  return call_more(p, at, e, o, start, count, found, first, second)
+  local third
+  third, at = decode_value(p, at, st.i, 0)
+  if at ~= st.i then
+    error(BAD)
+  end
+  local found, object = target(code, text, length)
+  if object ~= nil then
+    return answer(found(object, first, second, third))
+  end
+  return answer(found(first, second, third))
 end
 
--- CALL and EVAL: {name or source, arguments}.
-local function call_or_eval(code, p, at, e, o, start)
-  local key = code == CALL and FUNCTION_NAME or EXPR
-  local text, arguments
-  if p[at] == 0x82 and p[at + 1] == key then
-    text, arguments = decode_value(p, at + 2, e, 0)
-    if type(text) ~= 'string' or arguments >= e or p[arguments] ~= TUPLE then
-      text = nil
-    else
-      arguments = arguments + 1
-    end
+-- CALL and EVAL: {name or source, arguments}, the text no longer than engine/texts recognises.
+local function call_or_eval(code, at)
+  local key = code == CALL and NAME_BODY or EXPR_BODY
+  local head = cast(i32p, p + at)[0]
+  local text, length = at + 3, band(rshift(head, 16), 0xff) - 0xa0
+  if length == LONG_STR then
+    text, length = at + 4, rshift(head, 24)
+  elseif length > LONGEST_SHORT then
+    length = 0
   end
-  if text == nil then
-    return handlers.call(code, p, at, e, o, start)
+  local last = text + length
+  if band(head, 0xffff) ~= key or length <= 0 or last >= st.i or p[last] ~= TUPLE then
+    return handlers.call(code, p, at, st.i, o, st.w)
   end
-  if code == EVAL then
-    return run(p, arguments, e, o, start, compile(text), nil)
-  end
-  local found, object = resolve(text)
-  return run(p, arguments, e, o, start, found, object)
+  return run(code, text, length, last + 1)
 end
 
--- Execute the packet p[i..e); the end of its answer.
-function request.execute(p, i, e, o, start)
-  st.sync = 0
-  local code, at = read_header(p, i)
-  if at < 0 or at > e then
+-- Execute the packet input[i .. st.i); the end of its answer, which begins at st.w.
+function request.execute(i)
+  local code, at = read_header(i)
+  if at < 0 or at > st.i then
     st.sync = 0
-    code, at = packet.header(p, i, e)
+    code, at = packet.header(p, i, st.i)
   else
     st.stream = 0
   end
   if code == CALL or code == EVAL then
-    begin(o, start, st.sync)
+    begin(o, st.w, st.sync)
     if code == CALL then
       st.calls = st.calls + 1
     else
       st.evals = st.evals + 1
     end
-    return finish(o, start, call_or_eval(code, p, at, e, o, start))
-  elseif code == PING and at == e then
+    return finish(o, st.w, call_or_eval(code, at))
+  elseif code == PING and at == st.i then
     st.pings = st.pings + 1
-    local w = begin(o, start, st.sync)
+    local w = begin(o, st.w, st.sync)
     o[w] = 0x80
-    return finish(o, start, w + 1)
+    return finish(o, st.w, w + 1)
   end
-  return handlers.other(code, p, at, e, o, start)
+  return handlers.other(code, p, at, st.i, o, st.w)
 end
 
 return request

@@ -23,14 +23,12 @@ typedef struct {
   int close_after;  /* 1: close the session once its answers are flushed */
   int stop;         /* not 0: leave the loop once the events are served, see engine/loop */
   int taken, came;  /* connections of the batch that are open, and that came */
+  int max_packet;   /* longest packet accepted, bytes; at most MAX_PACKET */
   int turns;        /* turns of the loop, wraps */
   int stream;       /* 1: the packet being executed names a stream */
   uint32_t pings, calls, evals, selects, auths, others, errors, bad;  /* of this batch */
   double need;      /* length of the packet whose end has not come yet, 0 when unknown */
-  union {           /* sync of the packet being executed, big-endian as on the wire */
-    uint64_t sync;
-    uint32_t sync_words[2];
-  };
+  uint64_t sync;    /* sync of the packet being executed, big-endian as on the wire */
 } bee_state_t;
 
 typedef struct {
@@ -42,6 +40,7 @@ typedef struct {
 
 local RECEIVE = 1024 * 1024
 local RESULT_LIMIT = 256 * 1024 * 1024
+local MAX_PACKET = 1024 * 1024 * 1024
 
 local state = {
   -- Bytes asked for in one receive.
@@ -58,16 +57,15 @@ local st = ffi.new('bee_state_t')
 local cur = ffi.new('bee_current_t')
 st.fd = -1
 cur.fd = -1
+st.max_packet = MAX_PACKET
 
 state.st = st
 state.cur = cur
 
--- Make the shared buffers; `max_packet` is the longest packet accepted, bytes.
-function state.reserve(max_packet)
-  state.max_packet = max_packet
-  state.input = sys.reserve(max_packet + 4 * RECEIVE)
-  state.output = sys.reserve(RESULT_LIMIT + RECEIVE)
-end
+-- The shared buffers are address space, whose pages come when they are touched. They are made when
+-- this file is loaded, so that they are constants of the compiled code.
+state.input = sys.reserve(MAX_PACKET + 4 * RECEIVE)
+state.output = sys.reserve(RESULT_LIMIT + RECEIVE)
 
 -- Id of the session whose code runs now, 0 where there is none: for log lines.
 function state.session_id()

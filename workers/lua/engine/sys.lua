@@ -6,7 +6,7 @@
 
 local ffi = require('ffi')
 
-ffi.cdef [[
+local DECLARATIONS = [[
 typedef struct __attribute__((packed)) { uint32_t events; uint64_t data; } bee_epoll_event;
 typedef struct { int64_t sec; int64_t nsec; } bee_timespec;
 typedef struct { void *base; size_t len; } bee_iovec;
@@ -34,10 +34,18 @@ void *malloc(size_t size);
 void *calloc(size_t count, size_t size);
 void *realloc(void *ptr, size_t size);
 void free(void *ptr);
+int memcmp(const void *left, const void *right, size_t len);
 void *memmove(void *to, const void *from, size_t len);
 void *mmap(void *addr, size_t len, int prot, int flags, int fd, int64_t offset);
 int madvise(void *addr, size_t len, int advice);
 ]]
+
+ffi.cdef(DECLARATIONS)
+
+-- Look every function up now: LuaJIT gives up a trace that meets a name for the first time.
+for name in DECLARATIONS:gmatch('[ *]([a-z][%w_]*)%(') do
+  assert(ffi.C[name])
+end
 
 local sys = {
   C = ffi.C,
