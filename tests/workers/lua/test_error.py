@@ -130,7 +130,7 @@ TEXTS = [
     ("local e = box.error.new()", "Usage: box.error.new(code, args) or box.error.new(type, args)"),
     ("box.error.set(5)", "Invalid argument #1 (error expected, got number)"),
     ("box.error.set()", "Usage: box.error.set(error)"),
-    ("box.error.new(45, 'x').unpack()", "Usage: error:unpack()"),
+    ("box.error.unpack(5)", "Usage: error:unpack()"),
     ("box.error.new(45, 'x'):set_prev(5)", "Usage: error1:set_prev(error2)"),
     ("local e = box.error.new(45, 'x') e:set_prev(e)", "Cycles are not allowed"),
 ]

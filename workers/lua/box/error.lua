@@ -310,6 +310,7 @@ function functions.new(...)
 end
 
 functions.last = object_of.last
+functions.unpack = object_of.unpack
 
 function functions.clear()
   set_last(nil)

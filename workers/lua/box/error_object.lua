@@ -180,5 +180,6 @@ M.record_of = record_of
 M.is = is
 M.make = make
 M.place = place
+M.unpack = methods.unpack
 
 return M

@@ -67,6 +67,12 @@ function loop.add_channel(fd, attend)
   C.epoll_ctl(poll, sys.EPOLL_CTL_ADD, fd, event)
 end
 
+-- Forget a channel.
+function loop.drop_channel(fd)
+  channels[fd] = nil
+  C.epoll_ctl(poll, sys.EPOLL_CTL_DEL, fd, events)
+end
+
 loop.poll = poll
 
 -- Length of the packet at p[i], of which `left` bytes are there, and of its prefix.
@@ -348,8 +354,7 @@ end
 -- Take a batch of new connections; without an acceptor the channel is left alone.
 function loop.attend_to_intake(fd)
   if not intake.receive(fd) then
-    channels[fd] = nil
-    C.epoll_ctl(poll, sys.EPOLL_CTL_DEL, fd, events)
+    loop.drop_channel(fd)
   end
 end
 

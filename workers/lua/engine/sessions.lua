@@ -27,7 +27,6 @@ typedef struct {
   double id;             /* session id, 0: no session on this descriptor */
   bee_buffers_t *buffers;  /* NULL while nothing waits */
   uint32_t slot;         /* index in the shared table */
-  uint32_t in_flight;    /* requests that have not been answered */
   uint32_t generation;   /* grows at every close: tells an old session from a new one */
   uint8_t waits_writable;  /* 1: the poll set asks for EPOLLOUT */
   uint8_t stopped;       /* 1: not read, too much output waits */
@@ -107,7 +106,6 @@ function sessions.open(id, fd)
   local session = all[fd]
   session.id = id
   session.slot = id % shared.capacity
-  session.in_flight = 0
   session.waits_writable = 0
   session.stopped = 0
   session.error_ext = 0

@@ -18,23 +18,19 @@ typedef struct {
   int k;            /* next event to serve */
   int n;            /* events of the last wait */
   int fd;           /* descriptor whose input is being read, -1 between batches */
-  int owner;        /* number of the coroutine that owns the loop */
   int in_request;   /* 1 while a packet is being executed: an error is then the request's */
-  int close_after;  /* 1: close the session once its answers are flushed */
   int stop;         /* not 0: leave the loop once the events are served, see engine/loop */
   int taken, came;  /* connections of the batch that are open, and that came */
   int max_packet;   /* longest packet accepted, bytes; at most MAX_PACKET */
   int turns;        /* turns of the loop, wraps */
   int stream;       /* 1: the packet being executed names a stream */
   uint32_t pings, calls, evals, selects, auths, others, errors, bad;  /* of this batch */
-  double need;      /* length of the packet whose end has not come yet, 0 when unknown */
   uint64_t sync;    /* sync of the packet being executed, big-endian as on the wire */
 } bee_state_t;
 
 typedef struct {
   double id;        /* session id, 0 where there is no session */
   int fd;           /* its socket, -1 where there is none */
-  uint32_t uid;     /* its user */
 } bee_current_t;
 ]]
 

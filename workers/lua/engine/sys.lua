@@ -25,6 +25,7 @@ ssize_t send(int fd, const void *buf, size_t len, int flags);
 ssize_t recvmsg(int fd, bee_msghdr *message, int flags);
 ssize_t read(int fd, void *buf, size_t len);
 int close(int fd);
+int socketpair(int domain, int type, int protocol, int *fds);
 int shutdown(int fd, int how);
 int clock_gettime(int clock, bee_timespec *time);
 ssize_t getrandom(void *buf, size_t len, unsigned flags);
@@ -64,6 +65,8 @@ local sys = {
   MSG_TRUNC = 0x20,
   MSG_CMSG_CLOEXEC = 0x40000000,
   SHUT_WR = 1,
+  AF_UNIX = 1,
+  SOCK_STREAM = 1,
 
   EINTR = 4,
   EAGAIN = 11,

@@ -49,6 +49,14 @@ function table_view.attach(address, index)
   table_view.row = ffi.cast('bee_row_t *', base + tonumber(header.rows_offset)) + index
 end
 
+-- Work on other slots and another row from now on; returns those that were used before.
+function table_view.swap(other_slots, other_capacity, other_row)
+  local old_slots, old_capacity, old_row = slots, capacity, table_view.row
+  slots, capacity = other_slots, other_capacity
+  table_view.slots, table_view.capacity, table_view.row = slots, capacity, other_row
+  return old_slots, old_capacity, old_row
+end
+
 -- Whether the session (a whole number) is in the table.
 function table_view.exists(id)
   return id > 0 and id < ID_LIMIT and slots[id % capacity].id == id

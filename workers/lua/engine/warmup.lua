@@ -1,20 +1,27 @@
 -- Canned packets through the real loop before the first client.
 --
 -- Called by main once the application is loaded. A loop whose first traffic is odd (errors,
--- waiting) may be blacklisted by LuaJIT for ever; one that compiled once never is. The packets
--- belong to no session, so their answers go nowhere and nothing is counted.
+-- waiting) may be blacklisted by LuaJIT for ever; one that compiled once never is. A client in
+-- this process talks to a session over a socket pair, so receiving, sending and waiting are
+-- compiled too.
 
 local ffi = require('ffi')
 local codec = require('beespace.engine.codec')
 local const = require('beespace.engine.const')
 local loop = require('beespace.engine.loop')
+local sessions = require('beespace.engine.sessions')
 local shared = require('beespace.engine.table')
 local state = require('beespace.engine.state')
+local sys = require('beespace.engine.sys')
 
 local st = state.st
 local types, keys = const.type, const.key
-local ROUNDS = 60
-local COPIES = 12
+local C = sys.C
+-- Times each kind of packet is sent alone, packets of such a text, and texts of all kinds together
+-- and of one packet each.
+local LESSONS, COPIES, MIXED, SINGLE = 2, 100, 60, 200
+local SESSION, CAPACITY = 1, 16
+local PEER = '127.0.0.1:55457'
 
 local warmup = {}
 
@@ -62,37 +69,88 @@ local function bodies()
   return list
 end
 
-local function batch()
-  local parts = {}
-  for _ = 1, COPIES do
-    for _, each in ipairs(bodies()) do
-      for _, header in ipairs(headers(each[1])) do
-        parts[#parts + 1] = framed(header, each[2])
+-- What the client sends, one text a turn: first one kind of packet after the other, the most
+-- valuable first, then everything mixed. The first kind becomes the root trace, each further one a
+-- side trace at the place where it differs.
+local function lessons()
+  local list, mixed = {}, {}
+  for _, each in ipairs(bodies()) do
+    for _, header in ipairs(headers(each[1])) do
+      local packet = framed(header, each[2])
+      for _ = 1, LESSONS do
+        list[#list + 1] = packet:rep(COPIES)
       end
+      mixed[#mixed + 1] = packet
     end
   end
-  return table.concat(parts)
+  for _ = 1, MIXED do
+    list[#list + 1] = table.concat(mixed)
+  end
+  for turn = 1, SINGLE do
+    list[#list + 1] = mixed[turn % #mixed + 1]
+  end
+  list[#list + 1] = framed(headers(types.CALL)[1], body(keys.FUNCTION_NAME, 'error', {'warm-up'}))
+  return list
 end
 
-local function run(bytes)
-  ffi.copy(state.input, bytes, #bytes)
-  st.i, st.have, st.fd, st.w = 0, #bytes, 0, 0
-  st.k, st.n, st.stop = 0, 0, loop.END
+-- The client: a channel of the loop that sends the next lesson when the last one was answered.
+local function client(list)
+  local texts = ffi.new('const uint8_t *[?]', #list)
+  local lengths = ffi.new('size_t[?]', #list)
+  for index, text in ipairs(list) do
+    texts[index - 1] = text
+    lengths[index - 1] = #text
+  end
+  local answers = ffi.new('uint8_t[?]', state.RECEIVE)
+  local turn = ffi.new('int[1]')
+  local last = #list
+  return function(fd)
+    local index = turn[0]
+    if index > 0 then
+      C.recv(fd, answers, state.RECEIVE, sys.MSG_DONTWAIT)
+    end
+    if index < last then
+      turn[0] = index + 1
+      C.send(fd, texts[index], lengths[index], sys.MSG_NOSIGNAL)
+    else
+      st.stop = loop.END
+    end
+  end
+end
+
+-- Let a client in this process talk to a session of its own; `list` is kept alive by the caller.
+local function talk(list)
+  local ends = ffi.new('int[2]')
+  assert(C.socketpair(sys.AF_UNIX, sys.SOCK_STREAM, 0, ends) == 0, 'no socket for the warm-up')
+  local ours, theirs = ends[0], ends[1]
+  local answer = client(list)
+  loop.add_channel(theirs, answer)
+  assert(sessions.open(SESSION, ours), 'no session for the warm-up')
+  answer(theirs)
   loop.guard()
   st.stop = 0
+  sessions.close(ours)
+  loop.drop_channel(theirs)
+  C.close(theirs)
 end
 
--- Compile the common ways through the loop, and let it answer one error afterwards.
+-- Compile the common ways through the loop, and let it answer one error at the end. The session
+-- lives in a table and a row of its own, which nobody else sees.
 function warmup.run()
-  local row = shared.row
-  local scratch = ffi.new('bee_row_t')
-  shared.row = ffi.cast('bee_row_t *', scratch)
-  local bytes = batch()
-  for _ = 1, ROUNDS do
-    run(bytes)
-  end
-  run(framed(headers(types.CALL)[1], body(keys.FUNCTION_NAME, 'error', {'warm-up'})))
-  shared.row = row
+  local row = ffi.new('bee_row_t')
+  local slots = ffi.new('bee_slot_t[?]', CAPACITY)
+  local slot = slots[SESSION]
+  slot.peer_len = #PEER
+  ffi.copy(slot.peer, PEER, #PEER)
+  slot.state = shared.CLAIMED
+  slot.id = SESSION
+  local list = lessons()
+  local before = {shared.swap(ffi.cast('bee_slot_t *', slots), CAPACITY,
+    ffi.cast('bee_row_t *', row))}
+  talk(list)
+  shared.swap(unpack(before))
+  -- Referenced until here: the pointers above do not keep them alive.
+  assert(row and slots and list)
 end
 
 return warmup
