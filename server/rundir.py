@@ -55,6 +55,10 @@ class RunDir:
                 f"process.run_dir: got {str(path)!r}, expected a folder without a running server: "
                 f"process {pid} runs there"
             ) from None
+        if _inode(path / PID_FILE) != os.fstat(lock).st_ino:
+            # The server that ran there removed the file between our two steps.
+            os.close(lock)
+            return cls.open(path, name)
         try:
             os.ftruncate(lock, 0)
             os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
@@ -109,6 +113,13 @@ class RunDir:
         except (OSError, ValueError):
             return {}
         return state if isinstance(state, dict) else {}
+
+
+def _inode(path: Path) -> int | None:
+    try:
+        return path.stat().st_ino
+    except OSError:
+        return None
 
 
 def make_private(path: Path, key: str, chosen: bool) -> None:

@@ -122,9 +122,9 @@ def listen(value: Any) -> tuple[uri.Uri, ...]:
         value = [value]
     if not isinstance(value, (list, tuple)) or not value:
         raise ValueError
-    if len(value) > layout.MAX_LISTENERS:
-        raise uri.UriError(f"expected at most {layout.MAX_LISTENERS} listen URIs")
     found = tuple(part for member in value for part in _members(member))
+    if len(found) > layout.MAX_LISTENERS:
+        raise uri.UriError(f"expected at most {layout.MAX_LISTENERS} listen URIs")
     for number, one in enumerate(found):
         if one in found[:number] and getattr(one, "port", 1) != 0:
             raise uri.UriError("expected every listen URI once")

@@ -146,7 +146,9 @@ class SessionTable:
                 continue
             at = slot * layout.SLOT.size
             found = _session(self._id(slot), bytes(self._bytes[at : at + _IDENTITY.size]))
-            if found.worker == worker and (newest is None or found.id <= newest):
+            # The slot of a living worker may have changed hands since the first look.
+            ours = found.worker == worker and found.state in wanted
+            if ours and (newest is None or found.id <= newest):
                 self._free(Writer.SUPERVISOR, slot)
                 freed.append(found)
         self._segment.rows[worker].reclaimed += len(freed)

@@ -15,7 +15,7 @@ import signal
 import sys
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, Final
 
 import setproctitle
 
@@ -25,6 +25,10 @@ from shm.launch import ExitCode, WorkerOrder
 from shm.segment import Segment, SegmentError
 from workers import bridge
 from workers.runtime import LuaFailureError, Runtime
+
+
+LONGEST_REASON: Final = 10_000
+"""Characters of an error that the supervisor is told; all of them fit into one message."""
 
 
 class Attention:
@@ -70,7 +74,7 @@ def main(order: WorkerOrder) -> None:
         segment = Segment.attach(order.segment)
         engine = _boot(order, segment, attention)
     except (LuaFailureError, SegmentError, OSError) as error:
-        control.send({"op": "failed", "error": str(error)})
+        control.send({"op": "failed", "error": str(error)[:LONGEST_REASON]})
         sys.exit(ExitCode.CANNOT_BOOT)
     control.send({"op": "ready"})
     try:

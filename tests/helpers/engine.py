@@ -42,7 +42,7 @@ end
 _END: Final = """
 local sys = require('beespace.engine.sys')
 require('beespace.engine.sessions').close_all()
-sys.C.close(require('beespace.engine.loop').poll)
+sys.C.close(require('beespace.engine.state').st.poll)
 """
 _HELD: Final = """
 local buffers = require('beespace.engine.sessions').all[...].buffers
@@ -95,7 +95,7 @@ class Engine:
             self.call_main("warm")
         self._turn = self.execute(_TURN)
         self._poll = select.poll()
-        self._poll.register(int(self.execute("return require('beespace.engine.loop').poll")))
+        self._poll.register(int(self.execute("return require('beespace.engine.state').st.poll")))
 
     def __enter__(self) -> Self:
         return self

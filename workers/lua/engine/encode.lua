@@ -90,6 +90,15 @@ local function put_map(o, w, t, size, depth)
   return w
 end
 
+-- What an application's function says in place of a value. It may yield, and other values may be
+-- packed before it goes on: the room is that of this buffer again afterwards.
+local function ask(serialize, v)
+  local cap = limits.cap
+  local said = serialize(v)
+  limits.cap = cap
+  return said
+end
+
 local function put_table(o, w, t, depth)
   if depth >= MAX_DEPTH then
     error(TOO_DEEP, 0)
@@ -108,7 +117,7 @@ local function put_table(o, w, t, depth)
     return put_map(o, w, t, (measure(t)), depth + 1)
   elseif type(how) == 'function' then
     -- Counts as a level, so that a function which returns its own argument ends.
-    return encode(o, w, how(t), depth + 1)
+    return encode(o, w, ask(how, t), depth + 1)
   end
   error('invalid __serialize value', 0)
 end
@@ -130,7 +139,7 @@ local function put_object(o, w, v, depth)
   if depth >= MAX_DEPTH then
     error(TOO_DEEP, 0)
   end
-  return encode(o, w, serialize(v), depth + 1)
+  return encode(o, w, ask(serialize, v), depth + 1)
 end
 
 -- The writer of a ctype seen for the first time: a qualified or renamed form of a known one.

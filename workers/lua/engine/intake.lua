@@ -15,7 +15,7 @@ local sys = require('beespace.engine.sys')
 
 local C = sys.C
 local cast = ffi.cast
-local tonumber = tonumber
+local floor, tonumber = math.floor, tonumber
 local st = state.st
 local SEND_FLAGS = sys.MSG_DONTWAIT + sys.MSG_NOSIGNAL
 local RECEIVE_FLAGS = bit.bor(sys.MSG_DONTWAIT, sys.MSG_CMSG_CLOEXEC)
@@ -51,8 +51,12 @@ function intake.receive(fd)
   end
   local used = tonumber(message.control_len) >= CONTROL_HEAD
     and tonumber(cast('size_t *', control)[0]) - CONTROL_HEAD or 0
-  st.came = math.min(used / 4, received / 8)
-  st.taken = 0
+  local came = floor(math.min(used / 4, received / 8))
+  -- The system drops descriptors that this process may not have any more.
+  for index = came, received / 8 - 1 do
+    sessions.lose(tonumber(ids[index]))
+  end
+  st.came, st.taken = came, 0
   return true
 end
 

@@ -55,7 +55,7 @@ local BROKEN, SHORT = -2, -1
 local loop = {END = 1, CURE = 2}
 
 local events = ffi.new('bee_epoll_event[?]', EVENTS)
-local poll = C.epoll_create1(sys.EPOLL_CLOEXEC)
+st.poll = C.epoll_create1(sys.EPOLL_CLOEXEC)
 local channels = {}
 
 -- Add a descriptor that is no session: `attend` is called when it is readable.
@@ -64,16 +64,14 @@ function loop.add_channel(fd, attend)
   local event = ffi.new('bee_epoll_event')
   event.events = EPOLLIN
   event.data = fd
-  C.epoll_ctl(poll, sys.EPOLL_CTL_ADD, fd, event)
+  C.epoll_ctl(st.poll, sys.EPOLL_CTL_ADD, fd, event)
 end
 
 -- Forget a channel.
 function loop.drop_channel(fd)
   channels[fd] = nil
-  C.epoll_ctl(poll, sys.EPOLL_CTL_DEL, fd, events)
+  C.epoll_ctl(st.poll, sys.EPOLL_CTL_DEL, fd, events)
 end
-
-loop.poll = poll
 
 -- Length of the packet at p[i], of which `left` bytes are there, and of its prefix.
 local function read_length(i, left)
@@ -263,10 +261,10 @@ local function wait()
   local row = shared.row
   row.heartbeat = row.heartbeat + 1
   st.turns = band(st.turns + 1, LAST_TURN)
-  local found = C.epoll_wait(poll, events, EVENTS, TICK)
+  local found = C.epoll_wait(st.poll, events, EVENTS, TICK)
   st.k = 0
   st.n = found > 0 and found or 0
-  if found <= 0 or band(st.turns, TICK_TURNS - 1) == 0 then
+  if (found <= 0 or band(st.turns, TICK_TURNS - 1) == 0) and st.rehearsal == 0 then
     tick()
   end
 end

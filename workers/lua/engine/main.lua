@@ -55,7 +55,7 @@ function main.prepare(settings)
   shared.attach(settings.address, settings.index)
   st.max_packet = settings.max_packet_size
   encode.limits.cap = state.RESULT_LIMIT
-  sessions.reserve(settings.max_fds, loop.poll)
+  sessions.reserve(settings.max_fds)
   local instance = tostring(uuid.frombin(settings.instance, 'network'))
   greeting.prepare(instance)
   loop.add_channel(settings.intake_fd, loop.attend_to_intake)

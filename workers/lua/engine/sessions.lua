@@ -10,6 +10,7 @@
 local ffi = require('ffi')
 local sys = require('beespace.engine.sys')
 local shared = require('beespace.engine.table')
+local state = require('beespace.engine.state')
 
 ffi.cdef [[
 typedef struct {
@@ -36,6 +37,7 @@ typedef struct {
 ]]
 
 local C = sys.C
+local st = state.st
 local SESSION_SIZE = ffi.sizeof('bee_session_t')
 local BUFFERS_SIZE = ffi.sizeof('bee_buffers_t')
 local CLAIMED, LIVE, CLOSING, FREE = shared.CLAIMED, shared.LIVE, shared.CLOSING, shared.FREE
@@ -51,13 +53,12 @@ local LINGER = 1
 
 local event = ffi.new('bee_epoll_event')
 local lingering = {}
-local all, max_fd, poll
+local all, max_fd
 
--- Make room for descriptors below `limit` and remember the poll set.
-function sessions.reserve(limit, epoll_fd)
+-- Make room for descriptors below `limit`.
+function sessions.reserve(limit)
   all = ffi.cast('bee_session_t *', sys.reserve(limit * SESSION_SIZE))
   max_fd = limit
-  poll = epoll_fd
   sessions.all = all
 end
 
@@ -65,7 +66,7 @@ end
 function sessions.watch(fd, events)
   event.events = events
   event.data = fd
-  C.epoll_ctl(poll, sys.EPOLL_CTL_MOD, fd, event)
+  C.epoll_ctl(st.poll, sys.EPOLL_CTL_MOD, fd, event)
 end
 
 -- The buffers of a session, made when it has none.
@@ -112,10 +113,23 @@ function sessions.open(id, fd)
   session.lingers = 0
   event.events = sys.EPOLLIN
   event.data = fd
-  C.epoll_ctl(poll, sys.EPOLL_CTL_ADD, fd, event)
+  C.epoll_ctl(st.poll, sys.EPOLL_CTL_ADD, fd, event)
   sessions.count = sessions.count + 1
   shared.row.sessions = sessions.count
   return true
+end
+
+-- Give up a claimed session whose connection did not arrive.
+function sessions.lose(id)
+  local slot = shared.slots[id % shared.capacity]
+  if slot.id ~= id or slot.state ~= CLAIMED then
+    return
+  end
+  slot.state = LIVE
+  slot.state = CLOSING
+  shared.row.freed = shared.row.freed + 1
+  slot.id = 0
+  slot.state = FREE
 end
 
 -- End the session on a descriptor: hooks, slot, buffers, socket. Nothing happens when there is
@@ -133,7 +147,7 @@ function sessions.close(fd)
   session.generation = session.generation + 1
   free_buffers(session)
   -- The acceptor may still hold a copy of the socket, so closing alone does not leave the poll set.
-  C.epoll_ctl(poll, sys.EPOLL_CTL_DEL, fd, event)
+  C.epoll_ctl(st.poll, sys.EPOLL_CTL_DEL, fd, event)
   C.close(fd)
   local row = shared.row
   sessions.count = sessions.count - 1

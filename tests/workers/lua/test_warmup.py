@@ -1,0 +1,58 @@
+"""The warm-up keeps to itself: real sessions, their slots and their requests do not notice it."""
+
+from __future__ import annotations
+
+import socket
+
+from tests.helpers.engine import Engine
+from tests.helpers.raw import CALL, frame, pack, ping
+
+ID = frame(pack({0: CALL, 1: 9}) + pack({0x22: "box.session.id", 0x21: []}))
+
+
+def figures(engine: Engine) -> bytes:
+    """Every slot and this worker's row, as they are."""
+    return bytes(engine.segment.slots) + bytes(engine.segment.rows[0])
+
+
+def test_requests_that_wait_are_answered_after_a_warm_up() -> None:
+    with Engine() as engine, engine.connect() as one, engine.connect() as two:
+        one.offer(ping(1))
+        two.offer(ID)
+        before = figures(engine)
+        engine.call_main("warm")
+        after = figures(engine)
+        engine.run()
+
+        assert before[: len(before) - 512] == after[: len(after) - 512]
+        one.take()
+        two.take()
+        assert [answer.sync for answer in one.packets()] == [1]
+        assert [answer.data for answer in two.packets()] == [[two.id]]
+
+
+def test_a_warm_up_leaves_no_descriptor_behind() -> None:
+    with Engine(warm=False) as engine:
+        probe = socket.socket()
+        first = probe.fileno()
+        probe.close()
+        for _ in range(3):
+            engine.call_main("warm")
+        with socket.socket() as probe:
+            assert probe.fileno() == first
+
+
+def test_a_warm_up_without_free_descriptors_is_left_out() -> None:
+    with Engine(warm=False) as engine, engine.connect() as client:
+        engine.execute(
+            """
+            local sys = require('beespace.engine.sys')
+            sys.C = setmetatable({socketpair = function() return -1 end}, {__index = sys.C})
+            package.loaded['beespace.engine.warmup'] = nil
+            require('beespace.engine.warmup').run()
+            """
+        )
+        client.offer(ping(3))
+        engine.run()
+        client.take()
+        assert [answer.sync for answer in client.packets()] == [3]
