@@ -15,6 +15,7 @@ import contextlib
 import errno
 import os
 import selectors
+import signal
 import socket
 import sys
 import time
@@ -37,6 +38,8 @@ REPORT_PERIOD: Final = 10.0
 """Seconds between two log lines about the same trouble."""
 RETRY: Final = 0.25
 """Seconds until accepting or sending is tried again when the system was out of something."""
+LOOK: Final = 0.5
+"""Seconds between two looks at the workers' heartbeats while nothing arrives."""
 SALT_BYTES: Final = 32
 
 _OUT_OF_SOMETHING: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
@@ -51,8 +54,14 @@ def main(order: AcceptorOrder) -> None:
     except SegmentError as error:
         logs.get().error("cannot start", reason=str(error))
         sys.exit(ExitCode.CANNOT_BOOT)
+    acceptor = Acceptor(order, segment)
+    # Python's handler has nothing to do: the wake-up byte of the signal is what stops the loop.
+    wakeup, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    signal.signal(signal.SIGTERM, lambda _number, _frame: None)
+    acceptor.stop_on(wakeup)
     with contextlib.suppress(ChannelClosedError):
-        Acceptor(order, segment).run()
+        acceptor.run()
 
 
 class Report:
@@ -103,12 +112,20 @@ class Acceptor:
         self._open = False
         self._running = True
         self._retry: float | None = None
+        self._look = 0.0
         self._refused = Report(
             lambda count: log.warning("session table full", refused=count, capacity=table.capacity)
         )
         self._scarce = Report(
             lambda count: log.error("cannot accept connections for now", failures=count)
         )
+
+    def stop_on(self, descriptor: int) -> None:
+        """Stop in good order when the descriptor is readable, as for ``stop``."""
+        self._selector.register(descriptor, selectors.EVENT_READ, self._stop)
+
+    def _stop(self) -> None:
+        self._running = False
 
     def run(self) -> None:
         """Serve until ``stop`` or the end of the supervisor."""
@@ -141,17 +158,18 @@ class Acceptor:
         try:
             while self._running and (received := self._control.receive()) is not None:
                 message, fds = received
-                self._do(message["op"], message.get("index"), fds)
+                self._do(message, fds)
         except ChannelClosedError:
             self._running = False
 
-    def _do(self, op: str, index: Any, fds: list[int]) -> None:
+    def _do(self, message: dict[str, Any], fds: list[int]) -> None:
+        op, index = message["op"], message.get("index", -1)
         if op == "worker_up":
             self._forget(index)
             self._handover.add(index, socket.socket(fileno=fds[0]))
         elif op == "worker_down":
             self._forget(index)
-            self._control.send({"op": "worker_gone", "index": index})
+            self._control.send({"op": "worker_gone", "index": index, "death": message["death"]})
         elif op == "accept":
             self._told_to_accept = True
         elif op == "stop":
@@ -220,22 +238,26 @@ class Acceptor:
         self._farewells.expire(now)
         self._refused.expire(now)
         self._scarce.expire(now)
+        if self._look <= now:
+            self._look = now + LOOK
+            self._handover.look(now)
         if self._retry is not None and self._retry <= now:
             self._retry = None
             for worker in self._handover.workers():
                 if worker.fileno() not in self._selector.get_map():
                     worker.full = False
 
-    def _patience(self) -> float | None:
+    def _patience(self) -> float:
         """Seconds until something is due."""
         times = (
             self._retry,
+            self._look,
             self._farewells.deadline(),
             self._refused.deadline,
             self._scarce.deadline,
         )
         due = [time_ for time_ in times if time_ is not None]
-        return max(min(due) - time.monotonic(), 0) if due else None
+        return max(min(due) - time.monotonic(), 0)
 
     def _set_doors(self) -> None:
         """Listen exactly while a new connection could be served or refused."""

@@ -25,7 +25,7 @@ from server.loop import Loop, Timer
 from server.restart import Decision, History, decide
 from shm import channel
 from shm.channel import ChannelClosedError
-from shm.launch import WorkerOrder
+from shm.launch import ExitCode, WorkerOrder
 from shm.segment import Segment
 from shm.sessions import SessionTable
 from shm.states import SlotState, WorkerState
@@ -65,6 +65,8 @@ class _Post:
     child: Child | None = None
     intake: socket.socket | None = None
     history: History = field(default_factory=History)
+    deaths: int = 0
+    """Processes of this row that have ended."""
     leaving: bool = False
     """The acceptor has been told that the worker is down and has not confirmed."""
     timer: Timer | None = None
@@ -139,15 +141,20 @@ class Crew:
         """Nobody else is going to claim for workers that are leaving; look for lost claims."""
         for post in self._posts:
             if post.leaving:
-                self.worker_gone(post.index)
+                self.worker_gone(post.index, post.deaths)
         newest = int(self._segment.header.last_id)
         for post in self._posts:
             if post.child is not None:
                 self._sweep_later(post, post.child, newest, QUIET_LOOKS)
 
-    def worker_gone(self, index: int) -> None:
-        """The acceptor uses a dead worker no more: its claims can be freed."""
+    def worker_gone(self, index: int, death: int) -> None:
+        """The acceptor uses a dead worker no more: its claims can be freed.
+
+        ``death`` is the number that ``worker_down`` had; only an answer to the last one counts.
+        """
         post = self._posts[index]
+        if not post.leaving or death != post.deaths:
+            return
         self._reclaim(post, CLAIMED)
         post.leaving = False
         self._introduce(post)
@@ -211,16 +218,19 @@ class Crew:
         row.pid = row.cpu_permille = 0
         row.state = WorkerState.DEAD
         freed = self._reclaim(post, SERVED)
-        post.leaving = self._listener.tell_acceptor({"op": "worker_down", "index": post.index})
+        post.deaths += 1
+        post.leaving = self._listener.tell_acceptor(
+            {"op": "worker_down", "index": post.index, "death": post.deaths}
+        )
         if not post.leaving:
             freed += self._reclaim(post, CLAIMED)
         if self._listener.worker_ended(post.index, child.ready, code):
             self._start_again(post, child.ready, code, freed)
 
     def _start_again(self, post: _Post, was_ready: bool, code: int | None, freed: int) -> None:
-        post.history = post.history.with_death(time.monotonic())
-        decision = decide(post.history, was_ready)
-        self._log.error(
+        post.history, decision = after_end(post.history, was_ready, code)
+        say = self._log.info if orderly(was_ready, code) else self._log.error
+        say(
             "worker ended",
             worker=post.index,
             reason=describe(code),
@@ -272,6 +282,19 @@ def stop(child: Child) -> None:
         child.terminate()
     if not child.ready:
         child.terminate()
+
+
+def orderly(was_ready: bool, code: int | None) -> bool:
+    """Whether a child ended as somebody else asked it to, by SIGTERM."""
+    return was_ready and code == ExitCode.STOPPED
+
+
+def after_end(history: History, was_ready: bool, code: int | None) -> tuple[History, Decision]:
+    """What a child's end means for its history, and when it is started again."""
+    if orderly(was_ready, code):
+        return history, decide(History(), was_ready)
+    history = history.with_death(time.monotonic())
+    return history, decide(history, was_ready)
 
 
 def describe(code: int | None) -> str:

@@ -16,6 +16,7 @@ import errno
 import heapq
 import os
 import socket
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
@@ -25,6 +26,11 @@ from shm.sessions import SessionTable
 
 BATCH: Final = channel.MAX_FDS
 """Most connections that are delivered at once."""
+
+LOOK: Final = 0.1
+"""Seconds that what was seen of the heartbeats stays good."""
+STALLED: Final = 1.3
+"""Seconds; the loop of a worker turns at least once a second when it is not kept busy."""
 
 _GONE: Final = frozenset({errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN})
 
@@ -45,11 +51,23 @@ class Worker:
         self.row = row
         self.intake = intake
         self.full = False
+        self._beat = -1
+        self._moved = 0.0
         intake.setblocking(False)
 
     def fileno(self) -> int:
         """Descriptor, for a selector."""
         return self.intake.fileno()
+
+    def look(self, now: float) -> None:
+        """See whether its loop has turned since the last look."""
+        beat = self.row.heartbeat
+        if beat != self._beat:
+            self._beat, self._moved = beat, now
+
+    def stalled(self, now: float) -> bool:
+        """Whether it has been in one request for so long that a new client would wait."""
+        return now - self._moved > STALLED
 
     def load(self) -> int:
         """Sessions on their way to it or held by it."""
@@ -80,11 +98,13 @@ class Handover:
         self._rows = rows
         self._workers: dict[int, Worker] = {}
         self._turn = 0
+        self._looked = 0.0
 
     def add(self, index: int, intake: socket.socket) -> Worker:
         """A worker is up."""
-        self._workers[index] = Worker(index, self._rows[index], intake)
-        return self._workers[index]
+        worker = self._workers[index] = Worker(index, self._rows[index], intake)
+        worker.look(time.monotonic())
+        return worker
 
     def remove(self, index: int) -> Worker | None:
         """A worker is gone; None when it was gone already. The caller closes its intake."""
@@ -93,6 +113,13 @@ class Handover:
     def workers(self) -> Iterable[Worker]:
         """All workers that are up."""
         return self._workers.values()
+
+    def look(self, now: float) -> None:
+        """See which workers' loops turn; at least once a second, or idle ones seem busy."""
+        if now - self._looked >= LOOK:
+            self._looked = now
+            for worker in self._workers.values():
+                worker.look(now)
 
     def deliver(self, arrivals: Sequence[Arrival]) -> Outcome:
         """Hand connections to the least loaded workers; see :class:`Outcome` for the rest.
@@ -138,7 +165,13 @@ class Handover:
         return left
 
     def _choose(self, takers: list[Worker], count: int) -> list[Worker]:
-        """A worker for each connection: least sessions, then least CPU, then in turn."""
+        """A worker for each connection: least sessions, then least CPU, then in turn.
+
+        Those that are stuck in a request come after all others.
+        """
+        now = time.monotonic()
+        self.look(now)
+        takers = [worker for worker in takers if not worker.stalled(now)] or takers
         size = len(takers)
         heap = [
             (worker.load(), worker.row.cpu_permille, (place - self._turn) % size, worker)

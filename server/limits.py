@@ -12,7 +12,7 @@ from typing import Final
 from server.errors import ServerError
 
 RESERVE: Final = 64
-"""Descriptors a worker needs besides its sessions."""
+"""Descriptors a worker needs besides its sessions: 13 of its own, the rest is the application's."""
 PER_WORKER: Final = 16
 """Descriptors the supervisor and the acceptor keep for one worker, generously."""
 
@@ -39,10 +39,12 @@ def check_open_files(limit: int, sessions: int, workers: int) -> str | None:
             f"open files: got a limit of {limit}, expected at least {floor} for {workers} workers "
             "(ulimit -Hn)"
         )
-    wanted = -(-sessions // workers) + RESERVE
+    share = -(-sessions // workers)
+    wanted = share + RESERVE
     if limit >= wanted:
         return None
     return (
         f"open-files limit {limit} holds {(limit - RESERVE) * workers} sessions, "
-        f"session.limits.total={sessions} needs {wanted} (ulimit -Hn)"
+        f"{limit - RESERVE} a worker; session.limits.total={sessions} is {share} a worker "
+        f"and needs {wanted} (ulimit -Hn)"
     )

@@ -48,6 +48,7 @@ class Loop:
         self._timers: list[tuple[float, int, Timer]] = []
         self._order = itertools.count()
         self._stopped = False
+        self._deliver_signals: Callable[[], None] = _nothing
 
     def watch(self, source: Any, callback: Callable[[], None]) -> None:
         """Call back whenever ``source`` (anything with a fileno) is readable."""
@@ -74,27 +75,37 @@ class Loop:
             for end in (reader, writer):
                 end.setblocking(False)
 
-            before = {number: signal.signal(number, _do_nothing) for number in numbers}
+            before: dict[int, Any] = {}
 
             def deliver() -> None:
-                for number in reader.recv(_WAKE_UP_BYTES):
-                    if number in before:
-                        callback(signal.Signals(number))
+                with contextlib.suppress(BlockingIOError):
+                    # A signal to a process and to its group may come as two at once.
+                    for number in dict.fromkeys(reader.recv(_WAKE_UP_BYTES)):
+                        if number in before:
+                            callback(signal.Signals(number))
 
+            # The descriptor first, so that no signal falls between it and the handlers.
             descriptor = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+            for number in numbers:
+                before[number] = signal.signal(number, _do_nothing)
+            self._deliver_signals = deliver
             self.watch(reader, deliver)
             try:
                 yield
             finally:
                 self.unwatch(reader)
+                self._deliver_signals = _nothing
                 signal.set_wakeup_fd(descriptor)
-                for number, handler in before.items():
-                    signal.signal(number, handler)
+                for taken, handler in before.items():
+                    signal.signal(taken, handler)
 
     def run(self) -> None:
         """Turn until :meth:`stop` is called, which may have been before."""
         while not self._stopped:
-            for key, _ in self._selector.select(self._patience()):
+            found = self._selector.select(self._patience())
+            # First, so that a child that was ended by the same signal is not taken for a dead one.
+            self._deliver_signals()
+            for key, _ in found:
                 # An earlier callback of this turn may have given this one's source up.
                 if self._selector.get_map().get(key.fd) is key:
                     key.data()
@@ -115,6 +126,10 @@ class Loop:
         now = time.monotonic()
         while self._timers and self._timers[0][0] <= now:
             heapq.heappop(self._timers)[2].fire()
+
+
+def _nothing() -> None:
+    """What there is to deliver while no signals are taken."""
 
 
 def _do_nothing(_number: int, _frame: Any) -> None:

@@ -2,6 +2,7 @@
 
     died after it was ready       0.1 s, doubled for every further death within PERIOD, at most 5 s
     died before it was ready      1 s, doubled likewise, at most 30 s
+    ended orderly, by SIGTERM     0.1 s; this is no death (crew.after_end)
     STORM deaths within PERIOD    30 s, and the log says that something is wrong for good
 
 A server never gives a worker up: the other workers serve on, and a cause outside (a full disk, a

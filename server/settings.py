@@ -2,14 +2,11 @@
 
     flags  over  BEESPACE_* environment  over  YAML file  over  defaults
 
-Keys are those of Tarantool 3 where it has one (``iproto.listen``). The names of the environment
-variables are made from the schema below (``BEESPACE_IPROTO_LISTEN``), and every flag has a short
-one too (``BEESPACE_LISTEN``); an empty variable counts as not set. Anything wrong ends in a
-:class:`SettingsError` with one line a key:
+Keys are Tarantool 3's where it has one (``iproto.listen``). Variables are named after the keys
+(``BEESPACE_IPROTO_LISTEN``), flags have short ones too (``BEESPACE_LISTEN``); an empty one counts
+as not set. :mod:`server.values` reads single values. A :class:`SettingsError` has a line a key:
 
     beespace: <key>: got <value>, expected <what> (<where it came from>)
-
-How single values are read is :mod:`server.values`' business.
 """
 
 from __future__ import annotations
@@ -93,7 +90,7 @@ class Session(_Section):
 
 
 class Process(_Section):
-    """Folders of the server; None means the user's own, see :class:`Settings`."""
+    """Folders of the server, None means the user's own (see :class:`Settings`); scheduling."""
 
     run_dir: Annotated[
         Path | None, BeforeValidator(values.folder), Expected("the path of a folder")
@@ -101,6 +98,9 @@ class Process(_Section):
     data_dir: Annotated[
         Path | None, BeforeValidator(values.folder), Expected("the path of a folder")
     ] = None
+    scheduling: Annotated[
+        str, BeforeValidator(values.choice("batch", "normal")), Expected("batch or normal")
+    ] = "batch"
 
 
 class Log(_Section):
@@ -212,14 +212,25 @@ class _Source(PydanticBaseSettingsSource):
 def load(flags: Mapping[str, Any], environment: Mapping[str, str]) -> Settings:
     """Settings from the flags given (names of FLAGS and ``config``) and the environment.
 
-    SettingsError when anything is wrong, with one line for each wrong key.
+    SettingsError with one line for each wrong key, in the file also where it is overridden.
     """
-    file = flags.get(CONFIG)
-    origin = "--config"
+    file, origin = flags.get(CONFIG), "--config"
     if file is None:
         file, origin = environment.get(PREFIX + CONFIG.upper()) or None, PREFIX + CONFIG.upper()
     layers = (_flag_layer(flags), _environment_layer(environment), _file_layer(file, origin))
+    wrong: dict[str, str] = {}
+    for checked in (layers[-1:], layers):
+        try:
+            made = _made(checked)
+        except pydantic.ValidationError as error:
+            wrong |= _lines(error, checked)
+    if wrong:
+        order = [*keys(), *wrong.values()]
+        raise SettingsError(*sorted(wrong, key=lambda line: order.index(wrong[line])))
+    return made
 
+
+def _made(layers: Sequence[_Layer]) -> Settings:
     class Loaded(Settings):
         @classmethod
         def settings_customise_sources(
@@ -227,10 +238,7 @@ def load(flags: Mapping[str, Any], environment: Mapping[str, str]) -> Settings:
         ) -> tuple[PydanticBaseSettingsSource, ...]:
             return tuple(_Source(settings_cls, layer) for layer in layers)
 
-    try:
-        return Loaded()
-    except pydantic.ValidationError as error:
-        raise SettingsError(*_lines(error, layers)) from None
+    return Loaded()
 
 
 def keys() -> dict[str, str]:
@@ -323,21 +331,26 @@ def _read(file: str, origin: str) -> dict[str, Any]:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise wrong(f"{error.problem} in line {line} of {file!r}", "valid YAML") from error
     except yaml.YAMLError as error:
-        first = str(error).splitlines()[0]
-        raise wrong(f"{first} in {file!r}", "valid YAML") from error
+        raise wrong(f"{str(error).splitlines()[0]} in {file!r}", "valid YAML") from error
     tree = {} if tree is None else tree
     if not isinstance(tree, dict):
         raise wrong(f"{_shown(tree)} in {file!r}", "a map of settings")
-    return _named(tree)
+    return _named(tree, "", keys())
 
 
-def _named(branch: Mapping[Any, Any]) -> dict[str, Any]:
-    """The same with texts as keys, so that a key ``1`` is unknown like any other; none empty."""
-    return {
-        str(key): _named(value) if isinstance(value, dict) else value
-        for key, value in branch.items()
-        if value is not None
-    }
+def _named(branch: Mapping[Any, Any], prefix: str, known: Mapping[str, str]) -> dict[str, Any]:
+    """The same with texts as keys, so that a key ``1`` is unknown like any other.
+
+    A known key without a value is as if it were not there.
+    """
+    named: dict[str, Any] = {}
+    for name, value in branch.items():
+        key = f"{prefix}{name}"
+        if isinstance(value, dict):
+            named[str(name)] = _named(value, f"{key}.", known)
+        elif value is not None or not any(f"{one}.".startswith(f"{key}.") for one in known):
+            named[str(name)] = value
+    return named
 
 
 def _tree(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -351,8 +364,8 @@ def _tree(given: Mapping[str, Any]) -> dict[str, Any]:
     return tree
 
 
-def _lines(error: pydantic.ValidationError, layers: Sequence[_Layer]) -> list[str]:
-    """One line for every wrong key, in the order of the schema."""
+def _lines(error: pydantic.ValidationError, layers: Sequence[_Layer]) -> dict[str, str]:
+    """One line for every wrong key, with that key."""
     known = keys()
     lines: dict[str, str] = {}
     for problem in error.errors():
@@ -363,7 +376,7 @@ def _lines(error: pydantic.ValidationError, layers: Sequence[_Layer]) -> list[st
         origin = "defaults" if source is None else source.origin[key]
         expected = _expected(problem, key, known)
         lines.setdefault(key, f"{key}: got {_shown(value)}, {expected} ({origin})")
-    return list(lines.values())
+    return {line: key for key, line in lines.items()}
 
 
 def _expected(problem: Any, key: str, known: Mapping[str, str]) -> str:
@@ -373,12 +386,11 @@ def _expected(problem: Any, key: str, known: Mapping[str, str]) -> str:
         return str(cause)
     if key in known:
         return f"expected {known[key]}"
-    parent = key.rpartition(".")[0]
-    if problem["type"] != "extra_forbidden":
-        parent = key
+    unknown = problem["type"] == "extra_forbidden"
+    parent = key.rpartition(".")[0] if unknown else key
     inside = f"{parent}." if parent else ""
     names = {name.removeprefix(inside).split(".")[0] for name in known if name.startswith(inside)}
-    what = "one of the keys" if problem["type"] == "extra_forbidden" else "a map with the keys"
+    what = "one of the keys" if unknown else "a map with the keys"
     return f"expected {what} {', '.join(sorted(names))}"
 
 

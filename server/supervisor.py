@@ -15,7 +15,6 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import time
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from enum import Enum, auto
@@ -32,7 +31,7 @@ from server.errors import ServerError
 from server.loop import Loop
 from server.monitor import CpuSampler
 from server.resources import Resources, opened
-from server.restart import History, decide
+from server.restart import History
 from server.settings import Settings
 from server.version import beespace_version
 from shm import logs
@@ -173,6 +172,7 @@ class Supervisor:
             log=self._log_order,
             settings={
                 "session_results": settings.compat.session_results,
+                "scheduling": settings.process.scheduling,
                 "max_packet_size": settings.iproto.max_packet_size,
                 "jit_log": settings.developer.jit_log,
             },
@@ -209,7 +209,7 @@ class Supervisor:
                     acceptor.ready = True
                     self._advance()
                 elif message["op"] == "worker_gone":
-                    self._crew.worker_gone(message["index"])
+                    self._crew.worker_gone(message["index"], message["death"])
         except ChannelClosedError:
             self._loop.unwatch(acceptor.control)
 
@@ -225,16 +225,15 @@ class Supervisor:
         self._resources.segment.header.acceptor_pid = 0
         self._crew.acceptor_ended()
         if self._phase is Phase.RUNNING:
-            self._replace_acceptor("acceptor ended", crew.describe(code), acceptor.ready)
+            self._acceptor_history, decision = crew.after_end(
+                self._acceptor_history, acceptor.ready, code
+            )
+            say = self._log.info if crew.orderly(acceptor.ready, code) else self._log.error
+            say("acceptor ended", reason=crew.describe(code), **crew.told(decision))
+            self._loop.after(decision.delay, self._restart_acceptor)
         elif self._phase is Phase.FILLING:
             self._fail(ServerError(f"acceptor ended before it was ready: {crew.describe(code)}"))
         self._finish()
-
-    def _replace_acceptor(self, event: str, reason: str, was_ready: bool) -> None:
-        self._acceptor_history = self._acceptor_history.with_death(time.monotonic())
-        decision = decide(self._acceptor_history, was_ready)
-        self._log.error(event, reason=reason, **crew.told(decision))
-        self._loop.after(decision.delay, self._restart_acceptor)
 
     def _restart_acceptor(self) -> None:
         if self._phase is not Phase.RUNNING:
@@ -242,7 +241,11 @@ class Supervisor:
         try:
             self._start_acceptor()
         except OSError as error:
-            self._replace_acceptor("acceptor cannot be started", str(error), was_ready=False)
+            self._acceptor_history, decision = crew.after_end(
+                self._acceptor_history, was_ready=False, code=None
+            )
+            self._log.error("acceptor cannot be started", reason=str(error), **crew.told(decision))
+            self._loop.after(decision.delay, self._restart_acceptor)
 
     def _advance(self) -> None:
         """Open for clients when everybody is ready."""

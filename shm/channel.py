@@ -3,11 +3,14 @@
 A channel is one end of a ``socketpair(AF_UNIX, SOCK_SEQPACKET)``: one MessagePack map a message,
 and up to MAX_FDS descriptors may travel with it. Nothing of a request passes here.
 
-    to the acceptor    {op: worker_up, index} + descriptor, {op: worker_down, index}, {op: accept},
-                       {op: stop}
-    from the acceptor  {op: ready}, {op: worker_gone, index}
+    to the acceptor    {op: worker_up, index} + descriptor, {op: worker_down, index, death},
+                       {op: accept}, {op: stop}
+    from the acceptor  {op: ready}, {op: worker_gone, index, death}
     to a worker        {op: stop}
     from a worker      {op: ready}, {op: failed, error}
+
+``death`` is the number of the death within the row, from 1: an answer to an earlier one says
+nothing about claims that were made since.
 
 New connections travel from the acceptor to a worker on a channel of their own, one message a batch:
 the session ids as little-endian 64-bit integers, and as many descriptors in the same order.

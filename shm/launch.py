@@ -116,7 +116,11 @@ def _keep_descriptors() -> None:
 
 
 def _take_signals() -> None:
-    """Accept signals, which the supervisor blocked for the start; a terminal's are its business."""
+    """Accept signals, which the supervisor blocked for the start; a terminal's are its business.
+
+    Until the module's own handler is there, SIGTERM ends a process that has begun nothing.
+    """
+    signal.signal(signal.SIGTERM, lambda _number, _frame: os._exit(ExitCode.STOPPED))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())

@@ -30,6 +30,9 @@ LEVELS: Final[dict[str, int]] = {
     "verbose": logging.INFO - 5,
     "debug": logging.DEBUG,
 }
+_CONTROLS: Final = (*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029)
+_ESCAPES: Final = {code: repr(chr(code))[1:-1] for code in _CONTROLS}
+"""What would end a line, or command a terminal, as it is written instead."""
 _LETTERS: Final = {
     "critical": "C",
     "error": "E",
@@ -51,7 +54,7 @@ def _plain(_: Any, method: str, event: MutableMapping[str, Any]) -> str:
 
 
 def _one_line(text: str) -> str:
-    return text.replace("\r", "\\r").replace("\n", "\\n")
+    return text.translate(_ESCAPES)
 
 
 def _json(_: Any, method: str, event: MutableMapping[str, Any]) -> str:

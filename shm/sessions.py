@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -23,6 +23,7 @@ from shm.states import SessionType, SlotState
 _IDENTITY: Final = struct.Struct(f"<QIHBBd{layout.SALT_BYTES}sB{layout.PEER_BYTES}s")
 _STATE_WORD: Final = layout.Slot.state.offset // 4
 _ID_WORD: Final = layout.Slot.id.offset // 8
+_WORKER_WORD: Final = layout.Slot.worker.offset // 2
 _STRIDE: Final = layout.SLOT.size // 4
 _READS: Final = 8
 _TRIES: Final = 16
@@ -51,10 +52,11 @@ class SessionTable:
         self._bytes = slots
         self._ids = slots.cast("Q")
         self._states = slots.cast("I")
+        self._workers = slots.cast("H")
 
     def close(self) -> None:
         """Release the views; must be called before the segment is closed."""
-        for view in (self._ids, self._states, self._bytes):
+        for view in (self._ids, self._states, self._workers, self._bytes):
             view.release()
 
     def claim(
@@ -81,10 +83,6 @@ class SessionTable:
         self._states[slot * _STRIDE + _STATE_WORD] = SlotState.CLAIMED
         self._ids[slot * (layout.SLOT.size // 8) + _ID_WORD] = new
         return new
-
-    def reassign(self, session: int, worker: int) -> None:
-        """Name another worker for a claimed session not yet handed over. Acceptor only."""
-        self._segment.slots[session % self.capacity].worker = worker
 
     def release(self, session: int) -> None:
         """Give a claimed session back: its connection could not be handed over. Acceptor only."""
@@ -132,27 +130,43 @@ class SessionTable:
 
     def reclaim(
         self, worker: int, wanted: frozenset[SlotState], newest: int | None = None
-    ) -> list[Session]:
+    ) -> list[int]:
         """Free the slots of a dead worker that are in one of the ``wanted`` states.
 
         With ``newest`` only ids up to it: claims of a dead acceptor that never reached the worker.
 
         Supervisor only. Claimed slots may be taken only when the acceptor has stopped using that
-        worker. Returns what was freed; a slot whose worker died while freeing it has id 0 there.
+        worker. Returns the ids that were freed; a slot whose worker died while freeing it has id 0.
         """
         freed = []
-        for slot in range(self.capacity):
-            if self._states[slot * _STRIDE + _STATE_WORD] not in wanted:
-                continue
-            at = slot * layout.SLOT.size
-            found = _session(self._id(slot), bytes(self._bytes[at : at + _IDENTITY.size]))
+        for slot in self._candidates(worker, wanted):
+            number = self._id(slot)
             # The slot of a living worker may have changed hands since the first look.
-            ours = found.worker == worker and found.state in wanted
-            if ours and (newest is None or found.id <= newest):
+            ours = (
+                self._workers[slot * (layout.SLOT.size // 2) + _WORKER_WORD] == worker
+                and self._states[slot * _STRIDE + _STATE_WORD] in wanted
+            )
+            if ours and (newest is None or number <= newest):
                 self._free(Writer.SUPERVISOR, slot)
-                freed.append(found)
+                freed.append(number)
         self._segment.rows[worker].reclaimed += len(freed)
         return freed
+
+    def _candidates(self, worker: int, wanted: frozenset[SlotState]) -> Iterator[int]:
+        """Slots of a worker in one of the states, from copies of all states and workers.
+
+        A million slots take 25 ms once their pages are mapped; one by one, most of a second.
+        """
+        words = bytes(self._ids[_STATE_WORD * 4 // 8 :: layout.SLOT.size // 8])
+        # The word holds the state, then the worker, whose index fits a byte: there are 256 at most.
+        taken = words[::8]
+        workers = words[_WORKER_WORD * 2 % 8 :: 8]
+        both = int.from_bytes(_marked(taken, wanted)) & int.from_bytes(_marked(workers, [worker]))
+        marks = both.to_bytes(self.capacity)
+        slot = marks.find(1)
+        while slot >= 0:
+            yield slot
+            slot = marks.find(1, slot + 1)
 
     def _next_free(self, new: int) -> tuple[int, int] | None:
         """The first id from ``new`` on whose slot is free, with that slot; None when none is.
@@ -201,6 +215,14 @@ class SessionTable:
 
 
 _NO_FIGURES: Final = bytes(layout.SLOT.size - _IDENTITY.size)
+
+
+def _marked(values: bytes, wanted: Iterable[int]) -> bytes:
+    """1 for each of the wanted values, 0 for any other."""
+    table = bytearray(256)
+    for value in wanted:
+        table[value] = 1
+    return values.translate(table)
 
 
 def _session(number: int, copy: bytes) -> Session:

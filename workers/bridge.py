@@ -41,6 +41,7 @@ def make_services(context: Context) -> dict[str, Service]:
     """The table of services for :class:`workers.runtime.Runtime`."""
     services: dict[str, Service] = {
         "log": _log,
+        "log_format": context.log.format.encode,
         "log_level": functools.partial(_log_level, context),
         "json_encode": texts.json_encode,
         "json_decode": texts.json_decode,

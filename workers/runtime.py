@@ -88,4 +88,6 @@ def _plain(value: Any) -> Any:
 
 def _text(error: Exception) -> str:
     first = error.args[0] if error.args else ""
-    return first.decode("utf-8", "replace") if isinstance(first, bytes) else str(first)
+    text = first.decode("utf-8", "replace") if isinstance(first, bytes) else str(first)
+    # lupa adds the stack it was called from, which is ours and not the error's.
+    return text.rpartition("\nstack traceback:")[0] or text

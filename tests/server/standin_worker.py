@@ -44,7 +44,8 @@ class Worker:
         self.selector.register(self.intake, selectors.EVENT_READ, self.on_intake)
         self.control.send({"op": "ready"})
         while self.running:
-            for key, _ in self.selector.select():
+            self.row.heartbeat += 1
+            for key, _ in self.selector.select(1.0):
                 key.data()
 
     def obey(self, word: str, rest: str = "") -> None:

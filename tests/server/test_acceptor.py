@@ -94,8 +94,8 @@ def close_all(fds: list[int]) -> None:
 def test_nothing_is_accepted_before_it_is_told(stage: Stage) -> None:
     stage.worker_up(0)
     stage.connect()
-    stage.control.send({"op": "worker_down", "index": 5})
-    assert stage.hear() == {"op": "worker_gone", "index": 5}
+    stage.control.send({"op": "worker_down", "index": 5, "death": 7})
+    assert stage.hear() == {"op": "worker_gone", "index": 5, "death": 7}
     assert stage.segment.header.claimed == 0
     stage.control.send({"op": "accept"})
     ids, fds = stage.taken(0)
@@ -156,8 +156,8 @@ def test_after_worker_gone_nothing_is_claimed_for_it(stage: Stage, table: Sessio
     stage.worker_up(0)
     stage.worker_up(1)
     stage.control.send({"op": "accept"})
-    stage.control.send({"op": "worker_down", "index": 0})
-    assert stage.hear() == {"op": "worker_gone", "index": 0}
+    stage.control.send({"op": "worker_down", "index": 0, "death": 1})
+    assert stage.hear() == {"op": "worker_gone", "index": 0, "death": 1}
     for _ in range(4):
         stage.connect()
         close_all(stage.taken(1)[1])

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.helpers.wait import wait_until
 from tests.server.conftest import ROOT, clean_environment
 
 
@@ -47,6 +49,32 @@ def test_without_a_command_there_is_help() -> None:
     done = run()
     assert done.returncode == 0
     assert "serve" in done.stdout
+
+
+def catches(pid: int, number: signal.Signals) -> bool:
+    status = Path(f"/proc/{pid}/status").read_text()
+    caught = re.search(r"SigCgt:\s*([0-9a-f]+)", status)
+    return caught is not None and bool(int(caught[1], 16) >> (number - 1) & 1)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_before_anything_is_started_ends_it_silently(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    folders = ["--run-dir", str(tmp_path / "run"), "--data-dir", str(tmp_path / "data")]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "server", "serve", "--listen", "127.0.0.1:0", *folders],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env=clean_environment(),
+        cwd=ROOT,
+    )
+    # SIGHUP is the last that is taken, and Python itself takes SIGINT when it starts.
+    wait_until(lambda: catches(process.pid, signal.SIGHUP), what="handlers")
+    process.send_signal(number)
+    output, _ = process.communicate(timeout=20)
+    assert (process.returncode, output) == (0, b"")
+    assert not (tmp_path / "run").exists()
 
 
 MISTAKES = [

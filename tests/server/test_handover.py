@@ -5,11 +5,12 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import time
 from collections.abc import Iterator
 
 import pytest
 
-from server.handover import Arrival, Handover
+from server.handover import LOOK, STALLED, Arrival, Handover
 from shm import channel
 from shm.segment import Segment
 from shm.sessions import SessionTable
@@ -91,6 +92,29 @@ def test_equal_sessions_are_decided_by_cpu(side: Side) -> None:
     side.segment.rows[0].cpu_permille = 900
     side.handover.deliver(side.arrivals(1))
     assert side.taken(1) == [1]
+
+
+def test_a_worker_that_is_stuck_in_a_request_comes_last(
+    side: Side, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began = time.monotonic()
+    now = began
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    rows = side.segment.rows
+    rows[1].assigned = 3
+    while now < began + 2 * STALLED:
+        now += LOOK
+        rows[1].heartbeat += 1
+        side.handover.look(now)
+    side.handover.deliver(side.arrivals(2))
+    assert side.taken(1) == [1, 2]
+    rows[0].heartbeat += 1
+    now += LOOK
+    side.handover.deliver(side.arrivals(2))
+    assert side.taken(0) == [3, 4]
+    now += 2 * STALLED
+    side.handover.deliver(side.arrivals(1))
+    assert side.taken(0) == [5], "when all are stuck the rest decides"
 
 
 def test_equal_workers_take_turns(side: Side) -> None:

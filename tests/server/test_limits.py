@@ -17,7 +17,8 @@ def test_enough_is_no_warning() -> None:
 def test_a_limit_below_the_sessions_is_a_warning() -> None:
     warning = limits.check_open_files(64 + 499, sessions=1000, workers=2)
     assert warning == (
-        "open-files limit 563 holds 998 sessions, session.limits.total=1000 needs 564 (ulimit -Hn)"
+        "open-files limit 563 holds 998 sessions, 499 a worker; "
+        "session.limits.total=1000 is 500 a worker and needs 564 (ulimit -Hn)"
     )
 
 

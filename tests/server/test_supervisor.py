@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -34,6 +35,13 @@ class View:
 
     def pids(self) -> list[int]:
         return [row.pid for row in self.segment.rows[: self.segment.header.workers]]
+
+    def pid_of(self, role: str) -> int:
+        """The acceptor, or the first worker."""
+        return int(self.segment.header.acceptor_pid) if role == "acceptor" else self.pids()[0]
+
+    def is_another(self, role: str, than: tuple[int, int]) -> bool:
+        return self.pid_of(role) not in than
 
     def __enter__(self) -> View:
         return self
@@ -150,6 +158,35 @@ def test_a_killed_acceptor_is_replaced_its_claims_freed_and_sessions_go_on(serve
         assert client.recv(10) == b"alive"
         client.close()
     end(server)
+
+
+@pytest.mark.parametrize("role", ["worker", "acceptor"])
+def test_a_child_that_somebody_else_stops_is_no_error(serve: Serve, role: str) -> None:
+    (server := serve("--workers", "1")).ready()
+    with View(server) as view:
+        for _ in range(3):
+            before = (0, view.pid_of(role))
+            os.kill(before[1], signal.SIGTERM)
+            wait_until(partial(view.is_another, role, before), STARTS_WITHIN, "the next process")
+            server.connect()[0].close()
+    ended = server.lines(f"supervisor I> {role} ended .*reason=exit code 0.* restart_in=0.1s")
+    assert len(ended) == 3, server.output
+    assert server.lines(" E> ") == []
+    end(server)
+
+
+@pytest.mark.parametrize("ready", [True, False])
+def test_a_signal_to_the_whole_group_is_an_orderly_stop(serve: Serve, ready: bool) -> None:
+    server = serve("--workers", "2")
+    if ready:
+        server.ready()
+    else:
+        wait_until(lambda: len(below(server.pid)) >= 2, STARTS_WITHIN, "first worker")
+    os.killpg(server.pid, signal.SIGTERM)
+    assert server.exit_code(STOPS_WITHIN) == 0, server.output
+    assert server.lines(" E> |restart_in|Traceback|killing") == []
+    assert len(server.lines("I> stopping signal=SIGTERM")) == 1
+    assert list((server.folder / "run").iterdir()) == []
 
 
 def test_a_full_table_refuses_and_says_so_once(serve: Serve) -> None:

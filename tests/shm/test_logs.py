@@ -75,6 +75,13 @@ def test_one_line_a_message(capfd: pytest.CaptureFixture[str]) -> None:
     assert capfd.readouterr().err.endswith(" I> two\\r\\nlines key=a\\nb\n")
 
 
+def test_a_line_commands_no_terminal(capfd: pytest.CaptureFixture[str]) -> None:
+    configure()
+    logs.get().info("\x1b[2J\t\x00é", key="a\x7fb\x9b\u2028")
+    line = capfd.readouterr().err
+    assert line.endswith(" I> \\x1b[2J\\t\\x00é key=a\\x7fb\\x9b\\u2028\n")
+
+
 def test_a_text_that_is_no_unicode_is_written(capfd: pytest.CaptureFixture[str]) -> None:
     configure()
     logs.get().info("a\udc80b")

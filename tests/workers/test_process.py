@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
 import struct
@@ -124,6 +125,18 @@ def test_signals_of_a_terminal_are_the_supervisors_business(
         client.sendall(ping(5))
         assert client.recv(100)
     assert started.process.poll() is None
+
+
+@pytest.mark.parametrize(
+    ("scheduling", "policy"), [("batch", os.SCHED_BATCH), ("normal", os.SCHED_OTHER)]
+)
+def test_scheduling_is_as_set(segment: Segment, scheduling: str, policy: int) -> None:
+    worker = Worker(segment.name, settings={**SETTINGS, "scheduling": scheduling})
+    try:
+        assert worker.message() == {"op": "ready"}
+        assert os.sched_getscheduler(worker.process.pid) == policy
+    finally:
+        worker.close()
 
 
 def test_the_heartbeat_moves_without_traffic(started: Worker, segment: Segment) -> None:

@@ -25,6 +25,13 @@ local function read(path)
   return text
 end
 
+-- Our own files keep the globals of the start: an application that gives one of these names another
+-- meaning, as `table = {}` without `local` does, changes it for itself only.
+local own_globals = {}
+for name, value in pairs(_G) do
+  own_globals[name] = value
+end
+
 local function load_file(path, chunk_name)
   local text = read(path)
   if text == nil then
@@ -48,7 +55,8 @@ local function own_searcher(name)
   if path == nil then
     return nil
   end
-  return load_file(root .. '/' .. path .. '.lua', 'beespace/' .. path .. '.lua')
+  local chunk = load_file(root .. '/' .. path .. '.lua', 'beespace/' .. path .. '.lua')
+  return chunk and setfenv(chunk, own_globals)
 end
 
 local application

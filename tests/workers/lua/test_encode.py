@@ -7,7 +7,23 @@ import pytest
 from tests.helpers.codec import make_codec
 
 CODEC = make_codec()
+DECODED = """
+local map = {__serialize = 'map'}
+local function decoded(value, change)
+  local codec = require('beespace.engine.codec')
+  local t = codec.unpack(codec.pack(value))
+  change(t)
+  return t
+end
+"""
 SELF = "local t = {} t = setmetatable(t, {__serialize = function(v) return v end}) return t"
+
+
+GROWS = """
+local t = {b = 1, c = 2}
+t.a = setmetatable({}, {__serialize = function() %s return 1 end})
+return t
+"""
 
 
 @pytest.mark.parametrize(
@@ -80,17 +96,44 @@ SELF = "local t = {} t = setmetatable(t, {__serialize = function(v) return v end
         ("setmetatable({}, {__index = {1, 2}})", "90"),
         ("setmetatable({7}, {__serialize = function(t) return {t[1], t[1]} end})", "92 07 07"),
         ("setmetatable({}, {__serialize = function() end})", "c0"),
+        # A forced array, as Tarantool 2.6 writes it: up to its largest positive whole key.
+        ("setmetatable({1, nil, 3}, {__serialize = 'seq'})", "93 01 c0 03"),
+        ("setmetatable({1, 2, 3, [7] = 7}, {__serialize = 'array'})", "97 01 02 03 c0 c0 c0 07"),
+        ("setmetatable({1, 2, 3, 4, [6] = 6}, {__serialize = 'seq'})", "96 01 02 03 04 c0 06"),
+        ("setmetatable({[11] = 1}, {__serialize = 'sequence'})", "9b" + " c0" * 10 + " 01"),
+        ("setmetatable({1, 2, [1000] = 1}, {__serialize = 'seq'})",
+         "dc 03 e8 01 02" + " c0" * 997 + " 01"),
+        ("setmetatable({1, [0] = 2, [-1] = 3, [1.5] = 4}, {__serialize = 'seq'})", "91 01"),
+        ("setmetatable({[true] = 1}, {__serialize = 'seq'})", "90"),
+        ("setmetatable({1, 2, 3, 4, 5}, {__serialize = 'seq'})", "95 01 02 03 04 05"),
+        *((f"decoded({{1, 2, 3}}, {change})", data) for change, data in (
+            ("function(t) t[7] = 7 end", "97 01 02 03 c0 c0 c0 07"),
+            ("function(t) t[2] = nil end", "93 01 c0 03"),
+            ("function(t) t[3] = nil end", "92 01 02"),
+            ("function(t) table.insert(t, 4) end", "94 01 02 03 04"),
+            ("function(t) t[1] = nil t[2] = nil t[3] = nil end", "90"),
+        )),
+        ("decoded(setmetatable({}, map), function() end)", "80"),
+        ("decoded(setmetatable({}, map), function(t) t[1] = 1 end)", "91 01"),
+        ("decoded({}, function(t) t.a = 1 end)", "81 a1 61 01"),
     ],
 )  # fmt: skip
 def test_values(source: str, data: str) -> None:
-    assert CODEC.pack(f"return {source}").hex(" ") == data
+    assert CODEC.pack(f"{DECODED} return {source}").hex(" ") == data
 
 
 @pytest.mark.parametrize(
-    ("source", "size"), [("{1, 2, a = 3}", 3), ("{[0] = 1, [1] = 2}", 2), ("{[1]=1, [11]=11}", 2)]
+    ("source", "size"),
+    [
+        ("{1, 2, a = 3}", 3),
+        ("decoded({1, 2, 3}, function(t) t.a = 7 end)", 4),
+        ("decoded({1}, function(t) t[1000] = 7 end)", 2),
+        ("{[0] = 1, [1] = 2}", 2),
+        ("{[1]=1, [11]=11}", 2),
+    ],
 )
 def test_tables_that_are_maps(source: str, size: int) -> None:
-    assert CODEC.pack(f"return {source}")[0] == 0x80 + size
+    assert CODEC.pack(f"{DECODED} return {source}")[0] == 0x80 + size
 
 
 @pytest.mark.parametrize(
@@ -115,6 +158,13 @@ def test_tables_that_are_maps(source: str, size: int) -> None:
         ("local t = {} t.a = t return t", "Too high nest level - 129"),
         ("local t = {} for _ = 1, 128 do t = {t} end return t", "Too high nest level - 129"),
         ("return ('x'):rep(268435456)", "response too large"),
+        ("return setmetatable({[2^31] = 1}, {__serialize = 'seq'})", "response too large"),
+        (
+            "return setmetatable({[2^32] = 1}, {__serialize = 'seq'})",
+            "array is too long: its largest index is 4294967296, the limit is 4294967295",
+        ),
+        (GROWS % "for k = 1, 50 do t['n' .. k] = k end", "table changed while it was encoded"),
+        (GROWS % "t.b = nil t.c = nil", "table changed while it was encoded"),
     ],
 )
 def test_errors(source: str, text: str) -> None:
@@ -179,3 +229,34 @@ def test_serialize_of_cdata() -> None:
     local methods = {__serialize = function(self) return self.v end}
     return ffi.metatype('struct { int v; }', {__index = methods})(7)"""
     assert CODEC.pack(source) == b"\x07"
+
+
+def test_a_serializer_that_yields_leaves_the_room_of_others_alone() -> None:
+    source = """
+    local codec = require('beespace.engine.codec')
+    local limits = require('beespace.engine.encode').limits
+    limits.cap, limits.shared = 4096, 4096
+    local function packing(value)
+      local object = setmetatable({}, {__serialize = function()
+        coroutine.yield(limits.cap)
+        return value
+      end})
+      return coroutine.wrap(function() return #codec.pack({object}) end)
+    end
+    local one, two = packing(1), packing(('x'):rep(3000000))
+    local rooms = {one(), two()}
+    rooms[3] = one()
+    rooms[4] = two()
+    return rooms[1], rooms[2], rooms[3], rooms[4], limits.cap
+    """
+    runtime = make_codec().runtime
+    # The large text does not fit into the first buffer: its function is asked again, and yields.
+    assert runtime.execute(source) == (4096, 4096, 2, 4096, 4096)
+
+
+def test_an_array_that_changes_keeps_the_length_it_began_with() -> None:
+    source = """
+    local t = {1, 2, 3}
+    t[1] = setmetatable({}, {__serialize = function() t[3] = nil t[9] = 9 return 7 end})
+    return t"""
+    assert CODEC.pack(source) == b"\x93\x07\x02\xc0"

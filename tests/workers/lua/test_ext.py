@@ -124,3 +124,39 @@ def test_varbinary() -> None:
     local ok, err = pcall(varbinary.new, {})
     return err"""
     assert CODEC.runtime.execute(source) == b"Usage: varbinary.new(str)"
+
+
+VALUES = [
+    "require('uuid').new()",
+    "require('decimal').new('1.5')",
+    "require('datetime').new()",
+    "require('datetime').interval.new({day = 1})",
+    "require('varbinary').new('x')",
+]
+
+
+@pytest.mark.parametrize("value", VALUES)
+@pytest.mark.parametrize(
+    "assignment",
+    ["v.size = 255", "v.bytes[0] = 1", "v.bytes[1e5] = 1", "v.bytes[0] = v.bytes[1e5]",
+     "v.bytes = v.bytes", "v.data[0] = 1", "v.other = 1", "v[0] = 1"],
+)  # fmt: skip
+def test_a_value_cannot_be_written_by_an_application(value: str, assignment: str) -> None:
+    source = f"""
+    local codec = require('beespace.engine.codec')
+    local v = {value}
+    local before = codec.pack(v)
+    local ok = pcall(function() {assignment} end)
+    return not ok and codec.pack(v) == before"""
+    assert CODEC.runtime.execute(source) is True
+
+
+@pytest.mark.parametrize("value", VALUES)
+def test_no_byte_beside_a_value_can_be_read(value: str) -> None:
+    source = f"""
+    local codec = require('beespace.engine.codec')
+    local v = {value}
+    return select(2, pcall(codec.pack, {{v.bytes[1e9]}})), pcall(tonumber, v.bytes[0])"""
+    text, *number = CODEC.runtime.execute(source)
+    assert text == b"unsupported Lua type 'cdata'"
+    assert number[0] is False or number[1] is None

@@ -8,6 +8,7 @@ import struct
 
 import pytest
 
+from shm import channel
 from shm.states import SlotState
 from tests.helpers.engine import SALT, Engine
 from tests.helpers.raw import GREETING_SIZE, ping
@@ -81,6 +82,19 @@ def test_a_claim_that_is_gone_closes_its_connection(engine: Engine) -> None:
     mine[0].close()
 
 
+def test_claims_whose_descriptors_were_dropped_are_given_up() -> None:
+    with Engine() as engine:
+        mine, others = pairs(1)
+        ids = [engine.table.claim(b"peer", 0, SALT) or 0 for _ in range(3)]
+        channel.send_fds(engine.acceptor, channel.pack_ids(ids), [others[0].fileno()])
+        engine.run()
+
+        assert [engine.table.exists(number) for number in ids] == [True, False, False]
+        assert (engine.row.sessions, engine.row.freed, engine.table.live()) == (1, 2, 1)
+        for end in mine + others:
+            end.close()
+
+
 def test_a_message_without_descriptors_opens_nothing(engine: Engine) -> None:
     session = engine.table.claim(b"peer", 0, SALT)
     assert session is not None
@@ -88,6 +102,6 @@ def test_a_message_without_descriptors_opens_nothing(engine: Engine) -> None:
     engine.run()
 
     assert engine.row.sessions == 0
-    engine.table.release(session)
+    assert engine.slot(session).state == SlotState.FREE
     with engine.connect() as client:
         assert client.in_step()

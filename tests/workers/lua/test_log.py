@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -64,7 +65,7 @@ def test_a_bad_format_is_the_callers_error(sink: Sink) -> None:
     ok, text = sink.run("return pcall(loadstring(\"require('log').info('%d', 'x')\", '=eval'))")
 
     assert not ok
-    assert text.startswith(b"eval:1: bad argument #2 to ")
+    assert text.startswith(b"bad argument #2 to ")
     assert sink.lines == []
 
 
@@ -82,12 +83,35 @@ def test_levels(sink: Sink) -> None:
     assert (sink.level, [level for level, *_ in sink.lines]) == (b"error", ["error"])
 
 
-@pytest.mark.parametrize("level", ["'loud'", "99", "nil", "{}", "-1"])
+@pytest.mark.parametrize("level", ["'loud'", "0/0", "nil", "{}"])
 def test_a_bad_level(sink: Sink, level: str) -> None:
     ok, text = sink.run(f"return pcall(log.level, {level})")
 
     assert not ok
-    assert b"expected a number from 0 to 7 or a name, got " in text
+    assert b"expected a number or a name, got " in text
+
+
+@pytest.mark.parametrize(
+    ("given", "level"), [("99", 7), ("-1", 0), ("5.9", 5), ("1/0", 7), ("-1/0", 0), ("4", 4)]
+)
+def test_numbers_beyond_the_levels_are_clamped(sink: Sink, given: str, level: int) -> None:
+    assert sink.run(f"log.level({given}) return log.level()") == level
+
+
+def test_pid_and_rotate(sink: Sink) -> None:
+    assert sink.run("return log.pid()") == os.getpid()
+    assert sink.run("return select('#', log.rotate())") == 0
+
+
+def test_the_format_cannot_be_changed(sink: Sink) -> None:
+    assert sink.run("return select('#', log.log_format('plain'))") == 0
+    assert sink.run("return select(2, pcall(log.log_format, 'json'))") == (
+        b"log.log_format: the format is 'plain' and cannot be changed to 'json'"
+        b" while the server runs"
+    )
+    assert sink.run("return select(2, pcall(log.log_format, 'xml'))") == (
+        b"log.log_format: expected 'plain' or 'json', got 'xml'"
+    )
 
 
 def test_the_session_and_the_module_go_along(sink: Sink) -> None:

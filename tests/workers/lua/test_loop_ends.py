@@ -160,3 +160,17 @@ def test_half_close_ends_the_session(engine: Engine) -> None:
     assert client.ended
     assert_gone(client)
     client.close()
+
+
+def test_a_steady_client_does_not_hold_up_what_is_due(engine: Engine) -> None:
+    engine.execute("require('beespace.engine.state').st.next_tick = 0")
+    with engine.connect() as client:
+        assert client.in_step()
+        assert engine.execute("return require('beespace.engine.state').st.next_tick") > 0
+
+
+def test_reassigned_globals_do_not_reach_the_engine() -> None:
+    with Engine() as engine, engine.connect() as client:
+        client.eval("math, table, type, error, tostring, pairs = nil")
+        with engine.connect() as other:
+            assert other.in_step()

@@ -64,3 +64,18 @@ def test_functions() -> None:
 def test_errors(call: str, text: str) -> None:
     source = f"return select(2, pcall(function() return msgpack.{call} end))"
     assert RUNTIME.execute(HEAD + source).decode().endswith(text)
+
+
+@pytest.mark.parametrize(
+    "call",
+    ["require('msgpack').decode_array_header('x')", "require('msgpack').decode(5)",
+     "require('uuid').fromstr(5)", "require('uuid').new():bin('x')", "require('decimal').new({})",
+     "require('decimal').new(1) + {}", "require('datetime').new({year = 'x'})",
+     "require('datetime').new({tzoffset = 'x'})", "require('datetime').interval.new(5)",
+     "require('datetime').interval.new({day = 'x'})", "require('varbinary').new(5)",
+     "require('datetime').new() < 5", "require('uuid').new() < 5"],
+)  # fmt: skip
+def test_errors_do_not_name_our_files(call: str) -> None:
+    text = RUNTIME.execute(f"return select(2, pcall(function() return {call} end))").decode()
+    assert text
+    assert ".lua" not in text

@@ -19,7 +19,7 @@ end
 
 local function check_text(value, usage)
   if type(value) ~= 'string' then
-    error('Usage: ' .. usage, 3)
+    error('Usage: ' .. usage, 0)
   end
 end
 
@@ -143,7 +143,7 @@ M.murmur = setmetatable({
   new = function(options)
     local seed = type(options) == 'table' and options.seed or MURMUR_SEED
     if options ~= nil and type(options) ~= 'table' or type(seed) ~= 'number' then
-      error('Usage: digest.murmur.new([{seed = number}])', 2)
+      error('Usage: digest.murmur.new([{seed = number}])', 0)
     end
     return setmetatable({seed = seed, parts = {}}, murmur_mt)
   end,
@@ -172,7 +172,7 @@ end
 function M.guava(key, buckets)
   local state = to_state(key)
   if state == nil or type(buckets) ~= 'number' then
-    error('Usage: digest.guava(state, buckets)', 2)
+    error('Usage: digest.guava(state, buckets)', 0)
   end
   local candidate = 0
   while true do

@@ -12,7 +12,7 @@ local encode = require('beespace.engine.encode')
 local sys = require('beespace.engine.sys')
 local object_of = require('beespace.box.error_object')
 
-local format = string.format
+local format, gsub, match = string.format, string.gsub, string.match
 local select, type, tostring, tonumber, pcall = select, type, tostring, tonumber, pcall
 local is, make, record_of = object_of.is, object_of.make, object_of.record_of
 local place, set_last, where = object_of.place, object_of.set_last, object_of.where
@@ -78,12 +78,22 @@ local function text_of(value)
   return format('%s: error in __tostring', type(value))
 end
 
+-- A text without our own place in it: a C function that the request path calls itself names the
+-- path's file and variable as its caller, which says nothing to the client.
+local function foreign(text)
+  local rest = match(text, '^beespace/[%w_/]+%.lua:%d+: (.*)$')
+  if rest == nil then
+    return text
+  end
+  return (gsub(rest, "^(bad argument #%d+ to )'found'", "%1'?'"))
+end
+
 -- Anything that can be raised as an error object; error objects are returned as they are.
 function M.from(value)
   if is(value) then
     return value
   end
-  local message = type(value) == 'string' and value or text_of(value)
+  local message = type(value) == 'string' and foreign(value) or text_of(value)
   return make({code = LUA_ERROR, type = 'LuajitError', message = message})
 end
 

@@ -87,7 +87,7 @@ local function configuration(kind)
   return setmetatable(settings, {
     __call = function(_, options)
       if type(options) ~= 'table' then
-        error(format('%s.cfg: expected a table of options, got %s', kind.name, type(options)), 2)
+        error(format('%s.cfg: expected a table of options, got %s', kind.name, type(options)), 0)
       end
       for name, value in pairs(merged(kind, settings, options)) do
         settings[name] = value
@@ -110,7 +110,7 @@ function M.make(kind)
 
   function module.encode(...)
     if select('#', ...) == 0 then
-      error(format('Usage: %s.encode(value[, options])', kind.name), 2)
+      error(format('Usage: %s.encode(value[, options])', kind.name), 0)
     end
     local value, options = ...
     local settings = merged(kind, cfg, options)
@@ -125,7 +125,7 @@ function M.make(kind)
     local text, options = ...
     if type(text) ~= 'string' and type(text) ~= 'number' then
       error(format('%s.decode: expected a string, got %s', kind.name,
-        select('#', ...) == 0 and 'no value' or type(text)), 2)
+        select('#', ...) == 0 and 'no value' or type(text)), 0)
     end
     local packed, problem = kind.decode(tostring(text), merged(kind, cfg, options))
     if packed == nil then

@@ -193,6 +193,11 @@ end
 
 local chunks, chunk_count = {}, 0
 
+-- A chunk that may change its own environment is compiled anew each time.
+local function reusable(source)
+  return #source <= MAX_KEPT_SOURCE and not source:find('setfenv', 1, true)
+end
+
 -- The chunk of this source text, never bytecode; a syntax error is raised as its text.
 function call.compile(source)
   local chunk = chunks[source]
@@ -204,7 +209,7 @@ function call.compile(source)
   if chunk == nil then
     error(err, 0)
   end
-  if #source <= MAX_KEPT_SOURCE then
+  if reusable(source) then
     if chunk_count >= MAX_CHUNKS then
       chunks, chunk_count = {}, 0
     end
@@ -220,8 +225,11 @@ local sources = texts.new()
 function call.compile_bytes(p, at, length)
   local chunk = texts.find(sources, p, at, length)
   if not chunk then
-    chunk = call.compile(to_string(p + at, length))
-    texts.keep(sources, p, at, length, chunk)
+    local source = to_string(p + at, length)
+    chunk = call.compile(source)
+    if reusable(source) then
+      texts.keep(sources, p, at, length, chunk)
+    end
   end
   return chunk
 end

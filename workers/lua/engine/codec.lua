@@ -59,10 +59,10 @@ end
 
 local function check(text, pos)
   if type(text) ~= 'string' then
-    error('msgpack: expected a string, got ' .. type(text), 3)
+    error('msgpack: expected a string, got ' .. type(text), 0)
   end
   if pos < 1 or pos > #text + 1 then
-    error(('msgpack: position %s is outside of a string of %d bytes'):format(pos, #text), 3)
+    error(('msgpack: position %s is outside of a string of %d bytes'):format(pos, #text), 0)
   end
 end
 

@@ -33,8 +33,14 @@ local MAX_PLAIN = 99999999999999
 local NAN = 0 / 0
 
 local NULL = cast('void *', 0)
-local seq_mt = {__serialize = 'seq'}
-local map_mt = {__serialize = 'map'}
+-- What was an array or a map stays one until an application gives it a new key: then its keys
+-- decide, as in Tarantool (table.insert and rawset do not count).
+local function forget(t, k, v)
+  setmetatable(t, nil)
+  t[k] = v
+end
+local seq_mt = {__serialize = 'seq', __newindex = forget}
+local map_mt = {__serialize = 'map', __newindex = forget}
 local bits = ffi.new('union { double d; uint64_t u; float f; uint32_t w; }')
 
 -- Readers of extension payloads by signed type number, plus `bin` for byte strings:
@@ -125,12 +131,12 @@ local function read_array(p, i, n, e, depth)
     bad()
   end
   depth = depth + 1
-  local t = setmetatable(table_new(n, 0), seq_mt)
+  local t = table_new(n, 0)
   if n > 4 then
     for k = 1, n do
       t[k], i = decode(p, i, e, depth)
     end
-    return t, i
+    return setmetatable(t, seq_mt), i
   end
   if n > 0 then
     t[1], i = decode(p, i, e, depth)
@@ -144,7 +150,7 @@ local function read_array(p, i, n, e, depth)
   if n > 3 then
     t[4], i = decode(p, i, e, depth)
   end
-  return t, i
+  return setmetatable(t, seq_mt), i
 end
 
 local function read_pair(t, p, i, e, depth)
@@ -162,12 +168,12 @@ local function read_map(p, i, n, e, depth)
     bad()
   end
   depth = depth + 1
-  local t = setmetatable(table_new(0, n), map_mt)
+  local t = table_new(0, n)
   if n > 3 then
     for _ = 1, n do
       i = read_pair(t, p, i, e, depth)
     end
-    return t, i
+    return setmetatable(t, map_mt), i
   end
   if n > 0 then
     i = read_pair(t, p, i, e, depth)
@@ -178,7 +184,7 @@ local function read_map(p, i, n, e, depth)
   if n > 2 then
     i = read_pair(t, p, i, e, depth)
   end
-  return t, i
+  return setmetatable(t, map_mt), i
 end
 
 local function need(n, i, e)

@@ -27,7 +27,10 @@ local uint64_t = ffi.typeof('uint64_t')
 local u64_ptr = ffi.typeof('uint64_t *')
 
 local MAX_DEPTH = 128
+local MAX_ITEMS = 4294967295
 local TOO_DEEP = 'Too high nest level - 129'
+local TOO_LONG = 'array is too long: its largest index is %.14g, the limit is 4294967295'
+local CHANGED = 'table changed while it was encoded'
 local INFINITY = math.huge
 
 local bits = ffi.new('union { float f; uint32_t w; }')
@@ -58,7 +61,52 @@ local function measure(t)
   return size, max
 end
 
+-- The largest index of a table that is to be an array whatever its keys are; other keys do not
+-- count.
+local function find_longest(t)
+  local max = 0
+  for k in next, t do
+    if type(k) == 'number' and k > max and floor(k) == k then
+      max = k
+    end
+  end
+  if max > MAX_ITEMS then
+    error(TOO_LONG:format(max), 0)
+  end
+  return max
+end
+
+-- The same; keys 1, 2, 3, 4 in this order and no others need no loop.
+local function longest(t)
+  local k = next(t)
+  if k == nil then
+    return 0
+  elseif k == 1 then
+    k = next(t, 1)
+    if k == nil then
+      return 1
+    elseif k == 2 then
+      k = next(t, 2)
+      if k == nil then
+        return 2
+      elseif k == 3 then
+        k = next(t, 3)
+        if k == nil then
+          return 3
+        elseif k == 4 and next(t, 4) == nil then
+          return 4
+        end
+      end
+    end
+  end
+  return find_longest(t)
+end
+
+-- Exactly n values, whatever a __serialize function does to t meanwhile.
 local function put_array(o, w, t, n, depth)
+  if w + n > limits.cap then
+    full()
+  end
   w = array_header(o, w, n)
   if n > 4 then
     for k = 1, n do
@@ -83,17 +131,26 @@ end
 
 local function put_map(o, w, t, size, depth)
   w = map_header(o, w, size)
+  local left = size
   for k, v in next, t do
+    if left == 0 then
+      error(CHANGED, 0)
+    end
+    left = left - 1
     w = encode(o, w, k, depth)
     w = encode(o, w, v, depth)
+  end
+  if left ~= 0 then
+    error(CHANGED, 0)
   end
   return w
 end
 
 -- What an application's function says in place of a value. It may yield, and other values may be
--- packed before it goes on: the room is that of this buffer again afterwards.
+-- encoded before it goes on: the room is that of their buffer meanwhile, that of ours afterwards.
 local function ask(serialize, v)
   local cap = limits.cap
+  limits.cap = limits.shared
   local said = serialize(v)
   limits.cap = cap
   return said
@@ -112,7 +169,7 @@ local function put_table(o, w, t, depth)
     end
     return put_array(o, w, t, max, depth + 1)
   elseif how == 'seq' or how == 'sequence' or how == 'array' then
-    return put_array(o, w, t, #t, depth + 1)
+    return put_array(o, w, t, longest(t), depth + 1)
   elseif how == 'map' or how == 'mapping' then
     return put_map(o, w, t, (measure(t)), depth + 1)
   elseif type(how) == 'function' then

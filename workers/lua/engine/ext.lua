@@ -8,33 +8,46 @@ local ffi = require('ffi')
 local decoder = require('beespace.engine.decode')
 local encoder = require('beespace.engine.encode')
 
-local ffi_copy = ffi.copy
+local cast, ffi_copy = ffi.cast, ffi.copy
 local ext_header = encoder.ext_header
 local error = error
 
 local INVALID = 'msgpack.decode: invalid MsgPack'
 
+local byte_ptr = ffi.typeof('uint8_t *')
+-- A byte without a field: an application can neither read nor write one, in bounds or out of them.
+local cell = ffi.typeof('struct { uint8_t : 8; }')
+
+--- The payload of a value, as an uint8_t *. The value must be kept while it is used.
+local function payload(value)
+  return cast(byte_ptr, value) + 1
+end
+
 --- Define extension `kind` (its number) with payloads of at most `capacity` bytes (< 256).
--- check(p, i, n) -> whether p[i .. i+n) is a valid payload. Returns the ctype, a struct of `size`
--- and `data`, and make(p, i, n), which raises a string for a payload that is not valid.
+-- check(p, i, n) -> whether p[i .. i+n) is a valid payload. Returns the ctype, whose only readable
+-- field is `size`, and make(p, i, n), which raises a string for a payload that is not valid.
 local function define(kind, capacity, check, metatable)
-  local ctype = ffi.metatype(
-    ffi.typeof('struct { uint8_t size; uint8_t data[' .. capacity .. ']; }'), metatable)
+  local layout = 'struct { const uint8_t size; const $ bytes[' .. capacity .. ']; }'
+  local ctype = ffi.metatype(ffi.typeof(layout, cell), metatable)
 
   local function make(p, i, n)
     if n > capacity or not check(p, i, n) then
       error(INVALID, 0)
     end
     local value = ctype()
-    value.size = n
-    ffi_copy(value.data, p + i, n)
+    local bytes = cast(byte_ptr, value)
+    bytes[0] = n
+    ffi_copy(bytes + 1, p + i, n)
     return value
   end
 
   local function write(o, w, value)
     local n = value.size
+    if n > capacity then
+      error(INVALID, 0)
+    end
     w = ext_header(o, w, kind, n)
-    ffi_copy(o + w, value.data, n)
+    ffi_copy(o + w, payload(value), n)
     return w + n
   end
 
@@ -43,4 +56,4 @@ local function define(kind, capacity, check, metatable)
   return ctype, make
 end
 
-return {define = define}
+return {define = define, payload = payload}

@@ -1,8 +1,7 @@
 -- The request types beside the short cuts of engine/request.lua, one handler each.
 --
--- handlers.other(code, p, at, e, o, start) answers the packet whose body is p[at..e); the body is
--- known to be whole MessagePack when the slow header reader ran, so every handler checks its own
--- body again.
+-- handlers.other(code, p, at, e, o, start) answers the packet whose body is p[at..e). The short cut
+-- for headers has not looked at the body, so other() checks that it is whole MessagePack.
 
 local auth = require('beespace.engine.auth')
 local call = require('beespace.engine.call')

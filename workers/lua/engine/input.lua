@@ -41,8 +41,14 @@ function input.save(fd, from, to, need)
   end
   local buffers = sessions.buffers(session)
   local length = to - from
-  buffers.input = C.malloc(length)
-  copy(buffers.input, state.input + from, length)
+  local kept = C.malloc(length)
+  if buffers == nil or kept == nil then
+    C.free(kept)
+    sessions.close(fd)
+    return
+  end
+  copy(kept, state.input + from, length)
+  buffers.input = kept
   buffers.input_len = length
   buffers.input_cap = length
   buffers.need = need
@@ -88,7 +94,12 @@ end
 local function receive_long(fd, session, buffers)
   if buffers.input_cap - buffers.input_len < RECEIVE and buffers.input_cap < buffers.need then
     local cap = math.min(math.max(buffers.input_cap * 2, RECEIVE * 2), buffers.need)
-    buffers.input = C.realloc(buffers.input, cap)
+    local grown = C.realloc(buffers.input, cap)
+    if grown == nil then
+      sessions.close(fd)
+      return
+    end
+    buffers.input = grown
     buffers.input_cap = cap
   end
   local room = math.min(buffers.input_cap, buffers.need) - buffers.input_len
@@ -127,12 +138,9 @@ function input.receive(fd)
   end
 end
 
--- Throw away what a lingering session still sends; close it at its end.
+-- Throw away what a lingering session still sends; true at its end.
 function input.drain(fd)
-  local received = tonumber(C.recv(fd, state.input, RECEIVE, DONTWAIT + sys.MSG_TRUNC))
-  if is_over(received) then
-    sessions.close(fd)
-  end
+  return is_over(tonumber(C.recv(fd, state.input, RECEIVE, DONTWAIT + sys.MSG_TRUNC)))
 end
 
 -- Go on with input that was kept because the session was stopped.

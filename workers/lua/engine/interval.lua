@@ -66,7 +66,7 @@ local function is_interval(value)
 end
 
 local function fields_of(value)
-  return parse_interval(value.data, 0, value.size)
+  return parse_interval(ext.payload(value), 0, value.size)
 end
 
 local function totable_interval(self)
@@ -136,10 +136,10 @@ local function field(options, name, low, high, default)
     return default
   end
   if type(value) ~= 'number' or value % 1 ~= 0 then
-    error(('%s: integer value expected, but received %s'):format(name, type(value)), 4)
+    error(('%s: integer value expected, but received %s'):format(name, type(value)), 0)
   end
   if value < low or value > high then
-    error(('value %s of %s is out of allowed range [%d, %d]'):format(value, name, low, high), 4)
+    error(('value %s of %s is out of allowed range [%d, %d]'):format(value, name, low, high), 0)
   end
   return value
 end
@@ -154,7 +154,7 @@ local function nanoseconds(options, low)
     end
   end
   if count > 1 then
-    error('only one of nsec, usec or msecs may be defined simultaneously', 3)
+    error('only one of nsec, usec or msecs may be defined simultaneously', 0)
   end
   return found
 end
@@ -183,12 +183,12 @@ end
 local function new(options)
   options = options == nil and {} or options
   if type(options) ~= 'table' then
-    error(('interval.new(): expected table, but received %s'):format(type(options)), 2)
+    error(('interval.new(): expected table, but received %s'):format(type(options)), 0)
   end
   local adjust = options.adjust == nil and 1 or ADJUST_NUMBERS[options.adjust]
   if adjust == nil then
     error(("value %s of adjust is none of 'none', 'excess', 'last'"):format(
-      tostring(options.adjust)), 2)
+      tostring(options.adjust)), 0)
   end
   local values = {}
   for number = 0, 8 do

@@ -29,7 +29,6 @@ local state = require('beespace.engine.state')
 local sys = require('beespace.engine.sys')
 
 local C = sys.C
-local band = bit.band
 local error, pcall, tonumber, tostring = error, pcall, tonumber, tostring
 local u64p = ffi.typeof('uint64_t *')
 local ube32, be16 = decode.ube32, decode.be16
@@ -39,14 +38,13 @@ local encode_settings = encode.settings
 local st, cur = state.st, state.cur
 local p = state.input
 local SOFT_OUTPUT, KEEP = state.SOFT_OUTPUT, state.KEEP
-local EPOLLIN, EPOLLOUT = sys.EPOLLIN, sys.EPOLLOUT
+local EPOLLIN, EPOLLOUT, EPOLLERR = sys.EPOLLIN, sys.EPOLLOUT, sys.EPOLLERR
 
 local EVENTS = 256
 -- Longest sleep of the loop, milliseconds: the heartbeat moves at least that often.
-local TICK = 1000
--- Turns between two looks at what a tick does, while there is always something to do.
-local TICK_TURNS = 1024
-local LAST_TURN = 0x3fffffff
+local SLEEP = 1000
+-- Seconds between two ticks.
+local TICK = 1
 
 -- What read_length says of a prefix that is no unsigned integer, and of one that is not whole.
 local BROKEN, SHORT = -2, -1
@@ -215,7 +213,7 @@ local function attend(fd, mask)
   if mask % (2 * EPOLLOUT) >= EPOLLOUT then
     local was_stopped = session.stopped
     output.writable(fd)
-    if session.id ~= 0 and was_stopped ~= 0 and session.stopped == 0 then
+    if session.id ~= 0 and session.lingers == 0 and was_stopped ~= 0 and session.stopped == 0 then
       input.resume(fd)
     end
     mask = mask - EPOLLOUT
@@ -223,7 +221,9 @@ local function attend(fd, mask)
   if session.id == 0 or st.fd >= 0 or mask == 0 then
     return
   elseif session.lingers ~= 0 then
-    input.drain(fd)
+    if mask >= EPOLLERR or input.drain(fd) and not output.only_write(fd) then
+      sessions.close(fd)
+    end
   elseif session.stopped ~= 0 then
     sessions.close(fd)
   else
@@ -246,10 +246,16 @@ local function serve(k)
   end
 end
 
--- Once a second, or every TICK_TURNS turns.
-local function tick()
-  local now = sys.clock(sys.CLOCK_MONOTONIC)
+-- What is due once a second, at `now` of a monotonic clock; no batch is open.
+local function tick(now)
+  -- An answer that failed half-way has touched pages which nobody else gives back.
+  sys.discard(state.output, KEEP, state.RESULT_LIMIT)
   sessions.sweep(now)
+  if sessions.lost > 0 then
+    bridge.log('error', ('%d connections lost: no free descriptors or memory in this worker')
+      :format(sessions.lost))
+    sessions.lost = 0
+  end
   health.publish()
   if health.needs_cure(now) and st.stop == 0 then
     st.stop = loop.CURE
@@ -260,12 +266,13 @@ end
 local function wait()
   local row = shared.row
   row.heartbeat = row.heartbeat + 1
-  st.turns = band(st.turns + 1, LAST_TURN)
-  local found = C.epoll_wait(st.poll, events, EVENTS, TICK)
+  local found = C.epoll_wait(st.poll, events, EVENTS, SLEEP)
   st.k = 0
   st.n = found > 0 and found or 0
-  if (found <= 0 or band(st.turns, TICK_TURNS - 1) == 0) and st.rehearsal == 0 then
-    tick()
+  local now = sys.clock(sys.CLOCK_MONOTONIC)
+  if now >= st.next_tick and st.rehearsal == 0 then
+    st.next_tick = now + TICK
+    tick(now)
   end
 end
 

@@ -53,8 +53,10 @@ function main.prepare(settings)
   health.start(settings.jit_log and log.info or nil)
   shared.declare(settings.cdef, settings.facts)
   shared.attach(settings.address, settings.index)
+  -- The row may still tell how many sessions a dead process had.
+  shared.row.sessions = 0
   st.max_packet = settings.max_packet_size
-  encode.limits.cap = state.RESULT_LIMIT
+  encode.limits.cap, encode.limits.shared = state.RESULT_LIMIT, state.RESULT_LIMIT
   sessions.reserve(settings.max_fds)
   local instance = tostring(uuid.frombin(settings.instance, 'network'))
   greeting.prepare(instance)
@@ -70,15 +72,30 @@ function main.prepare(settings)
   })
 end
 
+-- Text of what an application raised; a value that carries no place gets the one that raised it.
+local function reason_of(raised)
+  local text = errors.describe(raised)
+  if text:find('^[^\n]-:%d+: ') then
+    return text
+  end
+  local level = 1
+  local at
+  repeat
+    level = level + 1
+    at = debug.getinfo(level, 'Sl')
+  until at == nil or at.currentline > 0 and not at.source:find('^@beespace/')
+  return at and ('%s:%d: %s'):format(at.short_src, at.currentline, text) or text
+end
+
 -- Run the application's text; its errors are raised with file and line.
 function main.load(path, text)
   local chunk, err = loadstring(text, '@' .. path, 't')
   if chunk == nil then
     error(err, 0)
   end
-  local ok, raised = pcall(chunk)
+  local ok, reason = xpcall(chunk, reason_of)
   if not ok then
-    error(errors.describe(raised), 0)
+    error(reason, 0)
   end
 end
 

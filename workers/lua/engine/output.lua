@@ -34,7 +34,8 @@ local function rewatch(fd, session)
   sessions.watch(fd, events)
 end
 
--- Room for `more` bytes at the end of a queue; false when the queue would grow too long.
+-- Room for `more` bytes at the end of a queue; false when the queue would grow too long, or when
+-- there is no memory.
 local function make_room(buffers, more)
   if buffers.output_len + more <= buffers.output_cap then
     return true
@@ -55,7 +56,11 @@ local function make_room(buffers, more)
   while cap < need do
     cap = math.min(cap * 2, QUEUE_MAX)
   end
-  buffers.output = C.realloc(buffers.output, cap)
+  local grown = C.realloc(buffers.output, cap)
+  if grown == nil then
+    return false
+  end
+  buffers.output = grown
   buffers.output_cap = cap
   return true
 end
@@ -63,7 +68,7 @@ end
 -- Append bytes to the session's queue and let the poll set drain it.
 local function queue(fd, session, from, length)
   local buffers = sessions.buffers(session)
-  if not make_room(buffers, length) then
+  if buffers == nil or not make_room(buffers, length) then
     sessions.close(fd)
     return
   end
@@ -106,6 +111,18 @@ function output.flush(fd, length)
   queue(fd, session, state.output + sent, length - sent)
 end
 
+-- A lingering client has ended its direction: only what is queued for it is left to do. False when
+-- nothing is.
+function output.only_write(fd)
+  local session = sessions.all[fd]
+  if session.waits_writable == 0 then
+    return false
+  end
+  session.stopped = 1
+  rewatch(fd, session)
+  return true
+end
+
 -- The socket takes bytes again: drain the queue.
 function output.writable(fd)
   local session = sessions.all[fd]
@@ -132,7 +149,7 @@ function output.writable(fd)
     sessions.drop_empty_buffers(session)
     session.waits_writable, session.stopped = 0, 0
     if session.lingers ~= 0 then
-      C.shutdown(fd, sys.SHUT_WR)
+      sessions.end_output(fd)
     end
     rewatch(fd, session)
   elseif session.stopped ~= 0 and pending < PENDING_MAX / 2 then

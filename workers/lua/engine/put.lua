@@ -19,8 +19,9 @@ local FULL = 'response too large'
 
 local bits = ffi.new('union { double d; uint64_t u; }')
 
---- cap: writable bytes at o, set by whoever owns the buffer.
-local limits = ffi.new('struct { double cap; }')
+--- cap: writable bytes at o, set by whoever owns the buffer. shared: those of the request path's
+-- buffer, which is the one at hand whenever an application's function runs.
+local limits = ffi.new('struct { double cap; double shared; }')
 
 local function full()
   error(FULL, 0)

@@ -15,7 +15,7 @@ local errors = require('beespace.box.error')
 local bswap, bor = bit.bswap, bit.bor
 local cast, select = ffi.cast, select
 local u32p, u64p = ffi.typeof('uint32_t *'), ffi.typeof('uint64_t *')
-local encode_value, array_header = encode.encode, encode.array_header
+local encode_value = encode.encode
 
 local HEAD = 28
 
@@ -87,7 +87,5 @@ function reply.fail(o, start, sync, raised)
   cast(u32p, o + start + 8)[0] = bswap(bor(const.TYPE_ERROR, object.code))
   return reply.finish(o, start, errors.write(o, w, object))
 end
-
-reply.array_header = array_header
 
 return reply

@@ -46,10 +46,13 @@ local sessions = {
   -- Called with the id of a session that ends, before its slot is free. box/session sets it.
   ended = function() end,
   count = 0,
+  -- Connections given up since the loop last spoke of them.
+  lost = 0,
 }
 
--- Seconds a session lives on after its last answer when the client does not end it.
-local LINGER = 1
+-- Seconds a session lives on after its last answer when the client does not end it, and seconds the
+-- client has to take what is queued for it.
+local LINGER, QUEUE = 1, 10
 
 local event = ffi.new('bee_epoll_event')
 local lingering = {}
@@ -69,7 +72,7 @@ function sessions.watch(fd, events)
   C.epoll_ctl(st.poll, sys.EPOLL_CTL_MOD, fd, event)
 end
 
--- The buffers of a session, made when it has none.
+-- The buffers of a session, made when it has none; NULL when there is no memory for them.
 function sessions.buffers(session)
   if session.buffers == nil then
     session.buffers = C.calloc(1, BUFFERS_SIZE)
@@ -102,6 +105,12 @@ function sessions.open(id, fd)
   if slot.id ~= id or slot.state ~= CLAIMED or fd >= max_fd then
     return false
   end
+  event.events = sys.EPOLLIN
+  event.data = fd
+  if C.epoll_ctl(st.poll, sys.EPOLL_CTL_ADD, fd, event) ~= 0 then
+    sessions.lose(id)
+    return false
+  end
   slot.fd = fd
   slot.state = LIVE
   local session = all[fd]
@@ -111,9 +120,6 @@ function sessions.open(id, fd)
   session.stopped = 0
   session.error_ext = 0
   session.lingers = 0
-  event.events = sys.EPOLLIN
-  event.data = fd
-  C.epoll_ctl(st.poll, sys.EPOLL_CTL_ADD, fd, event)
   sessions.count = sessions.count + 1
   shared.row.sessions = sessions.count
   return true
@@ -127,6 +133,7 @@ function sessions.lose(id)
   end
   slot.state = LIVE
   slot.state = CLOSING
+  sessions.lost = sessions.lost + 1
   shared.row.freed = shared.row.freed + 1
   slot.id = 0
   slot.state = FREE
@@ -142,7 +149,9 @@ function sessions.close(fd)
   end
   local slot = shared.slots[session.slot]
   slot.state = CLOSING
-  sessions.ended(id)
+  if st.rehearsal == 0 then
+    sessions.ended(id)
+  end
   session.id = 0
   session.generation = session.generation + 1
   free_buffers(session)
@@ -157,31 +166,48 @@ function sessions.close(fd)
   slot.state = FREE
 end
 
+-- Close the session on `fd` in some seconds unless it has ended by then.
+local function close_after(fd, seconds)
+  lingering[#lingering + 1] = {
+    fd = fd,
+    generation = all[fd].generation,
+    deadline = sys.clock(sys.CLOCK_MONOTONIC) + seconds,
+  }
+end
+
+-- The last byte for a lingering client has left: our direction ends.
+function sessions.end_output(fd)
+  C.shutdown(fd, sys.SHUT_WR)
+  close_after(fd, LINGER)
+end
+
 -- Stop talking to a client without losing what was just sent: closing with unread input would
--- reset the connection and may take the last answer away. Our direction ends now (or when its
--- queue is drained), input is thrown away until the client ends too, LINGER seconds at most.
+-- reset the connection and may take the last answer away. Our direction ends when its queue is
+-- drained, within QUEUE seconds; input is thrown away until the client ends too, for LINGER
+-- seconds more at most.
 function sessions.linger(fd)
   local session = all[fd]
   if session.id == 0 or session.lingers ~= 0 then
     return
   end
   session.lingers = 1
-  lingering[#lingering + 1] = {
-    fd = fd,
-    generation = session.generation,
-    deadline = sys.clock(sys.CLOCK_MONOTONIC) + LINGER,
-  }
   if session.waits_writable == 0 then
-    C.shutdown(fd, sys.SHUT_WR)
+    sessions.end_output(fd)
+  else
+    close_after(fd, QUEUE)
   end
 end
 
 -- Close the lingering sessions whose time is over at `now`, seconds of the monotonic clock.
 function sessions.sweep(now)
-  while lingering[1] ~= nil and lingering[1].deadline <= now do
-    local oldest = table.remove(lingering, 1)
-    if all[oldest.fd].generation == oldest.generation then
-      sessions.close(oldest.fd)
+  for index = #lingering, 1, -1 do
+    local each = lingering[index]
+    local ended = all[each.fd].generation ~= each.generation
+    if ended or each.deadline <= now then
+      table.remove(lingering, index)
+      if not ended then
+        sessions.close(each.fd)
+      end
     end
   end
 end

@@ -24,9 +24,9 @@ typedef struct {
   int max_packet;   /* longest packet accepted, bytes; at most MAX_PACKET */
   int poll;         /* descriptor of the poll set */
   int rehearsal;    /* 1 while the loop warms up: what belongs to real sessions is left alone */
-  int turns;        /* turns of the loop, wraps */
   int stream;       /* 1: the packet being executed names a stream */
   uint32_t pings, calls, evals, selects, auths, others, errors, bad;  /* of this batch */
+  double next_tick; /* when the loop looks after what is due, monotonic seconds */
   uint64_t sync;    /* sync of the packet being executed, big-endian as on the wire */
 } bee_state_t;
 

@@ -23,7 +23,6 @@ int epoll_wait(int epfd, bee_epoll_event *events, int max, int timeout_ms);
 ssize_t recv(int fd, void *buf, size_t len, int flags);
 ssize_t send(int fd, const void *buf, size_t len, int flags);
 ssize_t recvmsg(int fd, bee_msghdr *message, int flags);
-ssize_t read(int fd, void *buf, size_t len);
 int close(int fd);
 int socketpair(int domain, int type, int protocol, int *fds);
 int shutdown(int fd, int how);
@@ -58,7 +57,6 @@ local sys = {
   EPOLLIN = 1,
   EPOLLOUT = 4,
   EPOLLERR = 8,
-  EPOLLHUP = 16,
 
   MSG_DONTWAIT = 0x40,
   MSG_NOSIGNAL = 0x4000,

@@ -24,7 +24,7 @@ local chosen = {}
 local function option_of(name)
   local option = options[name]
   if option == nil then
-    error(("Invalid option '%s'"):format(tostring(name)), 3)
+    error(("Invalid option '%s'"):format(tostring(name)), 0)
   end
   return option
 end
@@ -36,11 +36,11 @@ end
 local function check(name, value)
   local option = options[name]
   if option == nil then
-    error(("Invalid option '%s'"):format(tostring(name)), 3)
+    error(("Invalid option '%s'"):format(tostring(name)), 0)
   end
   if number_of(option, value) == nil then
     error(("Invalid value '%s' of option '%s': expected 'old', 'new' or 'default'")
-      :format(tostring(value), name), 3)
+      :format(tostring(value), name), 0)
   end
 end
 
@@ -82,7 +82,7 @@ end
 
 function meta.__call(_, values)
   if type(values) ~= 'table' then
-    error('compat: expected a table of options, got ' .. type(values), 2)
+    error('compat: expected a table of options, got ' .. type(values), 0)
   end
   for name, value in pairs(values) do
     check(name, value)

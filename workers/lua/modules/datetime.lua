@@ -85,7 +85,7 @@ end
 
 --- All fields of a moment as a table, in its own offset.
 local function totable(self)
-  local epoch, nsec, offset, index = read_moment(self.data, 0, self.size)
+  local epoch, nsec, offset, index = read_moment(ext.payload(self), 0, self.size)
   local there = epoch + offset * 60
   local day = floor(there / DAY)
   local second = there - day * DAY
@@ -128,7 +128,7 @@ function moment_mt.__index(self, key)
   if method ~= nil then
     return method
   end
-  local epoch, nsec = read_moment(self.data, 0, self.size)
+  local epoch, nsec = read_moment(ext.payload(self), 0, self.size)
   if key == 'epoch' then
     return epoch
   elseif key == 'timestamp' then
@@ -144,7 +144,7 @@ end
 -- Negative, 0 or positive.
 local function compare(a, b)
   if not (is_datetime(a) and is_datetime(b)) then
-    error('incompatible types for datetime comparison', 3)
+    error('incompatible types for datetime comparison', 0)
   end
   local difference = a.epoch - b.epoch
   return difference ~= 0 and difference or a.nsec - b.nsec
@@ -166,7 +166,7 @@ local function zone_offset(value)
     local sign, hours, minutes = value:match('^([+-])(%d%d):?(%d?%d?)$')
     if sign == nil or #minutes == 1 then
       if value ~= 'Z' then
-        error(('invalid time-zone format %s'):format(value), 3)
+        error(('invalid time-zone format %s'):format(value), 0)
       end
       return 0
     end
@@ -178,16 +178,16 @@ end
 local function from_timestamp(options, nsec, offset)
   for _, name in ipairs({'year', 'month', 'day', 'hour', 'min', 'sec'}) do
     if options[name] ~= nil then
-      error(('timestamp is not allowed if %s provided'):format(name), 3)
+      error(('timestamp is not allowed if %s provided'):format(name), 0)
     end
   end
   local stamp = options.timestamp
   if type(stamp) ~= 'number' or not (stamp >= MIN_EPOCH and stamp <= MAX_EPOCH) then
-    error(("bad timestamp ('number' expected, got '%s')"):format(tostring(stamp)), 3)
+    error(("bad timestamp ('number' expected, got '%s')"):format(tostring(stamp)), 0)
   end
   local whole = floor(stamp)
   if nsec ~= nil and whole ~= stamp then
-    error('only integer values allowed in timestamp if nsec, usec, or msecs provided', 3)
+    error('only integer values allowed in timestamp if nsec, usec, or msecs provided', 0)
   end
   return build_moment(whole - offset * 60, nsec or floor((stamp - whole) * NANO), offset)
 end
@@ -198,7 +198,7 @@ local function new(options)
   if options == nil then
     return build_moment(0, 0, 0)
   elseif type(options) ~= 'table' then
-    error(('datetime.new(): expected table, but received %s'):format(type(options)), 2)
+    error(('datetime.new(): expected table, but received %s'):format(type(options)), 0)
   end
   local offset = zone_offset(options.tzoffset)
   local nsec = nanoseconds(options, 0)
@@ -212,7 +212,7 @@ local function new(options)
   if date == -1 then
     date = last
   elseif date < 1 or date > last then
-    error(('invalid number of days %d in month %d for %d'):format(date, month, year), 2)
+    error(('invalid number of days %d in month %d for %d'):format(date, month, year), 0)
   end
   local seconds = field(options, 'hour', 0, 23, 0) * 3600 + field(options, 'min', 0, 59, 0) * 60
     + field(options, 'sec', 0, 60, 0)

@@ -77,7 +77,7 @@ local function is_decimal(value)
 end
 
 local function parts_of(value)
-  return parse(value.data, 0, value.size)
+  return parse(ext.payload(value), 0, value.size)
 end
 
 -- Add one to a string of digits.
@@ -155,7 +155,7 @@ local function from_text(text)
 end
 
 -- A decimal of an operand; raises, naming the argument by its position.
-local function convert(value, position, level)
+local function convert(value, position)
   if is_decimal(value) then
     return value
   end
@@ -167,17 +167,17 @@ local function convert(value, position, level)
   elseif type(value) == 'cdata' and tonumber(value) ~= nil then
     made = from_text((tostring(value):gsub('U?LL$', '')))
   else
-    error(BAD_TYPE:format(position), level + 1)
+    error(BAD_TYPE:format(position), 0)
   end
   if made == nil then
-    error(BAD_VALUE:format(position), level + 1)
+    error(BAD_VALUE:format(position), 0)
   end
   return made
 end
 
 -- Both operands as parts with one scale, so that their digits compare as integers.
 local function align(a, b)
-  local left, right = parts_of(convert(a, 1, 3)), parts_of(convert(b, 2, 3))
+  local left, right = parts_of(convert(a, 1)), parts_of(convert(b, 2))
   local scale = math.max(left.scale, right.scale)
   local left_digits = left.digits .. ('0'):rep(scale - left.scale)
   local right_digits = right.digits .. ('0'):rep(scale - right.scale)
@@ -201,7 +201,7 @@ end
 
 local function checked(value)
   if value == nil then
-    error('decimal operation failed', 3)
+    error('decimal operation failed', 0)
   end
   return value
 end
@@ -258,7 +258,7 @@ end
 
 local function refuse_nil(a, b)
   if a == nil or b == nil then
-    error('attempt to compare decimal with nil', 3)
+    error('attempt to compare decimal with nil', 0)
   end
 end
 
@@ -299,7 +299,7 @@ function metatable.__sub(a, b)
 end
 
 function metatable.__mul(a, b)
-  local left, right = parts_of(convert(a, 1, 2)), parts_of(convert(b, 2, 2))
+  local left, right = parts_of(convert(a, 1)), parts_of(convert(b, 2))
   local digits = multiply(left.digits, right.digits)
   return checked(build(digits, left.scale + right.scale, left.negative ~= right.negative))
 end
@@ -312,24 +312,24 @@ end
 --- A decimal from a string, a number (15 significant digits of it), a cdata integer or a decimal.
 local function new(...)
   if select('#', ...) == 0 then
-    error('usage: decimal.new(value)', 2)
+    error('usage: decimal.new(value)', 0)
   end
-  return convert((...), 1, 2)
+  return convert((...), 1)
 end
 
 local function abs(value)
-  local parts = parts_of(convert(value, 1, 2))
+  local parts = parts_of(convert(value, 1))
   return build(parts.digits, parts.scale, false)
 end
 
 --- Digits after the point.
 local function scale(value)
-  return math.max(parts_of(convert(value, 1, 2)).scale, 0)
+  return math.max(parts_of(convert(value, 1)).scale, 0)
 end
 
 --- Digits, zeros between the point and the first other digit included.
 local function precision(value)
-  local parts = parts_of(convert(value, 1, 2))
+  local parts = parts_of(convert(value, 1))
   return math.max(#parts.digits + math.max(-parts.scale, 0), parts.scale)
 end
 

@@ -32,14 +32,14 @@ end
 
 local function answered(name, result, problem)
   if result == nil then
-    error(format('digest.%s: %s', name, problem), 3)
+    error(format('digest.%s: %s', name, problem), 0)
   end
   return result
 end
 
 local function check_text(text, usage)
   if type(text) ~= 'string' then
-    error('Usage: digest.' .. usage, 3)
+    error('Usage: digest.' .. usage, 0)
   end
 end
 
@@ -66,15 +66,15 @@ end
 -- PBKDF2 with SHA-256; `size` bytes, at most 128. It holds up the worker while it runs.
 function digest.pbkdf2(password, salt, iterations, size)
   if type(password) ~= 'string' or type(salt) ~= 'string' then
-    error('Usage: digest.pbkdf2(pass, salt[,iters][,digest_len])', 2)
+    error('Usage: digest.pbkdf2(pass, salt[,iters][,digest_len])', 0)
   end
   iterations, size = whole(iterations, ITERATIONS, 1), whole(size, SIZE, 1)
   if iterations == nil then
-    error('iters must be a number', 2)
+    error('iters must be a number', 0)
   elseif size == nil then
-    error('length must be a number', 2)
+    error('length must be a number', 0)
   elseif size > MAX_SIZE then
-    error('too big digest size', 2)
+    error('too big digest size', 0)
   end
   return answered('pbkdf2', bridge.pbkdf2(password, salt, iterations, size))
 end
@@ -87,7 +87,7 @@ end
 -- both and takes the alphabet of addresses.
 function digest.base64_encode(text, options)
   if type(text) ~= 'string' or options ~= nil and type(options) ~= 'table' then
-    error('Usage: digest.base64_encode(string[, table])', 2)
+    error('Usage: digest.base64_encode(string[, table])', 0)
   end
   local nopad, nowrap, urlsafe = false, false, false
   if options ~= nil then
@@ -107,7 +107,7 @@ end
 -- Random bytes of the operating system.
 function digest.urandom(size)
   if type(size) ~= 'number' or size % 1 ~= 0 or size < 0 or size > MAX_RANDOM then
-    error('Usage: digest.urandom(len)', 2)
+    error('Usage: digest.urandom(len)', 0)
   end
   local buffer = ffi.new('uint8_t[?]', size)
   local have = 0
@@ -116,7 +116,7 @@ function digest.urandom(size)
     if got > 0 then
       have = have + got
     elseif ffi.errno() ~= EINTR then
-      error('digest.urandom: the system has no random bytes', 2)
+      error('digest.urandom: the system has no random bytes', 0)
     end
   end
   return ffi.string(buffer, size)

@@ -3,7 +3,12 @@
 --   log.error, log.warn, log.info, log.verbose, log.debug (text), (format, ...) or (any value)
 --   log.new(name)     the same functions, the lines carry the name of the module
 --   log.level()       the level of this worker as a number, 0 fatal ... 7 debug
---   log.level(level)  set it, by number or name, for this worker
+--   log.level(level)  set it, by number or name, for this worker; numbers beyond 0 ... 7 count as
+--                     the nearest of them, fractions are cut off
+--   log.pid()         the process id of this worker
+--   log.log_format(name)   nothing for the format in use; the other one is an error, the format is
+--                     a setting of the server
+--   log.rotate()      nothing: lines go to standard error, whoever collects them rotates
 --
 -- Lines go through the bridge to the log of the process, with the id of the session whose code
 -- runs. A table alone becomes JSON; a text alone is not a format.
@@ -11,6 +16,7 @@
 local bridge = require('beespace.bridge')
 local json = require('json')
 local state = require('beespace.engine.state')
+local sys = require('beespace.engine.sys')
 
 local select, type, tostring, pcall, error = select, type, tostring, pcall, error
 local format = string.format
@@ -35,7 +41,7 @@ local function text_of(value, ...)
   if select('#', ...) ~= 0 then
     local ok, text = pcall(format, value, ...)
     if not ok then
-      error(text, 3)
+      error(text, 0)
     end
     return text
   elseif type(value) == 'table' then
@@ -63,7 +69,7 @@ local log = make_logger(nil)
 -- Functions whose lines carry a module's name.
 function log.new(name)
   if type(name) ~= 'string' then
-    error('log.new(name): expected a string, got ' .. type(name), 2)
+    error('log.new(name): expected a string, got ' .. type(name), 0)
   end
   return make_logger(name)
 end
@@ -74,16 +80,40 @@ function log.level(...)
     return current()
   end
   local level = ...
+  if type(level) == 'number' and level == level then
+    level = math.min(math.max(math.floor(level), 0), 7)
+  end
   local name = NAMES[level] or NUMBERS[level] and level
   if name == nil then
-    error(format("log.level: expected a number from 0 to 7 or a name, got '%s'",
-      tostring(level)), 2)
+    error(format("log.level: expected a number or a name, got '%s'",
+      tostring(level)), 0)
   end
   local done, problem = bridge.log_level(name)
   if done == nil then
-    error('log.level: ' .. problem, 2)
+    error('log.level: ' .. problem, 0)
   end
   threshold = NUMBERS[name]
+end
+
+-- The process id of this worker.
+function log.pid()
+  return sys.C.getpid()
+end
+
+-- Accepts the format in use, 'plain' or 'json'; it cannot be changed while the server runs.
+function log.log_format(name)
+  if name ~= 'plain' and name ~= 'json' then
+    error(format("log.log_format: expected 'plain' or 'json', got '%s'", tostring(name)), 0)
+  end
+  local used = bridge.log_format()
+  if name ~= used then
+    error(format("log.log_format: the format is '%s' and cannot be changed to '%s' while the"
+      .. ' server runs', used, name), 0)
+  end
+end
+
+-- Does nothing: there is no file, lines go to standard error.
+function log.rotate()
 end
 
 return log

@@ -28,9 +28,9 @@ local SETTINGS = {
 local function encode(...)
   local count = select('#', ...)
   if count == 0 then
-    error('msgpack.encode: a Lua object expected', 2)
+    error('msgpack.encode: a Lua object expected', 0)
   elseif count > 1 then
-    error('msgpack.encode: one argument expected, buffers are not supported', 2)
+    error('msgpack.encode: one argument expected, buffers are not supported', 0)
   end
   return codec.pack((...))
 end
@@ -38,7 +38,7 @@ end
 -- value, pointer behind it; raises with the function's name in front.
 local function decode_pointer(pointer, size)
   if type(size) ~= 'number' or size < 0 then
-    error('msgpack.decode: the size of the buffer expected as second argument', 3)
+    error('msgpack.decode: the size of the buffer expected as second argument', 0)
   end
   local ok, value, at = pcall(decoder.decode, ffi.cast(byte_ptr, pointer), 0, size, 0)
   if not ok then
@@ -51,14 +51,14 @@ local function decode(text, pos)
   if ffi.istype(char_ptr, text) then
     return decode_pointer(text, pos)
   elseif type(text) ~= 'string' then
-    error("msgpack.decode: a Lua string or 'char *' expected", 2)
+    error("msgpack.decode: a Lua string or 'char *' expected", 0)
   end
   if pos == nil then
     pos = 1
   elseif type(pos) ~= 'number' or pos % 1 ~= 0 then
-    error('msgpack.decode: an integer offset expected, got ' .. type(pos), 2)
+    error('msgpack.decode: an integer offset expected, got ' .. type(pos), 0)
   elseif pos < 1 or pos > #text then
-    error('msgpack.decode: offset is out of bounds', 2)
+    error('msgpack.decode: offset is out of bounds', 0)
   end
   return codec.unpack(text, pos)
 end
@@ -67,7 +67,7 @@ end
 local function header_reader(name, fix, long)
   return function(pointer, size)
     if not ffi.istype(char_ptr, pointer) or type(size) ~= 'number' then
-      error(('Usage: msgpack.%s(ptr, size)'):format(name), 2)
+      error(('Usage: msgpack.%s(ptr, size)'):format(name), 0)
     end
     local p = ffi.cast(byte_ptr, pointer)
     local first = size >= 1 and p[0] or 0xc1
@@ -80,20 +80,20 @@ local function header_reader(name, fix, long)
     end
     local known = first == long or first == long + 1 or size < 1
     local what = known and 'invalid MsgPack' or 'unexpected msgpack type'
-    error(('msgpack.%s: %s'):format(name, what), 2)
+    error(('msgpack.%s: %s'):format(name, what), 0)
   end
 end
 
 local function configure(_, options)
   if type(options) ~= 'table' then
-    error('msgpack.cfg: expected table, got ' .. type(options), 2)
+    error('msgpack.cfg: expected table, got ' .. type(options), 0)
   end
   for key, value in pairs(options) do
     if SETTINGS[key] == nil then
-      error(('msgpack.cfg: unknown setting %s'):format(tostring(key)), 2)
+      error(('msgpack.cfg: unknown setting %s'):format(tostring(key)), 0)
     elseif SETTINGS[key] ~= value then
       error(('msgpack.cfg: %s is %s and cannot be changed to %s'):format(
-        key, tostring(SETTINGS[key]), tostring(value)), 2)
+        key, tostring(SETTINGS[key]), tostring(value)), 0)
     end
   end
 end

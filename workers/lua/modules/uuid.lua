@@ -23,6 +23,8 @@ local function is_size(_, _, n)
   return n == SIZE
 end
 
+local payload = ext.payload
+
 local ctype = ext.define(2, SIZE, is_size, metatable)
 
 local function is_uuid(value)
@@ -30,45 +32,47 @@ local function is_uuid(value)
 end
 
 -- Whether this byte order swaps.
-local function swaps(order, level)
+local function swaps(order)
   if order == nil then
     return true
   end
   local found = type(order) == 'string' and ORDERS[order:sub(1, 1)]
   if type(found) ~= 'boolean' then
-    error('invalid byteorder, valid is l, b, h, n', level + 1)
+    error('invalid byteorder, valid is l, b, h, n', 0)
   end
   return found
 end
 
+-- A uuid of zeros, and its bytes.
 local function empty()
   local value = ctype()
-  value.size = SIZE
-  return value
+  local data = payload(value)
+  data[-1] = SIZE
+  return value, data
 end
 
 local function new()
-  local value = empty()
-  if sys.C.getrandom(value.data, SIZE, 0) ~= SIZE then
-    error('uuid.new: the system gave no random bytes', 2)
+  local value, data = empty()
+  if sys.C.getrandom(data, SIZE, 0) ~= SIZE then
+    error('uuid.new: the system gave no random bytes', 0)
   end
-  value.data[6] = bit.bor(bit.band(value.data[6], 0x0f), 0x40)
-  value.data[8] = bit.bor(bit.band(value.data[8], 0x3f), 0x80)
+  data[6] = bit.bor(bit.band(data[6], 0x0f), 0x40)
+  data[8] = bit.bor(bit.band(data[8], 0x3f), 0x80)
   return value
 end
 
 --- A uuid from its 36 characters; nil when the text is none.
 local function fromstr(text)
   if type(text) ~= 'string' then
-    error('fromstr(str)', 2)
+    error('fromstr(str)', 0)
   end
   local pairs_of_digits = {text:match(PATTERN)}
   if pairs_of_digits[1] == nil then
     return nil
   end
-  local value = empty()
+  local value, data = empty()
   for k = 1, SIZE do
-    value.data[k - 1] = tonumber(pairs_of_digits[k], 16)
+    data[k - 1] = tonumber(pairs_of_digits[k], 16)
   end
   return value
 end
@@ -76,50 +80,52 @@ end
 --- A uuid from 16 bytes.
 local function frombin(bytes, order)
   if type(bytes) ~= 'string' or #bytes ~= SIZE then
-    error('frombin(bin, [byteorder])', 2)
+    error('frombin(bin, [byteorder])', 0)
   end
-  local swap = swaps(order, 2)
-  local value = empty()
+  local swap = swaps(order)
+  local value, data = empty()
   for k = 1, SIZE do
-    value.data[swap and SWAPPED[k] or k - 1] = bytes:byte(k)
+    data[swap and SWAPPED[k] or k - 1] = bytes:byte(k)
   end
   return value
 end
 
 function methods.str(self)
   if not is_uuid(self) then
-    error('Usage: uuid:str()', 2)
+    error('Usage: uuid:str()', 0)
   end
-  return TEXT:format(ffi.string(self.data, SIZE):byte(1, SIZE))
+  return TEXT:format(ffi.string(payload(self), SIZE):byte(1, SIZE))
 end
 
 function methods.bin(self, order)
   if not is_uuid(self) then
-    error('Usage: uuid:bin([byteorder])', 2)
+    error('Usage: uuid:bin([byteorder])', 0)
   end
   local bytes = ffi.new('uint8_t[16]')
-  local swap = swaps(order, 2)
+  local swap = swaps(order)
+  local data = payload(self)
   for k = 1, SIZE do
-    bytes[k - 1] = self.data[swap and SWAPPED[k] or k - 1]
+    bytes[k - 1] = data[swap and SWAPPED[k] or k - 1]
   end
   return ffi.string(bytes, SIZE)
 end
 
 function methods.isnil(self)
   if not is_uuid(self) then
-    error('Usage: uuid:isnil()', 2)
+    error('Usage: uuid:isnil()', 0)
   end
-  return ffi.string(self.data, SIZE) == ('\0'):rep(SIZE)
+  return ffi.string(payload(self), SIZE) == ('\0'):rep(SIZE)
 end
 
 -- Negative, 0 or positive, by the bytes from the first on.
 local function compare(a, b)
   if not (is_uuid(a) and is_uuid(b)) then
-    error('attempt to compare a uuid with another type', 3)
+    error('attempt to compare a uuid with another type', 0)
   end
+  local left, right = payload(a), payload(b)
   for k = 0, SIZE - 1 do
-    if a.data[k] ~= b.data[k] then
-      return a.data[k] - b.data[k]
+    if left[k] ~= right[k] then
+      return left[k] - right[k]
     end
   end
   return 0
@@ -137,7 +143,7 @@ metatable.__le = function(a, b)
 end
 
 return setmetatable({
-  NULL = empty(),
+  NULL = (empty()),
   bin = function(order)
     return new():bin(order)
   end,

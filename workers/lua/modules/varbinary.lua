@@ -7,10 +7,26 @@ local ffi = require('ffi')
 local decoder = require('beespace.engine.decode')
 local encoder = require('beespace.engine.encode')
 
-local ffi_copy, ffi_string, istype = ffi.copy, ffi.string, ffi.istype
+local cast, ffi_copy, ffi_string, istype = ffi.cast, ffi.copy, ffi.string, ffi.istype
 local error, type = error, type
 
-local ctype = ffi.typeof('struct { uint32_t size; uint8_t data[?]; }')
+local byte_ptr, size_ptr = ffi.typeof('uint8_t *'), ffi.typeof('uint32_t *')
+-- A byte without a field: an application can neither read nor write one, in bounds or out of them.
+local cell = ffi.typeof('struct { uint8_t : 8; }')
+local ctype = ffi.typeof('struct { const uint32_t size; const $ bytes[?]; }', cell)
+
+-- The bytes of a varbinary, which must be kept while they are used.
+local function payload(value)
+  return cast(byte_ptr, value) + 4
+end
+
+-- A varbinary of n bytes at `source`, a pointer or a string.
+local function make(source, n)
+  local value = ctype(n)
+  cast(size_ptr, value)[0] = n
+  ffi_copy(payload(value), source, n)
+  return value
+end
 
 local function is(value)
   return istype(ctype, value)
@@ -20,32 +36,26 @@ local function bytes_of(value)
   if type(value) == 'string' then
     return value
   elseif is(value) then
-    return ffi_string(value.data, value.size)
+    return ffi_string(payload(value), value.size)
   end
   return nil
 end
 
 local function read(p, i, n)
-  local value = ctype(n)
-  value.size = n
-  ffi_copy(value.data, p + i, n)
-  return value
+  return make(p + i, n)
 end
 
 local function write(o, w, value)
-  return encoder.bin(o, w, value.data, value.size)
+  return encoder.bin(o, w, payload(value), value.size)
 end
 
 --- A varbinary of the bytes of a string (or of another varbinary); empty without an argument.
 local function new(value)
   local text = value == nil and '' or bytes_of(value)
   if text == nil then
-    error('Usage: varbinary.new(str)', 2)
+    error('Usage: varbinary.new(str)', 0)
   end
-  local made = ctype(#text)
-  made.size = #text
-  ffi_copy(made.data, text, #text)
-  return made
+  return make(text, #text)
 end
 
 ffi.metatype(ctype, {

@@ -1,4 +1,4 @@
-"""The command ``beespace``: reads the command line, prints errors as one line, exits.
+"""The command line of ``beespace``: reads it, prints errors as one line, exits.
 
 All values reach :mod:`server.settings` as text, so a wrong flag reads like a wrong environment
 variable or a wrong line in the file. Exit codes are those of :class:`server.errors.ExitStatus`.
@@ -7,7 +7,6 @@ variable or a wrong line in the file. Exit codes are those of :class:`server.err
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from typing import Annotated, Any, Final, NoReturn
 
@@ -28,10 +27,8 @@ app = typer.Typer(
 _USAGE_ERROR: Final[Any] = typer.BadParameter.__base__
 
 
-def main() -> NoReturn:
+def run() -> NoReturn:
     """Run the command and exit with its code."""
-    # Until the supervisor takes signals over, Ctrl-C ends the command without a traceback.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
     command = typer.main.get_command(app)
     try:
         status = command.main(prog_name="beespace", standalone_mode=False)

@@ -1,0 +1,71 @@
+"""What a death of a worker means for the claims of the next one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+
+from server import crew
+from server.crew import Crew
+from server.loop import Loop
+from server.restart import History
+from shm import logs
+from shm.segment import Segment
+from shm.sessions import SessionTable
+
+
+class Audience:
+    """A supervisor with an acceptor that answers when the test says so."""
+
+    def __init__(self) -> None:
+        self.told: list[dict[str, Any]] = []
+
+    def worker_ready(self, index: int) -> None:
+        raise AssertionError(index)
+
+    def worker_failed(self, index: int, reason: str) -> None:
+        raise AssertionError((index, reason))
+
+    def worker_ended(self, _index: int, _was_ready: bool, _code: int | None) -> bool:
+        return False
+
+    def tell_acceptor(self, message: dict[str, Any], _fds: Iterable[int] = ()) -> bool:
+        self.told.append(message)
+        return True
+
+
+def test_an_answer_to_an_earlier_death_frees_nothing(segment: Segment, table: SessionTable) -> None:
+    def refuse(*_: object) -> Any:
+        raise OSError("no order")
+
+    audience = Audience()
+    loop = Loop()
+    made = Crew(loop, segment, table, logs.get(), audience, "no.module", refuse)
+    post = made._posts[0]
+    post.deaths, post.leaving = 2, True
+    assert table.claim(b"p", 0, bytes(20)) == 1
+    made.worker_gone(0, 1)
+    assert table.exists(1)
+    made.worker_gone(0, 2)
+    assert not table.exists(1)
+    assert table.claim(b"p", 0, bytes(20)) == 2
+    made.worker_gone(0, 2)
+    assert table.exists(2)
+    loop.close()
+
+
+@pytest.mark.parametrize(
+    ("was_ready", "code", "deaths", "delay"),
+    [(True, 0, 2, 0.1), (True, 1, 3, 0.4), (True, -9, 3, 0.4), (False, 0, 3, 4.0)],
+)
+def test_an_orderly_end_is_no_death(
+    was_ready: bool, code: int, deaths: int, delay: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(time, "monotonic", lambda: 2.0)
+    history = History().with_death(0.0).with_death(1.0)
+    after, decision = crew.after_end(history, was_ready, code)
+    assert len(after.deaths) == deaths
+    assert decision.delay == pytest.approx(delay)

@@ -1,0 +1,151 @@
+"""The settings file: every line that refuses one, and what a file without values means."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from server.settings import load
+from tests.server.test_settings import refused, written
+
+FILE_LINES = [
+    (
+        "iproto: {lissten: 3}",
+        "iproto.lissten: got 3, expected one of the keys listen, max_packet_size, threads (FILE)",
+    ),
+    (
+        "foo: 1",
+        (
+            "foo: got 1, "
+            "expected one of the keys app, compat, developer, iproto, log, name, process, session "
+            "(FILE)"
+        ),
+    ),
+    (
+        "session: {limits: {totl: 1}}",
+        "session.limits.totl: got 1, expected one of the keys total (FILE)",
+    ),
+    ("session: 5", "session: got 5, expected a map with the keys limits (FILE)"),
+    (
+        "foo: null",
+        (
+            "foo: got None, "
+            "expected one of the keys app, compat, developer, iproto, log, name, process, session "
+            "(FILE)"
+        ),
+    ),
+    (
+        "iproto: {lissten: null}",
+        (
+            "iproto.lissten: got None, "
+            "expected one of the keys listen, max_packet_size, threads (FILE)"
+        ),
+    ),
+    (
+        "iproto: {threads: true}",
+        "iproto.threads: got True, expected a number of workers from 1 to 256, or auto (FILE)",
+    ),
+    (
+        "iproto: {threads: 2.0}",
+        "iproto.threads: got 2.0, expected a number of workers from 1 to 256, or auto (FILE)",
+    ),
+    (
+        "iproto: {max_packet_size: 1}",
+        "iproto.max_packet_size: got 1, expected bytes from 1024 to 1073741824 (FILE)",
+    ),
+    (
+        "iproto: {listen: []}",
+        (
+            "iproto.listen: got [], "
+            "expected listen URIs: host:port, [ipv6]:port, port, *:port or unix/:/path (FILE)"
+        ),
+    ),
+    (
+        "iproto: {listen: [{url: 1}]}",
+        (
+            "iproto.listen: got [{'url': 1}], "
+            "expected listen URIs: host:port, [ipv6]:port, port, *:port or unix/:/path (FILE)"
+        ),
+    ),
+    (
+        "iproto: {listen: [true]}",
+        (
+            "iproto.listen: got [True], "
+            "expected host:port, [ipv6]:port, port, *:port or unix/:/path (FILE)"
+        ),
+    ),
+    (
+        "compat: {session_results: both}",
+        "compat.session_results: got 'both', expected old or new (FILE)",
+    ),
+    (
+        "process: {scheduling: real-time}",
+        "process.scheduling: got 'real-time', expected batch or normal (FILE)",
+    ),
+    (
+        "name: 5",
+        "name: got 5, expected 1 to 64 letters, digits, hyphens, underscores and dots (FILE)",
+    ),
+    ("- 1", "config: got [1] in 'FILE', expected a map of settings (--config)"),
+    (
+        "a: b: c",
+        (
+            "config: got mapping values are not allowed here in line 1 of 'FILE', "
+            "expected valid YAML (--config)"
+        ),
+    ),
+    (
+        "name: x\niproto: [",
+        (
+            "config: got expected the node content, but found '<stream end>' in line 2 of 'FILE', "
+            "expected valid YAML (--config)"
+        ),
+    ),
+    (
+        "iproto: {1: 2}",
+        "iproto.1: got 2, expected one of the keys listen, max_packet_size, threads (FILE)",
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "line"), FILE_LINES)
+def test_a_wrong_file(tmp_path: Path, text: str, line: str) -> None:
+    flags = written(tmp_path, text)
+    assert refused(flags, {}) == [line.replace("FILE", flags["config"])]
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("iproto: 5", "iproto"),
+        ("iproto: {threads: many}", "iproto.threads"),
+        ("iproto: {thread: 4}", "iproto.thread"),
+        ("iproto: {threads: {x: null}}", "iproto.threads"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("flag", "environment"), [({"workers": "2"}, {}), ({}, {"BEESPACE_WORKERS": "2"})]
+)
+def test_a_wrong_file_is_refused_though_something_else_is_in_force(
+    tmp_path: Path, text: str, key: str, flag: dict[str, Any], environment: dict[str, str]
+) -> None:
+    flags = written(tmp_path, text)
+    (line,) = refused(flags | flag, environment)
+    assert line.startswith(f"{key}: got ")
+    assert line.endswith(f"({flags['config']})")
+
+
+def test_known_keys_without_a_value_have_their_defaults(tmp_path: Path) -> None:
+    made = load(
+        written(tmp_path, "name:\niproto: {threads: null}\nlog:\nsession: {limits: }\n"), {}
+    )
+    assert made.model_dump() == load({}, {}).model_dump()
+
+
+def test_a_file_that_is_no_text(tmp_path: Path) -> None:
+    path = tmp_path / "bee.yaml"
+    path.write_bytes(b"name: \xff")
+    (line,) = refused({"config": str(path)}, {})
+    assert line == f"config: got '{path}', expected a file of UTF-8 text (--config)"
