@@ -41,6 +41,9 @@ local SOFT_OUTPUT, KEEP = state.SOFT_OUTPUT, state.KEEP
 local EPOLLIN, EPOLLOUT, EPOLLERR = sys.EPOLLIN, sys.EPOLLOUT, sys.EPOLLERR
 
 local EVENTS = 256
+-- Seconds after which a busy worker lets others of its CPU run; the system's clock tick would make
+-- them wait 4 ms.
+local YIELD = 0.001
 -- Longest sleep of the loop, milliseconds: the heartbeat moves at least that often.
 local SLEEP = 1000
 -- Seconds between two ticks.
@@ -270,6 +273,10 @@ local function wait()
   st.k = 0
   st.n = found > 0 and found or 0
   local now = sys.clock(sys.CLOCK_MONOTONIC)
+  if now >= st.next_yield then
+    st.next_yield = now + YIELD
+    C.sched_yield()
+  end
   if now >= st.next_tick and st.rehearsal == 0 then
     st.next_tick = now + TICK
     tick(now)

@@ -22,6 +22,7 @@ typedef struct {
   int stop;         /* not 0: leave the loop once the events are served, see engine/loop */
   int taken, came;  /* connections of the batch that are open, and that came */
   int max_packet;   /* longest packet accepted, bytes; at most MAX_PACKET */
+  double next_yield;  /* when the CPU is offered to other processes, seconds */
   int poll;         /* descriptor of the poll set */
   int rehearsal;    /* 1 while the loop warms up: what belongs to real sessions is left alone */
   int stream;       /* 1: the packet being executed names a stream */
