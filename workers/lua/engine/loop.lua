@@ -43,7 +43,7 @@ local EPOLLIN, EPOLLOUT, EPOLLERR = sys.EPOLLIN, sys.EPOLLOUT, sys.EPOLLERR
 local EVENTS = 256
 -- Seconds after which a busy worker lets others of its CPU run; the system's clock tick would make
 -- them wait 4 ms.
-local YIELD = 0.001
+local YIELD = 0.0001
 -- Longest sleep of the loop, milliseconds: the heartbeat moves at least that often.
 local SLEEP = 1000
 -- Seconds between two ticks.
