@@ -32,11 +32,14 @@ from workers.runtime import Runtime
 SALT: Final = bytes(range(20))
 _MAX_TURNS: Final = 20_000
 _TURN: Final = """
-local loop = require('beespace.engine.loop')
+local fibers = require('beespace.engine.fibers')
+local output = require('beespace.engine.output')
 local st = require('beespace.engine.state').st
 return function()
-  loop.guard()
+  fibers.drive()
+  output.send_unsent()
   st.stop = 0
+  return st.ready ~= 0 or st.resumes ~= 0
 end
 """
 _END: Final = """

@@ -11,13 +11,13 @@ PENDING_MAX = 1 << 20
 
 
 def state_of(client: Client) -> tuple[int, ...]:
-    """What waits, the queue's capacity, waits_writable, stopped."""
+    """What waits, the queue's capacity, queued, stopped."""
     found = client.engine.execute(
         """
         local s = require('beespace.engine.sessions').all[...]
         local b = s.buffers
         local waiting = b ~= nil and b.output_len - b.output_at or 0
-        return waiting, b ~= nil and b.output_cap or 0, s.waits_writable, s.stopped
+        return waiting, b ~= nil and b.output_cap or 0, s.queued, s.stopped
         """,
         client.fd,
     )

@@ -9,6 +9,7 @@
 
 local bit = require('bit')
 local ffi = require('ffi')
+local fibers = require('beespace.engine.fibers')
 local flags = require('beespace.box.compat_flags')
 local sessions = require('beespace.engine.sessions')
 local shared = require('beespace.engine.table')
@@ -120,9 +121,9 @@ function session.fd(...)
   return found
 end
 
--- Sync of the request being executed, 0 outside of requests.
+-- Sync of the request being executed, 0 outside of requests and when its client has left.
 function session.sync()
-  if cur.id == 0 then
+  if cur.fd < 0 then
     return 0
   end
   local sync = bswap(st.sync)
@@ -135,11 +136,55 @@ function session.type()
   return cur.id == 0 and 'background' or 'binary'
 end
 
--- Storage tables by session id, made at first use; background code shares the one of id 0.
+-- Whether the client of the running request has left; its answer will reach nobody.
+function session.closed()
+  return cur.id ~= 0 and (cur.fd < 0 or sessions.all[cur.fd].id ~= cur.id)
+end
+
+-- Users that exist: requests run as guest, background code as the user that started it.
+local users = {[state.GUEST] = 'guest', [state.ADMIN] = 'admin'}
+
+local function session_user()
+  return cur.id == 0 and cur.euid or state.GUEST
+end
+
+-- Number and name of the session's user.
+function session.uid()
+  return session_user()
+end
+
+function session.user()
+  return users[session_user()]
+end
+
+-- Number and name of the user whose rights apply now.
+function session.euid()
+  return cur.euid
+end
+
+function session.effective_user()
+  return users[cur.euid]
+end
+
+-- Storage tables by session id, made at first use.
 local storages = {}
+
+-- Background code has a table for each fiber, which goes with it.
+local function own_storage()
+  local record = fibers.current()
+  local found = record.session_storage
+  if found == nil then
+    found = {}
+    record.session_storage = found
+  end
+  return found
+end
 
 local function storage()
   local id = cur.id
+  if id == 0 then
+    return own_storage()
+  end
   local found = storages[id]
   if found == nil then
     found = {}

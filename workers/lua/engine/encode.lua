@@ -35,8 +35,9 @@ local INFINITY = math.huge
 
 local bits = ffi.new('union { float f; uint32_t w; }')
 
---- error_ext: 1 = error objects become extension 3, 0 = their message as str.
-local settings = ffi.new('struct { uint8_t error_ext; }')
+--- error_ext: 1 = error objects become extension 3, 0 = their message as str. asking: 1 = code of
+-- the application decides how a value is written; it must not wait, the buffer is not its own.
+local settings = ffi.new('struct { uint8_t error_ext; uint8_t asking; }')
 
 -- Writers by ctype id; false: looked at, and not encodable.
 local types = {}
@@ -149,10 +150,15 @@ end
 -- What an application's function says in place of a value. It may yield, and other values may be
 -- encoded before it goes on: the room is that of their buffer meanwhile, that of ours afterwards.
 local function ask(serialize, v)
-  local cap = limits.cap
+  local cap, asking = limits.cap, settings.asking
   limits.cap = limits.shared
-  local said = serialize(v)
+  settings.asking = 1
+  local ok, said = pcall(serialize, v)
+  settings.asking = asking
   limits.cap = cap
+  if not ok then
+    error(said, 0)
+  end
   return said
 end
 

@@ -3,44 +3,37 @@
 -- handlers.other(code, p, at, e, o, start) answers the packet whose body is p[at..e). The short cut
 -- for headers has not looked at the body, so other() checks that it is whole MessagePack.
 
+local answer = require('beespace.engine.answer')
 local auth = require('beespace.engine.auth')
 local call = require('beespace.engine.call')
 local const = require('beespace.engine.const')
 local decode = require('beespace.engine.decode')
 local errors = require('beespace.box.error')
 local identify = require('beespace.engine.identify')
-local legacy = require('beespace.engine.legacy')
 local packet = require('beespace.engine.packet')
 local reply = require('beespace.engine.reply')
 local state = require('beespace.engine.state')
 local views = require('beespace.engine.views')
 
-local error, select, tonumber, unpack = error, select, tonumber, unpack
+local error, tonumber, unpack = error, tonumber, unpack
 local types, keys = const.type, const.key
 local st = state.st
 
 local handlers = {}
 
-local function finish_call(code, o, start, ...)
-  local w = start + reply.HEAD
-  if code == types.CALL_16 then
-    return legacy.results(o, w, ...)
-  end
-  return reply.results(o, w, select('#', ...), ...)
-end
-
--- CALL, CALL_16 or EVAL with a body of any form; the head of the answer is there. Its end.
-function handlers.call(code, p, at, e, o, start)
+-- CALL, CALL_16 or EVAL with a body of any form; the end of its answer, or LOST.
+function handlers.call(code, p, at, e)
   if code == types.EVAL then
     local source, arguments, count = packet.call_body(p, at, e, keys.EXPR, 'EXPR')
-    return finish_call(code, o, start, call.compile(source)(unpack(arguments, 1, count)))
+    return answer.results(call.compile(source)(unpack(arguments, 1, count)))
   end
   local name, arguments, count = packet.call_body(p, at, e, keys.FUNCTION_NAME, 'FUNCTION_NAME')
+  local results = code == types.CALL_16 and answer.legacy or answer.results
   local found, object = call.resolve(name)
   if object ~= nil then
-    return finish_call(code, o, start, found(object, unpack(arguments, 1, count)))
+    return results(found(object, unpack(arguments, 1, count)))
   end
-  return finish_call(code, o, start, found(unpack(arguments, 1, count)))
+  return results(found(unpack(arguments, 1, count)))
 end
 
 -- An answer with an empty body.
@@ -57,10 +50,9 @@ by_type[types.PING] = function(_, _, _, o, start)
   return empty(o, start)
 end
 
-by_type[types.CALL_16] = function(p, at, e, o, start)
+by_type[types.CALL_16] = function(p, at, e)
   st.calls = st.calls + 1
-  reply.begin(o, start, st.sync)
-  return reply.finish(o, start, handlers.call(types.CALL_16, p, at, e, o, start))
+  return handlers.call(types.CALL_16, p, at, e)
 end
 
 by_type[types.SELECT] = function(p, at, e, o, start)

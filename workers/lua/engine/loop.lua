@@ -10,17 +10,25 @@
 -- closure a request, all state in one structure. LuaJIT makes one root trace of it, and every
 -- other way through it links back to its head. An error leaves the loop; guard() answers the
 -- request it belongs to and enters again behind it.
+--
+-- The loop runs in a coroutine. When the request that it executes begins to wait, this coroutine is
+-- the request's, and another one enters the loop behind it (engine/fibers). Before it waits for
+-- events the loop lets fibers run that are ready, and sends what they answered.
 
-local bit = require('bit')
 local ffi = require('ffi')
+local answer = require('beespace.engine.answer')
 local bridge = require('beespace.bridge')
 local decode = require('beespace.engine.decode')
 local encode = require('beespace.engine.encode')
 local errors = require('beespace.box.error')
+local fibers = require('beespace.engine.fibers')
+local flight = require('beespace.engine.flight')
+local framing = require('beespace.engine.framing')
 local health = require('beespace.engine.health')
 local input = require('beespace.engine.input')
 local intake = require('beespace.engine.intake')
 local output = require('beespace.engine.output')
+local pool = require('beespace.engine.pool')
 local reply = require('beespace.engine.reply')
 local request = require('beespace.engine.request')
 local sessions = require('beespace.engine.sessions')
@@ -29,15 +37,18 @@ local state = require('beespace.engine.state')
 local sys = require('beespace.engine.sys')
 
 local C = sys.C
-local error, pcall, tonumber, tostring = error, pcall, tonumber, tostring
-local u64p = ffi.typeof('uint64_t *')
-local ube32, be16 = decode.ube32, decode.be16
+local error, pcall, tonumber = error, pcall, tonumber
+local yield = coroutine.yield
+local ube32, read_length = decode.ube32, framing.read_length
+local BROKEN, SHORT = framing.BROKEN, framing.SHORT
 local execute, flush, receive = request.execute, output.flush, input.receive
 local open_next, forget_error = intake.next, errors.api.clear
+local resume_next, IDLE = flight.resume_next, fibers.IDLE
 local encode_settings = encode.settings
 local st, cur = state.st, state.cur
 local p = state.input
 local SOFT_OUTPUT, KEEP = state.SOFT_OUTPUT, state.KEEP
+local GUEST, ADMIN, FOREVER = state.GUEST, state.ADMIN, state.FOREVER
 local EPOLLIN, EPOLLOUT, EPOLLERR = sys.EPOLLIN, sys.EPOLLOUT, sys.EPOLLERR
 
 local EVENTS = 256
@@ -48,9 +59,6 @@ local YIELD = 0.0001
 local SLEEP = 1000
 -- Seconds between two ticks.
 local TICK = 1
-
--- What read_length says of a prefix that is no unsigned integer, and of one that is not whole.
-local BROKEN, SHORT = -2, -1
 
 -- What st.stop says: end for good, or leave to have the traces made anew.
 local loop = {END = 1, CURE = 2}
@@ -72,23 +80,6 @@ end
 function loop.drop_channel(fd)
   channels[fd] = nil
   C.epoll_ctl(st.poll, sys.EPOLL_CTL_DEL, fd, events)
-end
-
--- Length of the packet at p[i], of which `left` bytes are there, and of its prefix.
-local function read_length(i, left)
-  local first = p[i]
-  if first < 0x80 then
-    return first, 1
-  elseif first == 0xcc then
-    return left >= 2 and p[i + 1] or SHORT, 2
-  elseif first == 0xcd then
-    return left >= 3 and be16(p, i + 1) or SHORT, 3
-  elseif first == 0xce then
-    return left >= 5 and ube32(p, i + 1) or SHORT, 5
-  elseif first == 0xcf then
-    return left >= 9 and ube32(p, i + 1) * 4294967296 + ube32(p, i + 5) or SHORT, 9
-  end
-  return BROKEN, 1
 end
 
 -- Add the counters of this batch to the session's and the worker's figures.
@@ -123,7 +114,7 @@ local function leave(fd)
     sys.discard(state.input, KEEP, have)
   end
   st.i, st.have, st.fd = 0, 0, -1
-  cur.id, cur.fd = 0, -1
+  cur.id, cur.fd, cur.euid = 0, -1, ADMIN
 end
 
 -- Send what has been answered so far; the batch goes on unless its session is gone or stopped.
@@ -152,22 +143,13 @@ local function refuse(fd, reason)
   sessions.linger(fd)
 end
 
--- The length that the input at hand claims, exact also where a Lua number is not.
-local function claimed(prefix)
-  local at = state.input + st.i
-  if prefix == 9 then
-    return (tostring(bit.bswap(ffi.cast(u64p, at + 1)[0])):gsub('ULL', ''))
-  end
-  return tostring(ube32(at, 1))
-end
-
 -- Keep or refuse the input behind the last whole packet.
 local function keep_rest(fd, length, prefix, left)
   if length == BROKEN then
     refuse(fd, 'packet length')
   elseif length > st.max_packet then
     if left > prefix then
-      refuse(fd, 'too big packet size in the header: ' .. claimed(prefix))
+      refuse(fd, 'too big packet size in the header: ' .. framing.claimed(st.i, prefix))
     else
       input.save(fd, st.i, st.have, 0)
     end
@@ -198,6 +180,8 @@ local function enter(fd)
   local session = sessions.all[fd]
   cur.id = session.id
   cur.fd = fd
+  cur.euid = GUEST
+  st.batch = st.batch + 1
   forget_error()
   encode_settings.error_ext = session.error_ext
 end
@@ -254,6 +238,7 @@ local function tick(now)
   -- An answer that failed half-way has touched pages which nobody else gives back.
   sys.discard(state.output, KEEP, state.RESULT_LIMIT)
   sessions.sweep(now)
+  pool.shrink()
   if sessions.lost > 0 then
     bridge.log('error', ('%d connections lost: no free descriptors or memory in this worker')
       :format(sessions.lost))
@@ -265,11 +250,32 @@ local function tick(now)
   end
 end
 
+-- Let fibers run that are ready, and send what was answered meanwhile.
+local function settle()
+  if st.ready ~= 0 and st.rehearsal == 0 then
+    yield(IDLE)
+  end
+  if st.unsent ~= 0 then
+    output.send_unsent()
+  end
+end
+
+-- Milliseconds that the loop may sleep.
+local function patience()
+  if st.ready ~= 0 or st.resumes ~= 0 then
+    return 0
+  elseif st.next_timer == FOREVER then
+    return SLEEP
+  end
+  return fibers.milliseconds()
+end
+
 -- Wait for events.
 local function wait()
   local row = shared.row
   row.heartbeat = row.heartbeat + 1
-  local found = C.epoll_wait(st.poll, events, EVENTS, SLEEP)
+  settle()
+  local found = C.epoll_wait(st.poll, events, EVENTS, patience())
   st.k = 0
   st.n = found > 0 and found or 0
   local now = sys.clock(sys.CLOCK_MONOTONIC)
@@ -277,13 +283,16 @@ local function wait()
     st.next_yield = now + YIELD
     C.sched_yield()
   end
+  if now >= st.next_timer then
+    st.ready = 1
+  end
   if now >= st.next_tick and st.rehearsal == 0 then
     st.next_tick = now + TICK
     tick(now)
   end
 end
 
--- The loop itself. Returns when it shall stop.
+-- The loop itself. Returns when it shall stop, and at the end of a request that has waited.
 local function run()
   while true do
     local i = st.i
@@ -298,6 +307,9 @@ local function run()
       st.i = i + prefix + length
       st.in_request = 1
       local w = execute(i + prefix)
+      if w < 0 then
+        return
+      end
       st.in_request = 0
       st.w = w
       if w > SOFT_OUTPUT then
@@ -311,6 +323,11 @@ local function run()
       local k = st.k
       if st.taken < st.came then
         open_next()
+      elseif st.resumes ~= 0 then
+        resume_next()
+        if st.fd >= 0 then
+          enter(st.fd)
+        end
       elseif k < st.n then
         st.k = k + 1
         serve(k)
@@ -325,34 +342,30 @@ end
 loop.run = run
 
 -- Answer the request that raised; its half-written answer is overwritten.
-function loop.answer_error(raised)
+local function answer_error(raised)
   st.errors = st.errors + 1
-  if raised == decode.BAD then
-    st.bad = st.bad + 1
-    raised = errors.client('INVALID_MSGPACK', 'packet body')
-  end
-  local ok, w = pcall(reply.fail, state.output, st.w, st.sync, raised)
-  if not ok then
-    w = reply.fail(state.output, st.w, st.sync, w)
-  end
+  local w = answer.fail(raised)
   st.w = w
   if w > SOFT_OUTPUT then
     flush_early(st.fd)
   end
 end
 
--- Run the loop until it shall stop. A request's error is answered; any other error is ours and
--- raised.
+-- Run the loop until it shall stop, or until the request of this coroutine, which has waited, is
+-- answered. A request's error is answered; any other error is ours and raised.
 function loop.guard()
   while true do
     local ok, raised = pcall(run)
     if ok then
       return
+    elseif st.away ~= 0 then
+      answer.fail_late(raised)
+      return
     elseif st.in_request == 0 then
       error(raised, 0)
     end
     st.in_request = 0
-    loop.answer_error(raised)
+    answer_error(raised)
   end
 end
 

@@ -12,8 +12,10 @@ local jit_options = require('jit.opt')
 local box_init = require('beespace.box.init')
 local compat = require('beespace.box.compat_flags')
 local codec = require('beespace.engine.codec')
+local coroutines = require('beespace.engine.coroutines')
 local encode = require('beespace.engine.encode')
 local errors = require('beespace.box.error')
+local fibers = require('beespace.engine.fibers')
 local greeting = require('beespace.engine.greeting')
 local health = require('beespace.engine.health')
 local log = require('log')
@@ -46,6 +48,11 @@ local function tune_jit()
     'maxmcode=32768', 'sizemcode=256', 'maxirconst=4000')
 end
 
+-- A fiber ended with an error that nobody waits for.
+local function report(record, raised)
+  log.error('fiber %d (%s) failed: %s', record.id, record.name, errors.describe(raised))
+end
+
 -- Make everything ready for the application.
 function main.prepare(settings)
   sys.die_with_parent()
@@ -63,6 +70,8 @@ function main.prepare(settings)
   loop.add_channel(settings.intake_fd, loop.attend_to_intake)
   loop.add_channel(settings.control_fd, loop.attend_to_python)
   loop.add_channel(settings.wakeup_fd, loop.attend_to_python)
+  fibers.own, fibers.failed = loop.guard, report
+  coroutines.install(coroutine)
   compat.session_results = settings.session_results == 'new' and 1 or 0
   box_init.define({
     version = settings.version,
@@ -87,13 +96,16 @@ local function reason_of(raised)
   return at and ('%s:%d: %s'):format(at.short_src, at.currentline, text) or text
 end
 
--- Run the application's text; its errors are raised with file and line.
+-- Run the application's text in a fiber of its own; its errors are raised with file and line.
 function main.load(path, text)
   local chunk, err = loadstring(text, '@' .. path, 't')
   if chunk == nil then
     error(err, 0)
   end
-  local ok, reason = xpcall(chunk, reason_of)
+  local ok, reason
+  fibers.settle(fibers.create(function()
+    ok, reason = xpcall(chunk, reason_of)
+  end))
   if not ok then
     error(reason, 0)
   end
@@ -107,39 +119,15 @@ function main.warm()
   health.publish()
 end
 
--- A request that yields to nobody is over: its coroutine cannot go on.
-local function yielded(thread)
-  local at = debug.getinfo(thread, 1, 'Sl')
-  local where = at and at.currentline > 0 and ('%s:%d: '):format(at.short_src, at.currentline) or ''
-  return where .. 'attempt to yield across C-call boundary'
-end
-
--- Run the loop in a coroutine of its own until it leaves; the error of a request that yielded, if
--- any.
-local function run_owner()
-  local owner = coroutine.create(loop.guard)
-  local ok, err = coroutine.resume(owner)
-  if not ok then
-    error(debug.traceback(owner, tostring(err)), 0)
-  elseif coroutine.status(owner) == 'suspended' then
-    return yielded(owner)
-  end
-  return nil
-end
-
 -- Serve until the loop shall end, then end every session.
 function main.serve()
   repeat
-    local pending = run_owner()
-    -- The batch of a request that yielded is still open, whatever the loop shall do.
-    if pending ~= nil then
-      st.in_request = 0
-      loop.answer_error(pending)
-    elseif st.stop == loop.CURE then
+    fibers.drive()
+    if st.stop == loop.CURE then
       health.cure(sys.clock(sys.CLOCK_MONOTONIC), warmup.run)
       st.stop = 0
     end
-  until pending == nil and st.stop == loop.END
+  until st.stop == loop.END
   sessions.close_all()
 end
 

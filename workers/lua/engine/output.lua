@@ -1,9 +1,12 @@
 -- Sending: one shared output buffer, and a queue of a session's own only after a short send.
 --
 -- The loop flushes the shared buffer at the end of a batch or past SOFT_OUTPUT. What the socket
--- does not take goes into the session's queue, and EPOLLOUT drains it. With more than PENDING_MAX
--- bytes waiting the session is not read any more, until half of that is drained (back-pressure).
+-- does not take goes into the session's queue, and EPOLLOUT drains it. Answers of requests that
+-- waited, pushes and events are queued too (later), and sent together at the end of the turn. With
+-- more than PENDING_MAX bytes waiting the session is not read any more, until half of that is
+-- drained (back-pressure).
 
+local bit = require('bit')
 local ffi = require('ffi')
 local sys = require('beespace.engine.sys')
 local sessions = require('beespace.engine.sessions')
@@ -11,15 +14,29 @@ local shared = require('beespace.engine.table')
 local state = require('beespace.engine.state')
 
 local C = sys.C
+local band, bnot = bit.band, bit.bnot
 local copy = ffi.copy
 local tonumber = tonumber
 local SEND_FLAGS = sys.MSG_DONTWAIT + sys.MSG_NOSIGNAL
 local EAGAIN, EINTR = sys.EAGAIN, sys.EINTR
+local st = state.st
 local READ, WRITE = sys.EPOLLIN, sys.EPOLLOUT
 local PENDING_MAX = 1024 * 1024
 local QUEUE_MAX = 0xffffffff
 
-local output = {PENDING_MAX = PENDING_MAX}
+-- Why a session is not read, bits of `stopped`.
+local OUTPUT, REQUESTS = 1, 2
+-- How its queue is sent.
+local WRITABLE, END_OF_TURN = 1, 2
+
+local output = {
+  PENDING_MAX = PENDING_MAX,
+  -- Called when a session that was not read may be read again; engine/flight sets it.
+  read_on = function(_) end,
+}
+
+-- Sessions whose queues are sent at the end of the turn.
+local unsent = {}
 
 local function waiting(buffers)
   return buffers.output_len - buffers.output_at
@@ -28,10 +45,26 @@ end
 -- Watch for what the session's state asks for.
 local function rewatch(fd, session)
   local events = session.stopped == 0 and READ or 0
-  if session.waits_writable ~= 0 then
+  if session.queued == WRITABLE then
     events = events + WRITE
   end
   sessions.watch(fd, events)
+end
+
+-- Say whether a reason not to read the session holds; true when it may be read again.
+local function set_stopped(fd, session, reason, holds)
+  local before = session.stopped
+  local now = band(before, bnot(reason)) + (holds and reason or 0)
+  if now ~= before then
+    session.stopped = now
+    rewatch(fd, session)
+  end
+  return before ~= 0 and now == 0
+end
+
+-- Do not read a session while too many of its requests wait; true when it may be read again.
+function output.throttle(fd, holds)
+  return set_stopped(fd, sessions.all[fd], REQUESTS, holds)
 end
 
 -- Room for `more` bytes at the end of a queue; false when the queue would grow too long, or when
@@ -65,22 +98,45 @@ local function make_room(buffers, more)
   return true
 end
 
--- Append bytes to the session's queue and let the poll set drain it.
-local function queue(fd, session, from, length)
+-- Append bytes to the session's queue; false when they were too many and it was closed.
+local function append(fd, session, from, length)
   local buffers = sessions.buffers(session)
   if buffers == nil or not make_room(buffers, length) then
     sessions.close(fd)
-    return
+    return false
   end
   copy(buffers.output + buffers.output_len, from, length)
   buffers.output_len = buffers.output_len + length
   local pending = waiting(buffers)
   shared.slots[session.slot].pending_out = pending
-  local stopped = pending > PENDING_MAX and 1 or 0
-  if session.waits_writable == 0 or session.stopped ~= stopped then
-    session.waits_writable = 1
-    session.stopped = stopped
+  if pending > PENDING_MAX then
+    set_stopped(fd, session, OUTPUT, true)
+  end
+  return true
+end
+
+-- Append bytes that the socket would not take; the poll set drains the queue.
+local function queue(fd, session, from, length)
+  if append(fd, session, from, length) and session.queued == 0 then
+    session.queued = WRITABLE
     rewatch(fd, session)
+  end
+end
+
+-- Queue whole packets for a session, to be sent at the end of the turn. Nothing happens when there
+-- is no session any more.
+function output.later(fd, from, length)
+  local session = sessions.all[fd]
+  if session.id == 0 or session.lingers ~= 0 then
+    return
+  end
+  local slot, row = shared.slots[session.slot], shared.row
+  slot.bytes_out = slot.bytes_out + length
+  row.bytes_out = row.bytes_out + length
+  if append(fd, session, from, length) and session.queued == 0 then
+    session.queued = END_OF_TURN
+    st.unsent = st.unsent + 1
+    unsent[st.unsent] = fd
   end
 end
 
@@ -94,7 +150,7 @@ function output.flush(fd, length)
   slot.bytes_out = slot.bytes_out + length
   row.bytes_out = row.bytes_out + length
   local sent = 0
-  if session.waits_writable == 0 then
+  if session.queued == 0 then
     sent = tonumber(C.send(fd, state.output, length, SEND_FLAGS))
     if sent == length then
       return
@@ -115,46 +171,79 @@ end
 -- nothing is.
 function output.only_write(fd)
   local session = sessions.all[fd]
-  if session.waits_writable == 0 then
+  if session.queued == 0 then
     return false
   end
-  session.stopped = 1
+  session.stopped = OUTPUT
   rewatch(fd, session)
   return true
 end
 
--- The socket takes bytes again: drain the queue.
-function output.writable(fd)
-  local session = sessions.all[fd]
-  local buffers = session.buffers
-  if session.waits_writable == 0 or buffers == nil then
-    return
+-- The queue is empty.
+local function drained(fd, session, buffers)
+  C.free(buffers.output)
+  buffers.output = nil
+  buffers.output_at, buffers.output_len, buffers.output_cap = 0, 0, 0
+  sessions.drop_empty_buffers(session)
+  local watched = session.queued == WRITABLE
+  session.queued = 0
+  if session.lingers ~= 0 then
+    sessions.end_output(fd)
   end
+  if not set_stopped(fd, session, OUTPUT, false) and watched then
+    rewatch(fd, session)
+  end
+end
+
+-- Send of the queue what the socket takes.
+local function drain(fd, session)
+  local buffers = session.buffers
   local from = buffers.output + buffers.output_at
   local sent = tonumber(C.send(fd, from, waiting(buffers), SEND_FLAGS))
   if sent < 0 then
     local errno = ffi.errno()
     if errno ~= EAGAIN and errno ~= EINTR then
       sessions.close(fd)
+      return
     end
-    return
+    sent = 0
   end
   buffers.output_at = buffers.output_at + sent
   local pending = waiting(buffers)
   shared.slots[session.slot].pending_out = pending
   if pending == 0 then
-    C.free(buffers.output)
-    buffers.output = nil
-    buffers.output_at, buffers.output_len, buffers.output_cap = 0, 0, 0
-    sessions.drop_empty_buffers(session)
-    session.waits_writable, session.stopped = 0, 0
-    if session.lingers ~= 0 then
-      sessions.end_output(fd)
+    drained(fd, session, buffers)
+  elseif pending < PENDING_MAX / 2 then
+    set_stopped(fd, session, OUTPUT, false)
+  end
+end
+
+-- The socket takes bytes again.
+function output.writable(fd)
+  local session = sessions.all[fd]
+  if session.queued == WRITABLE then
+    drain(fd, session)
+  end
+end
+
+-- Send what was queued for the end of the turn.
+function output.send_unsent()
+  local count = st.unsent
+  st.unsent = 0
+  for index = 1, count do
+    local fd = unsent[index]
+    local session = sessions.all[fd]
+    if session.id ~= 0 and session.queued == END_OF_TURN then
+      local stopped = session.stopped
+      drain(fd, session)
+      if stopped ~= 0 and session.stopped == 0 and session.id ~= 0 then
+        output.read_on(fd)
+      end
+      if session.id ~= 0 and session.queued == END_OF_TURN then
+        session.queued = WRITABLE
+        rewatch(fd, session)
+      end
     end
-    rewatch(fd, session)
-  elseif session.stopped ~= 0 and pending < PENDING_MAX / 2 then
-    session.stopped = 0
-    rewatch(fd, session)
   end
 end
 

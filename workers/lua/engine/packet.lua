@@ -111,7 +111,7 @@ function packet.header(p, i, e)
   if schema ~= 0 and schema ~= const.SCHEMA_VERSION then
     error(errors.client('WRONG_SCHEMA_VERSION', tonumber(schema), const.SCHEMA_VERSION))
   end
-  st.stream = stream ~= 0 and 1 or 0
+  st.stream = tonumber(stream)
   return code, at
 end
 

@@ -1,6 +1,7 @@
 -- One packet: header, body, the function it asks for, the answer.
 --
---   execute(at)   the packet input[at .. st.i), its answer at output+st.w; returns the answer's end
+--   execute(at)   the packet input[at .. st.i), its answer at output+st.w; returns the end of the
+--                 answer, or LOST
 --
 -- Buffers are constants and the packet's end is in the state, so little is handed from function to
 -- function: LuaJIT gives up on side traces that inherit too many values.
@@ -15,23 +16,25 @@
 
 local bit = require('bit')
 local ffi = require('ffi')
+local answer = require('beespace.engine.answer')
 local call = require('beespace.engine.call')
 local const = require('beespace.engine.const')
 local decode = require('beespace.engine.decode')
+local flight = require('beespace.engine.flight')
 local handlers = require('beespace.engine.handlers')
 local packet = require('beespace.engine.packet')
 local reply = require('beespace.engine.reply')
 local state = require('beespace.engine.state')
 
 local band, lshift, rshift = bit.band, bit.lshift, bit.rshift
-local cast, select, error, unpack = ffi.cast, select, error, unpack
+local cast, error, unpack = ffi.cast, error, unpack
 local i32p = ffi.typeof('int32_t *')
 local u64p = ffi.typeof('uint64_t *')
 local decode_value = decode.decode
 local array_head = packet.array_head
 local resolve_bytes, compile_bytes = call.resolve_bytes, call.compile_bytes
-local begin, finish, results = reply.begin, reply.finish, reply.results
-local HEAD = reply.HEAD
+local begin, finish = reply.begin, reply.finish
+local results = answer.results
 local SCHEMA_VERSION = const.SCHEMA_VERSION
 local PING, CALL, EVAL = const.type.PING, const.type.CALL, const.type.EVAL
 local TUPLE = const.key.TUPLE
@@ -116,10 +119,6 @@ local function read_header(i)
   return code, at
 end
 
-local function answer(...)
-  return results(o, st.w + HEAD, select('#', ...), ...)
-end
-
 -- What a text of the packet asks for: the chunk of a source, or the function of a name and for a
 -- method the object to pass first.
 local function target(code, text, length)
@@ -140,9 +139,9 @@ local function run_many(code, text, length, at, count)
   end
   local found, object = target(code, text, length)
   if object ~= nil then
-    return answer(found(object, unpack(arguments, 1, count)))
+    return results(found(object, unpack(arguments, 1, count)))
   end
-  return answer(found(unpack(arguments, 1, count)))
+  return results(found(unpack(arguments, 1, count)))
 end
 
 -- Decode the arguments at `at`, which end the packet, and call what the text asks for with them.
@@ -156,9 +155,9 @@ local function run(code, text, length, at)
     end
     local found, object = target(code, text, length)
     if object ~= nil then
-      return answer(found(object))
+      return results(found(object))
     end
-    return answer(found())
+    return results(found())
   elseif count > 3 then
     return run_many(code, text, length, at, count)
   end
@@ -170,9 +169,9 @@ local function run(code, text, length, at)
     end
     local found, object = target(code, text, length)
     if object ~= nil then
-      return answer(found(object, first))
+      return results(found(object, first))
     end
-    return answer(found(first))
+    return results(found(first))
   end
   local second
   second, at = decode_value(p, at, st.i, 0)
@@ -182,9 +181,9 @@ local function run(code, text, length, at)
     end
     local found, object = target(code, text, length)
     if object ~= nil then
-      return answer(found(object, first, second))
+      return results(found(object, first, second))
     end
-    return answer(found(first, second))
+    return results(found(first, second))
   end
   local third
   third, at = decode_value(p, at, st.i, 0)
@@ -193,9 +192,9 @@ local function run(code, text, length, at)
   end
   local found, object = target(code, text, length)
   if object ~= nil then
-    return answer(found(object, first, second, third))
+    return results(found(object, first, second, third))
   end
-  return answer(found(first, second, third))
+  return results(found(first, second, third))
 end
 
 -- CALL and EVAL: {name or source, arguments}, the text no longer than engine/texts recognises.
@@ -210,28 +209,31 @@ local function call_or_eval(code, at)
   end
   local last = text + length
   if band(head, 0xffff) ~= key or length <= 0 or last >= st.i or p[last] ~= TUPLE then
-    return handlers.call(code, p, at, st.i, o, st.w)
+    return handlers.call(code, p, at, st.i)
   end
   return run(code, text, length, last + 1)
 end
 
--- Execute the packet input[i .. st.i); the end of its answer, which begins at st.w.
+-- Execute the packet input[i .. st.i); the end of its answer, which begins at st.w, or LOST when
+-- the request has waited and is answered.
 function request.execute(i)
   local code, at = read_header(i)
   if at < 0 or at > st.i then
     st.sync = 0
     code, at = packet.header(p, i, st.i)
+    if st.stream ~= 0 and st.away == 0 and flight.gate(i) then
+      return st.w
+    end
   else
     st.stream = 0
   end
   if code == CALL or code == EVAL then
-    begin(o, st.w, st.sync)
     if code == CALL then
       st.calls = st.calls + 1
     else
       st.evals = st.evals + 1
     end
-    return finish(o, st.w, call_or_eval(code, at))
+    return call_or_eval(code, at)
   elseif code == PING and at == st.i then
     st.pings = st.pings + 1
     local w = begin(o, st.w, st.sync)
@@ -240,5 +242,6 @@ function request.execute(i)
   end
   return handlers.other(code, p, at, st.i, o, st.w)
 end
+flight.execute = request.execute
 
 return request

@@ -5,7 +5,8 @@
 -- session exists for other workers by its slot in the shared table; what is here is private to
 -- this worker.
 --
---   LIVE (slot) -- close: state CLOSING, end hooks run --> slot freed, descriptor closed
+--   LIVE (slot) -- close: state CLOSING, descriptor closed --> end hooks run, slot freed
+--                                   \-- requests wait: the slot stays until the last one ended
 
 local ffi = require('ffi')
 local sys = require('beespace.engine.sys')
@@ -29,10 +30,11 @@ typedef struct {
   bee_buffers_t *buffers;  /* NULL while nothing waits */
   uint32_t slot;         /* index in the shared table */
   uint32_t generation;   /* grows at every close: tells an old session from a new one */
-  uint8_t waits_writable;  /* 1: the poll set asks for EPOLLOUT */
-  uint8_t stopped;       /* 1: not read, too much output waits */
+  uint8_t queued;        /* output waits: 1 until EPOLLOUT, 2 until the end of the turn */
+  uint8_t stopped;       /* not read: 1 too much output waits, 2 too many requests do, 3 both */
   uint8_t error_ext;     /* 1: the client understands error objects */
   uint8_t lingers;       /* 1: answered for the last time, input is thrown away until the end */
+  uint32_t in_flight;    /* requests that wait */
 } bee_session_t;
 ]]
 
@@ -43,8 +45,10 @@ local BUFFERS_SIZE = ffi.sizeof('bee_buffers_t')
 local CLAIMED, LIVE, CLOSING, FREE = shared.CLAIMED, shared.LIVE, shared.CLOSING, shared.FREE
 
 local sessions = {
+  -- Called with the id of a session whose client has left; engine/watch and triggers listen.
+  left = function(_) end,
   -- Called with the id of a session that ends, before its slot is free. box/session sets it.
-  ended = function() end,
+  ended = function(_) end,
   count = 0,
   -- Connections given up since the loop last spoke of them.
   lost = 0,
@@ -57,6 +61,8 @@ local LINGER, QUEUE = 1, 10
 local event = ffi.new('bee_epoll_event')
 local lingering = {}
 local all, max_fd
+-- Requests that wait of sessions whose client has left, by session id.
+local leaving = {}
 
 -- Make room for descriptors below `limit`.
 function sessions.reserve(limit)
@@ -116,10 +122,11 @@ function sessions.open(id, fd)
   local session = all[fd]
   session.id = id
   session.slot = id % shared.capacity
-  session.waits_writable = 0
+  session.queued = 0
   session.stopped = 0
   session.error_ext = 0
   session.lingers = 0
+  session.in_flight = 0
   sessions.count = sessions.count + 1
   shared.row.sessions = sessions.count
   return true
@@ -139,18 +146,31 @@ function sessions.lose(id)
   slot.state = FREE
 end
 
--- End the session on a descriptor: hooks, slot, buffers, socket. Nothing happens when there is
--- none.
+-- Free the slot of a session that nobody works for any more.
+local function free_slot(id)
+  local slot = shared.slots[id % shared.capacity]
+  if st.rehearsal == 0 then
+    sessions.ended(id)
+  end
+  local row = shared.row
+  sessions.count = sessions.count - 1
+  row.sessions = sessions.count
+  row.freed = row.freed + 1
+  slot.id = 0
+  slot.state = FREE
+end
+
+-- End the session on a descriptor: buffers, socket, and the slot unless requests of it wait.
+-- Nothing happens when there is none.
 function sessions.close(fd)
   local session = all[fd]
   local id = session.id
   if id == 0 then
     return
   end
-  local slot = shared.slots[session.slot]
-  slot.state = CLOSING
+  shared.slots[session.slot].state = CLOSING
   if st.rehearsal == 0 then
-    sessions.ended(id)
+    sessions.left(id)
   end
   session.id = 0
   session.generation = session.generation + 1
@@ -158,12 +178,24 @@ function sessions.close(fd)
   -- The acceptor may still hold a copy of the socket, so closing alone does not leave the poll set.
   C.epoll_ctl(st.poll, sys.EPOLL_CTL_DEL, fd, event)
   C.close(fd)
-  local row = shared.row
-  sessions.count = sessions.count - 1
-  row.sessions = sessions.count
-  row.freed = row.freed + 1
-  slot.id = 0
-  slot.state = FREE
+  if session.in_flight == 0 then
+    free_slot(id)
+  else
+    leaving[id] = session.in_flight
+  end
+end
+
+-- A request of a session whose client has left has ended.
+function sessions.forget(id)
+  local count = leaving[id]
+  if count == nil then
+    return
+  elseif count > 1 then
+    leaving[id] = count - 1
+  else
+    leaving[id] = nil
+    free_slot(id)
+  end
 end
 
 -- Close the session on `fd` in some seconds unless it has ended by then.
@@ -191,7 +223,7 @@ function sessions.linger(fd)
     return
   end
   session.lingers = 1
-  if session.waits_writable == 0 then
+  if session.queued == 0 then
     sessions.end_output(fd)
   else
     close_after(fd, QUEUE)
@@ -219,6 +251,10 @@ function sessions.close_all()
     sessions.close(fd)
     fd = fd + 1
   end
+  for id in pairs(leaving) do
+    free_slot(id)
+  end
+  leaving = {}
 end
 
 return sessions

@@ -25,7 +25,14 @@ typedef struct {
   double next_yield;  /* when the CPU is offered to other processes, seconds */
   int poll;         /* descriptor of the poll set */
   int rehearsal;    /* 1 while the loop warms up: what belongs to real sessions is left alone */
-  int stream;       /* 1: the packet being executed names a stream */
+  double stream;    /* stream that the packet being executed names, 0: none */
+  int away;         /* 0: the loop's owner runs, 1: a fiber that was switched to */
+  int ready;        /* 1: fibers want to run */
+  int unsent;       /* sessions whose queues are sent at the end of the turn */
+  int resumes;      /* sessions whose kept input can be read on */
+  double batch;     /* batches since start */
+  double switches;  /* times a fiber began to run or to wait */
+  double next_timer;  /* when the earliest waiting fiber is due, monotonic seconds */
   uint32_t pings, calls, evals, selects, auths, others, errors, bad;  /* of this batch */
   double next_tick; /* when the loop looks after what is due, monotonic seconds */
   uint64_t sync;    /* sync of the packet being executed, big-endian as on the wire */
@@ -33,7 +40,8 @@ typedef struct {
 
 typedef struct {
   double id;        /* session id, 0 where there is no session */
-  int fd;           /* its socket, -1 where there is none */
+  int fd;           /* its socket, -1 where there is none or it is closed */
+  int euid;         /* id of the user whose rights apply */
 } bee_current_t;
 ]]
 
@@ -48,6 +56,11 @@ local state = {
   SOFT_OUTPUT = 256 * 1024,
   -- Pages kept in the shared buffers between batches.
   KEEP = RECEIVE,
+  -- A time that never comes.
+  FOREVER = 1e300,
+  -- Users that every server has.
+  GUEST = 0,
+  ADMIN = 1,
   -- Longest answer.
   RESULT_LIMIT = RESULT_LIMIT,
 }
@@ -56,6 +69,8 @@ local st = ffi.new('bee_state_t')
 local cur = ffi.new('bee_current_t')
 st.fd = -1
 cur.fd = -1
+cur.euid = state.ADMIN
+st.next_timer = state.FOREVER
 st.max_packet = MAX_PACKET
 
 state.st = st

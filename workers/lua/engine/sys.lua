@@ -30,6 +30,7 @@ int clock_gettime(int clock, bee_timespec *time);
 ssize_t getrandom(void *buf, size_t len, unsigned flags);
 int getpid(void);
 int sched_yield(void);
+int poll(void *fds, unsigned long count, int timeout_ms);
 int prctl(int option, unsigned long arg2);
 void *malloc(size_t size);
 void *calloc(size_t count, size_t size);

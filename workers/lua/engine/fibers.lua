@@ -1,0 +1,384 @@
+-- The scheduler: which fiber runs, which wait, who owns the loop.
+--
+--   drive()  main thread          coroutines from a pool
+--     | resume -----------------> owner: the loop (own), executes requests inline
+--     |   <-- WAIT -------------- a request waits: it keeps this coroutine, another one takes
+--     |                           the loop over and goes on with the same batch
+--     |   <-- IDLE -------------- no batch is open and fibers are ready: run them
+--     |   <-- DONE -------------- the loop shall stop
+--     | resume -----------------> a fiber that is ready, until it waits (WAIT) or ends (DONE)
+--
+-- A request that does not wait costs nothing here: it has no record and no switch. A record stands
+-- for one fiber: {status =, id =, name =, euid =, cancelled =, storage =, ...}; it is made for a
+-- request when somebody asks for it, at the latest when the request waits.
+--
+-- Fibers are resumed only between two batches, so that the loop's buffers are free. st.away tells
+-- whose code runs: 0 the owner's, 1 that of a fiber which was switched to. What belongs to the code
+-- that runs (session, sync, user, last error) is kept on its own stack while it waits.
+
+local encode = require('beespace.engine.encode')
+local errors = require('beespace.box.error')
+local flags = require('beespace.box.compat_flags')
+local object_of = require('beespace.box.error_object')
+local pool = require('beespace.engine.pool')
+local sessions = require('beespace.engine.sessions')
+local state = require('beespace.engine.state')
+local sys = require('beespace.engine.sys')
+local timers = require('beespace.engine.timers')
+
+local resume, yield = coroutine.resume, coroutine.yield
+local yieldable = coroutine.isyieldable
+local ceil, min = math.ceil, math.min
+local error, pcall, select, tostring, unpack = error, pcall, select, tostring, unpack
+local last_error, set_last = object_of.last, object_of.set_last
+local st, cur = state.st, state.cur
+local writing = encode.settings
+
+local WAIT, IDLE, DONE = {}, {}, {}
+-- What a wait is answered with where the code around it cannot be left.
+local REFUSED = {}
+local CANNOT_YIELD = 'attempt to yield across C-call boundary'
+-- Ids below are the system's own in Tarantool.
+local FIRST_ID = 101
+-- Fibers inside the first run of their creators; beyond this a new one runs in the next turn.
+local MOST_NESTED = 40
+-- Longest sleep while an application is loaded, milliseconds.
+local SLEEP = 1000
+
+local fibers = {
+  WAIT = WAIT,
+  IDLE = IDLE,
+  REFUSED = REFUSED,
+  CANNOT_YIELD = CANNOT_YIELD,
+  -- Fibers alive, by id.
+  by_id = {},
+  -- Fibers that are alive and have an id.
+  count = 0,
+  -- Runs in a coroutine and owns the loop until it stops or is lost; set by engine/main.
+  own = function() end,
+  -- Called when the request that the owner executes begins to wait; engine/flight sets it.
+  detached = function(_) end,
+  -- Called with the record and the error of a fiber that failed and that nobody joins.
+  failed = function(_, _) end,
+}
+
+local by_id = fibers.by_id
+local last_id = FIRST_ID - 1
+
+local owner
+-- The record of the fiber that was switched to, and of the request that the owner executes.
+local running, owned
+local owned_batch, owned_at = -1, -1
+-- The record that yields WAIT.
+local waiting
+local nested = 0
+
+local ready, first, last = {}, 1, 0
+
+function fibers.clock()
+  return sys.clock(sys.CLOCK_MONOTONIC)
+end
+
+-- The number of a fiber, given at first use.
+function fibers.id(record)
+  local id = record.id
+  if id == nil then
+    last_id = last_id + 1
+    id = last_id
+    record.id = id
+    if record.status ~= 'dead' then
+      by_id[id] = record
+      fibers.count = fibers.count + 1
+    end
+  end
+  return id
+end
+
+-- A fiber is over; it can be found no more.
+local function retire(record)
+  record.status = 'dead'
+  if record.id ~= nil and by_id[record.id] == record then
+    by_id[record.id] = nil
+    fibers.count = fibers.count - 1
+  end
+end
+
+-- The record of the running fiber; that of a request is made now.
+function fibers.current()
+  if st.away ~= 0 then
+    return running
+  end
+  if owned ~= nil then
+    if owned_batch == st.batch and owned_at == st.i then
+      return owned
+    end
+    retire(owned)
+  end
+  owned = {status = 'running', name = 'main', euid = cur.euid, cancelled = false, switches = 0}
+  owned_batch, owned_at = st.batch, st.i
+  return owned
+end
+
+local function enqueue(record)
+  record.status = 'ready'
+  last = last + 1
+  ready[last] = record
+  st.ready = 1
+end
+
+local function finish(record, ok, ...)
+  retire(record)
+  if record.joinable then
+    record.results = {n = select('#', ...), ok = ok, ...}
+  elseif not ok then
+    fibers.failed(record, (...))
+  end
+  local hooks = record.on_end
+  if hooks ~= nil then
+    record.on_end = nil
+    for index = 1, #hooks do
+      hooks[index](record)
+    end
+  end
+end
+
+-- A request that has waited is over.
+function fibers.over(record)
+  finish(record, true)
+end
+
+-- Coroutines -------------------------------------------------------------------------------------
+
+local function work(record)
+  local arguments = record.arguments
+  record.arguments = nil
+  finish(record, pcall(record.main, unpack(arguments, 1, arguments.n)))
+  record.thread = nil
+end
+
+local function body(record)
+  while true do
+    if record ~= nil then
+      work(record)
+    else
+      fibers.own()
+    end
+    record = yield(DONE)
+  end
+end
+
+-- An error of the scheduler's own code: it belongs to nobody's request.
+local function broken(thread, raised)
+  error(debug.traceback(thread, tostring(raised)), 0)
+end
+
+-- Run a fiber until it waits or ends, then restore what belongs to the code that runs now.
+local function switch_to(record)
+  local id, fd, euid, sync = cur.id, cur.fd, cur.euid, st.sync
+  local away, in_request, asking = st.away, st.in_request, writing.asking
+  local before, failure = running, last_error()
+  local thread, fresh = record.thread, nil
+  if thread == nil then
+    thread, fresh = pool.take(body), record
+    record.thread = thread
+    cur.id, cur.fd, cur.euid, st.sync = 0, -1, record.euid, 0
+    set_last(nil)
+  end
+  running = record
+  record.status = 'running'
+  record.switches = record.switches + 1
+  st.away, st.in_request, writing.asking = 1, 0, 0
+  st.switches = st.switches + 1
+  nested = nested + 1
+  local ok, why = resume(thread, fresh)
+  nested = nested - 1
+  if not ok then
+    broken(thread, why)
+  elseif why == DONE then
+    pool.give_back(thread)
+  end
+  running = before
+  st.away, st.in_request, writing.asking = away, in_request, asking
+  cur.id, cur.fd, cur.euid, st.sync = id, fd, euid, sync
+  set_last(failure)
+end
+
+-- Making fibers ----------------------------------------------------------------------------------
+
+local function make(main, ...)
+  local record = {
+    status = 'ready',
+    name = 'lua',
+    euid = flags.fiber_user == 0 and cur.euid or state.ADMIN,
+    cancelled = false,
+    switches = 0,
+    main = main,
+    arguments = {n = select('#', ...), ...},
+  }
+  fibers.id(record)
+  return record
+end
+
+-- A fiber that runs `main` with the arguments in the next turn; its record.
+function fibers.start(main, ...)
+  local record = make(main, ...)
+  enqueue(record)
+  return record
+end
+
+-- The same, but it runs now, until it waits for the first time.
+function fibers.create(main, ...)
+  local record = make(main, ...)
+  if nested < MOST_NESTED then
+    switch_to(record)
+  else
+    enqueue(record)
+  end
+  return record
+end
+
+-- Waiting ----------------------------------------------------------------------------------------
+
+-- Raise when this fiber was cancelled.
+function fibers.check()
+  if fibers.current().cancelled then
+    error(errors.typed('FiberIsCancelled', 'fiber is cancelled', 32))
+  end
+end
+
+local function may_wait()
+  return yieldable() and writing.asking == 0 and (st.away ~= 0 or st.in_request ~= 0)
+end
+
+-- Let the current fiber wait: true when it was woken, false when `seconds` are over (nil: never).
+function fibers.suspend_quietly(seconds)
+  if not may_wait() then
+    error(CANNOT_YIELD, 3)
+  end
+  local record = fibers.current()
+  local id, fd, euid, sync, failure = cur.id, cur.fd, cur.euid, st.sync, last_error()
+  record.timed_out = false
+  record.status = 'suspended'
+  if seconds ~= nil then
+    if seconds > 0 then
+      timers.set(record, fibers.clock() + seconds)
+    else
+      record.timed_out = true
+      enqueue(record)
+    end
+  end
+  waiting = record
+  local answer = yield(WAIT)
+  record.status = 'running'
+  if answer == REFUSED then
+    timers.cancel(record)
+    error(CANNOT_YIELD, 3)
+  end
+  -- The client may have left, and its descriptor may be another's by now.
+  if fd >= 0 and sessions.all[fd].id ~= id then
+    fd, sync = -1, 0
+  end
+  cur.id, cur.fd, cur.euid, st.sync = id, fd, euid, sync
+  set_last(failure)
+  return not record.timed_out
+end
+
+-- The same, raising when the fiber is cancelled, before or meanwhile.
+function fibers.suspend(seconds)
+  fibers.check()
+  local woken = fibers.suspend_quietly(seconds)
+  fibers.check()
+  return woken
+end
+
+-- Make a waiting fiber ready; nothing happens when it does not wait.
+function fibers.wake(record)
+  if record.status == 'suspended' then
+    timers.cancel(record)
+    enqueue(record)
+  end
+end
+
+-- Ask a fiber to end: its wait, now or the next one, raises.
+function fibers.cancel(record)
+  if record.status ~= 'dead' then
+    record.cancelled = true
+    fibers.wake(record)
+  end
+end
+
+-- Running ----------------------------------------------------------------------------------------
+
+local function wake_due()
+  if timers.count() == 0 then
+    return
+  end
+  local now = fibers.clock()
+  local record = timers.pop(now)
+  while record ~= nil do
+    record.timed_out = true
+    enqueue(record)
+    record = timers.pop(now)
+  end
+end
+
+-- Run every fiber that is ready now; those they wake have their turn later.
+function fibers.run_ready()
+  wake_due()
+  local stop = last
+  while first <= stop do
+    local record = ready[first]
+    ready[first] = nil
+    first = first + 1
+    if record.status == 'ready' then
+      switch_to(record)
+    end
+  end
+  if first > last then
+    first, last = 1, 0
+    st.ready = 0
+  end
+end
+
+-- Run the loop and the fibers until the loop stops.
+function fibers.drive()
+  repeat
+    owner = owner or pool.take(body)
+    st.away, running = 0, nil
+    local ok, why = resume(owner)
+    if not ok then
+      broken(owner, why)
+    elseif why == WAIT then
+      local record = waiting
+      record.thread = owner
+      owner, owned = nil, nil
+      fibers.id(record)
+      st.in_request = 0
+      st.switches = st.switches + 1
+      fibers.detached(record)
+    elseif why == IDLE then
+      fibers.run_ready()
+    end
+  until why == DONE
+  pool.give_back(owner)
+  owner = nil
+  fibers.run_ready()
+end
+
+-- Milliseconds until the next timer, SLEEP at most.
+function fibers.milliseconds()
+  local left = (st.next_timer - fibers.clock()) * 1000
+  return left <= 0 and 0 or ceil(min(left, SLEEP))
+end
+
+-- Run fibers, without the loop, until this one has ended.
+function fibers.settle(record)
+  while record.status ~= 'dead' do
+    if st.ready == 0 then
+      sys.C.poll(nil, 0, fibers.milliseconds())
+    end
+    fibers.run_ready()
+  end
+end
+
+return fibers

@@ -1,0 +1,172 @@
+-- Requests that wait: how many a session has, which streams they keep busy, when they are over.
+--
+--   a request begins to wait   detached   counted; past the limit its session is not read any more
+--   it ends                    release    answered by engine/answer before; counted back
+--
+-- Requests that name the same stream run one after another: while one waits, later ones are kept as
+-- bytes (gate), and each runs in a fiber of its own when its turn has come. A session's slot stays
+-- until its last request has ended, see engine/sessions.
+
+local ffi = require('ffi')
+local fibers = require('beespace.engine.fibers')
+local input = require('beespace.engine.input')
+local output = require('beespace.engine.output')
+local sessions = require('beespace.engine.sessions')
+local shared = require('beespace.engine.table')
+local state = require('beespace.engine.state')
+
+local next, pcall = next, pcall
+local st, cur = state.st, state.cur
+
+local flight = {
+  -- Requests of one session that may wait; beyond it the session is not read.
+  limit = 768,
+  -- Executes the packet input[i .. st.i); set by engine/request.
+  execute = function(_) end,
+  -- Answers a request that has waited with what was raised; set by engine/answer.
+  fail = function(_) end,
+}
+
+-- Packets that wait for their stream, by session id and stream; a list while the stream is busy.
+local streams = {}
+
+-- Sessions whose kept input can be read on.
+local resumes = {}
+
+-- Read on from what was kept of a session's input, in one of the next steps of the loop.
+function flight.resume_later(fd)
+  st.resumes = st.resumes + 1
+  resumes[st.resumes] = fd
+end
+
+output.read_on = flight.resume_later
+
+-- Start a batch from kept input, if a session is due.
+function flight.resume_next()
+  local count = st.resumes
+  if count == 0 then
+    return
+  end
+  st.resumes = count - 1
+  local fd = resumes[count]
+  local session = sessions.all[fd]
+  if session.id ~= 0 and session.stopped == 0 and session.lingers == 0 then
+    input.resume(fd)
+  end
+end
+
+local function publish(session)
+  shared.slots[session.slot].in_flight = session.in_flight
+end
+
+-- One request more of the session that is being read waits.
+local function count_one(fd)
+  local session = sessions.all[fd]
+  session.in_flight = session.in_flight + 1
+  publish(session)
+  if session.in_flight >= flight.limit then
+    output.throttle(fd, true)
+    if st.fd == fd then
+      input.save(fd, st.i, st.have, 0)
+      st.have = st.i
+    end
+  end
+end
+
+function fibers.detached(record)
+  if st.stream ~= 0 then
+    record.stream = st.stream
+    local busy = streams[cur.id]
+    if busy == nil then
+      busy = {}
+      streams[cur.id] = busy
+    end
+    busy[st.stream] = {first = 1, last = 0}
+  end
+  count_one(cur.fd)
+end
+
+-- True when the packet input[i .. st.i) must wait for its stream; it is kept then.
+function flight.gate(i)
+  local busy = streams[cur.id]
+  local queue = busy and busy[st.stream]
+  if queue == nil then
+    return false
+  end
+  queue.last = queue.last + 1
+  queue[queue.last] = ffi.string(state.input + i, st.i - i)
+  count_one(cur.fd)
+  return true
+end
+
+-- Execute a packet of a stream whose turn has come.
+local function run_queued(id, fd, stream, packet)
+  local record = fibers.current()
+  record.name, record.stream = 'main', stream
+  if sessions.all[fd].id ~= id then
+    fd = -1
+  end
+  cur.id, cur.fd, cur.euid = id, fd, state.GUEST
+  if fd < 0 then
+    flight.release()
+    return
+  end
+  ffi.copy(state.input, packet, #packet)
+  st.i = #packet
+  local ok, w = pcall(flight.execute, 0)
+  if not ok then
+    flight.fail(w)
+  elseif w >= 0 then
+    output.later(fd, state.output, w)
+    flight.release()
+  end
+end
+
+local function next_of_stream(id, fd, stream)
+  local busy = streams[id]
+  local queue = busy[stream]
+  if queue.first > queue.last then
+    busy[stream] = nil
+    if next(busy) == nil then
+      streams[id] = nil
+    end
+    return
+  end
+  local packet = queue[queue.first]
+  queue[queue.first] = nil
+  queue.first = queue.first + 1
+  fibers.start(run_queued, id, fd, stream, packet)
+end
+
+-- Count a request of a session that is still there back.
+local function count_back(fd)
+  local session = sessions.all[fd]
+  session.in_flight = session.in_flight - 1
+  publish(session)
+  if session.in_flight <= flight.limit / 2 and output.throttle(fd, false) then
+    flight.resume_later(fd)
+  end
+end
+
+-- The running request, which has waited, is over.
+function flight.release()
+  local id, fd = cur.id, cur.fd
+  local record = fibers.current()
+  if record.stream ~= nil then
+    next_of_stream(id, fd, record.stream)
+  end
+  fibers.over(record)
+  if fd >= 0 and sessions.all[fd].id == id then
+    count_back(fd)
+  else
+    sessions.forget(id)
+  end
+end
+
+-- Whether the client of the running request is there, to be answered.
+function flight.has_client()
+  local fd = cur.fd
+  return fd >= 0 and sessions.all[fd].id == cur.id
+end
+
+return flight

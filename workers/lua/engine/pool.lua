@@ -1,0 +1,57 @@
+-- The coroutines of the scheduler: kept for use, made when none is left, let go when too many are.
+--
+-- Called by engine/fibers, which knows what runs in them.
+
+local create = coroutine.create
+local ceil, min = math.ceil, math.min
+
+-- Kept however long nobody needed them.
+local SMALL = 16
+
+local pool = {}
+
+-- Coroutines that belong to the scheduler and not to an application.
+local own = setmetatable({}, {__mode = 'k'})
+local idle, count = {}, 0
+-- Fewest that were idle since the last look.
+local least = 0
+
+-- A coroutine that runs `body`, or one that was given back by it.
+function pool.take(body)
+  if count > 0 then
+    local thread = idle[count]
+    idle[count] = nil
+    count = count - 1
+    least = min(least, count)
+    return thread
+  end
+  local thread = create(body)
+  own[thread] = true
+  return thread
+end
+
+function pool.give_back(thread)
+  count = count + 1
+  idle[count] = thread
+end
+
+-- Whether a coroutine is one of the scheduler's, which application code may not yield from.
+function pool.is_own(thread)
+  return own[thread] ~= nil
+end
+
+-- Coroutines that wait for use.
+function pool.count()
+  return count
+end
+
+-- Once a second: let go of half of those that nobody needed since the last time.
+function pool.shrink()
+  for _ = 1, ceil((least - SMALL) / 2) do
+    idle[count] = nil
+    count = count - 1
+  end
+  least = count
+end
+
+return pool
