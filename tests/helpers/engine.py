@@ -16,7 +16,8 @@ import secrets
 import select
 import socket
 import struct
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -137,22 +138,30 @@ class Engine:
         """The slot a session has or had."""
         return self.segment.slots[session % self.segment.capacity]
 
-    def turn(self) -> None:
-        """One wait of the loop, and everything it found."""
+    def turn(self) -> bool:
+        """One wait of the loop, and everything it found; whether fibers have more to do at once."""
         os.write(self._wake, b"x")
-        self.runtime.call(self._turn)
+        return bool(self.runtime.call(self._turn))
 
     def wake(self) -> None:
         """Let the next wait of a loop that runs by itself be its last."""
         os.write(self._wake, b"x")
 
     def run(self) -> int:
-        """Turns until nothing is ready; their number."""
+        """Turns until nothing is ready; their number. Fibers that sleep are not waited for."""
+        more = False
         for turns in range(_MAX_TURNS):
-            if not self._poll.poll(0):
+            if not more and not self._poll.poll(0):
                 return turns
-            self.turn()
+            more = self.turn()
         raise AssertionError(f"the loop is still busy after {_MAX_TURNS} turns")
+
+    def run_until(self, holds: Callable[[], object], seconds: float = 5.0) -> None:
+        """Turns until the condition holds, fibers that sleep included."""
+        deadline = time.monotonic() + seconds
+        while not holds():
+            assert time.monotonic() < deadline, f"not within {seconds} s"
+            self.turn()
 
     def hand_over(self, session: int, *descriptors: int) -> None:
         """Give descriptors to the worker as the acceptor does, ids counting up from ``session``."""
@@ -280,6 +289,20 @@ class Client:
             found.append(_decode(bytes(self.buffer[at:end])))
             at = end
         del self.buffer[:at]
+        return found
+
+    def answers(self, data: bytes, count: int) -> list[Packet]:
+        """Send, and turn until so many answers came, in the order of their coming."""
+        found: list[Packet] = []
+
+        def enough() -> bool:
+            self.take()
+            found.extend(self.packets())
+            return len(found) >= count
+
+        self.send(data)
+        self.engine.run_until(enough)
+        assert len(found) == count
         return found
 
     def exchange(self, data: bytes) -> list[Packet]:

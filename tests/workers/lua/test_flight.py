@@ -1,0 +1,133 @@
+"""Requests that wait: streams, the limit of a session, sessions whose client has left."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.helpers.engine import Client, Engine, error_of
+from tests.helpers.raw import PING, ping, request
+from tests.helpers.requests import STREAM, evaluation
+
+
+@pytest.fixture(autouse=True)
+def functions(engine: Engine) -> None:
+    engine.execute("wait = require('beespace.engine.fibers').suspend")
+
+
+def test_a_stream_keeps_its_order(client: Client) -> None:
+    sleep = "order = order or {} wait(...) order[#order + 1] = box.session.sync() return ..."
+    answers = client.answers(
+        evaluation(1, sleep, 0.004, stream=7)
+        + evaluation(2, sleep, 0.002, stream=7)
+        + evaluation(3, "return 3", stream=7)
+        + evaluation(4, sleep, 0.001, stream=8)
+        + evaluation(5, "error('no', 0)", stream=7)
+        + request({0: PING, 1: 6, STREAM: 7})
+        + evaluation(7, "return 7"),
+        7,
+    )
+
+    assert [answer.sync for answer in answers] == [7, 4, 1, 2, 3, 5, 6]
+    assert error_of(answers[5]) == (32, "no")
+    assert client.slot.in_flight == 0
+
+
+def test_a_stream_that_nobody_keeps_busy_is_answered_in_place(client: Client) -> None:
+    answers = client.exchange(
+        evaluation(1, "return 1", stream=7) + ping(2) + evaluation(3, "return 3", stream=7)
+    )
+    assert [answer.sync for answer in answers] == [1, 2, 3]
+
+
+def test_session_functions_inside_a_queued_request(client: Client) -> None:
+    source = "wait(0) return box.session.id(), box.session.sync(), box.session.effective_user()"
+    answers = client.answers(
+        evaluation(1, "wait(0.001)", stream=5) + evaluation(2, source, stream=5), 2
+    )
+    assert answers[1].data == [client.id, 2, "guest"]
+
+
+def test_a_session_with_too_many_waiting_requests_is_not_read(engine: Engine) -> None:
+    engine.execute("require('beespace.engine.flight').limit = 10")
+    with engine.connect() as client, engine.connect() as other:
+        work = "running = (running or 0) + 1 most = math.max(most or 0, running) wait(0.001)"
+        source = work + " running = running - 1 return box.session.sync()"
+        data = b"".join(evaluation(sync, source) for sync in range(1, 101))
+        client.offer(data)
+        engine.turn()
+        assert client.slot.in_flight == 10
+        assert other.in_step()
+        answers = client.answers(b"", 100)
+
+        assert sorted(answer.sync for answer in answers) == list(range(1, 101))
+        assert all(answer.data == [answer.sync] for answer in answers)
+        assert engine.execute("return most") == 10
+        assert client.held() == (0, 0)
+        assert client.in_step()
+
+
+def test_the_limit_counts_what_waits_for_its_stream(engine: Engine) -> None:
+    engine.execute("require('beespace.engine.flight').limit = 10")
+    with engine.connect() as client:
+        data = b"".join(evaluation(n, "wait(0) return ...", n, stream=1) for n in range(1, 51))
+        client.offer(data)
+        engine.turn()
+        assert client.slot.in_flight <= 10
+        assert [answer.sync for answer in client.answers(b"", 50)] == list(range(1, 51))
+
+
+def test_a_session_exists_until_its_last_request_has_ended(engine: Engine) -> None:
+    source = """
+        box.session.storage.kept = 'yes'
+        local before = {box.session.closed(), box.session.fd() >= 0, box.session.sync()}
+        wait(0.02)
+        seen = {before, {box.session.closed(), box.session.fd(), box.session.sync(),
+          box.session.id(), box.session.storage.kept, box.session.exists(), box.session.peer()}}"""
+    client = engine.connect(peer=b"127.0.0.1:4711")
+    client.send(evaluation(5, source))
+    client.close()
+
+    assert client.exists
+    assert engine.row.sessions == 1
+    engine.run_until(lambda: not client.exists)
+    assert engine.row.sessions == 0
+    seen = engine.execute("return require('json').encode(seen)").decode()
+    after = f'[true,-1,0,{client.id},"yes",1,"127.0.0.1:4711"]'
+    assert seen == f"[[false,true,5],{after}]"
+    stored = "return getmetatable(box.session).aggregate_storage[...] == nil"
+    assert engine.execute(stored, client.id) is True
+
+
+def test_queued_requests_of_a_client_that_left_do_not_run(engine: Engine) -> None:
+    client = engine.connect()
+    ran = "ran = (ran or 0) + 1"
+    client.send(
+        evaluation(1, "wait(0.005)", stream=3)
+        + evaluation(2, ran, stream=3)
+        + evaluation(3, ran, stream=3)
+    )
+    client.close()
+    engine.run_until(lambda: not client.exists)
+
+    assert engine.execute("return ran") is None
+
+
+def test_a_new_session_on_the_same_descriptor_gets_nothing_of_the_old(engine: Engine) -> None:
+    first = engine.connect()
+    first.send(evaluation(1, "wait(0.01) return 'old'"))
+    fd = first.fd
+    first.close()
+    with engine.connect() as second:
+        assert second.fd == fd
+        engine.run_until(lambda: not first.exists)
+        assert second.in_step()
+
+
+def test_the_end_frees_what_still_waits(engine: Engine) -> None:
+    client = engine.connect()
+    client.send(evaluation(1, "wait(3600)"))
+    client.close()
+    assert client.exists
+    engine.execute("require('beespace.engine.sessions').close_all()")
+
+    assert not client.exists
