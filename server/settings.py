@@ -4,7 +4,8 @@
 
 Keys are Tarantool 3's where it has one (``iproto.listen``). Variables are named after the keys
 (``BEESPACE_IPROTO_LISTEN``), flags have short ones too (``BEESPACE_LISTEN``); an empty one counts
-as not set. :mod:`server.values` reads single values. A :class:`SettingsError` has a line a key:
+as not set. :mod:`server.schema` has the sections, :mod:`server.values` reads single values. A
+:class:`SettingsError` has a line a key:
 
     beespace: <key>: got <value>, expected <what> (<where it came from>)
 """
@@ -21,11 +22,12 @@ from typing import Annotated, Any, Final
 import platformdirs
 import pydantic
 import yaml
-from pydantic import BeforeValidator, ConfigDict
+from pydantic import BeforeValidator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from server import uri, values
 from server.errors import SettingsError
+from server.schema import App, Compat, Developer, Iproto, Log, Process, Session
 from server.values import Expected
 
 APP_NAME: Final = "beespace"
@@ -46,96 +48,6 @@ FLAGS: Final[Mapping[str, str]] = {
 """Flag (and, in capitals, short environment variable) to key."""
 
 _LONGEST_SHOWN: Final = 200
-
-
-class _Section(pydantic.BaseModel):
-    # Values are shown by this module only, and parsed types such as URIs are plain classes.
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
-
-
-class Iproto(_Section):
-    """Sockets and the processes behind them."""
-
-    listen: Annotated[
-        tuple[uri.TcpUri | uri.UnixUri, ...],
-        BeforeValidator(values.listen),
-        Expected(f"listen URIs: {uri.EXPECTED}"),
-    ] = (uri.TcpUri(uri.LOOPBACK, 3301),)
-    threads: Annotated[
-        int | str,
-        BeforeValidator(values.workers),
-        Expected(f"a number of workers from 1 to {values.MAX_WORKERS}, or auto"),
-    ] = values.AUTO
-    max_packet_size: Annotated[
-        int,
-        BeforeValidator(values.whole(values.MIN_PACKET, values.MAX_PACKET)),
-        Expected(f"bytes from {values.MIN_PACKET} to {values.MAX_PACKET}"),
-    ] = 64 * 1024 * 1024
-
-
-class Limits(_Section):
-    """Upper bounds on sessions."""
-
-    total: Annotated[
-        int,
-        BeforeValidator(values.whole(1, values.MAX_SESSIONS)),
-        Expected(f"a number of sessions from 1 to {values.MAX_SESSIONS}"),
-    ] = 65536
-
-
-class Session(_Section):
-    """Sessions."""
-
-    limits: Limits = Limits()
-
-
-class Process(_Section):
-    """Folders of the server, None means the user's own (see :class:`Settings`); scheduling."""
-
-    run_dir: Annotated[
-        Path | None, BeforeValidator(values.folder), Expected("the path of a folder")
-    ] = None
-    data_dir: Annotated[
-        Path | None, BeforeValidator(values.folder), Expected("the path of a folder")
-    ] = None
-    scheduling: Annotated[
-        str, BeforeValidator(values.choice("batch", "normal")), Expected("batch or normal")
-    ] = "batch"
-
-
-class Log(_Section):
-    """The log."""
-
-    level: Annotated[
-        str,
-        BeforeValidator(values.log_level),
-        Expected(f"one of {', '.join(values.LOG_LEVELS)}, or a number from 0 to 7"),
-    ] = "info"
-    format: Annotated[
-        str, BeforeValidator(values.choice("plain", "json")), Expected("plain or json")
-    ] = "plain"
-
-
-class App(_Section):
-    """The application."""
-
-    file: Annotated[
-        Path | None, BeforeValidator(values.lua_file), Expected("the path of an existing Lua file")
-    ] = None
-
-
-class Compat(_Section):
-    """Behaviour that differs between generations of Tarantool."""
-
-    session_results: Annotated[
-        str, BeforeValidator(values.choice("old", "new")), Expected("old or new")
-    ] = "old"
-
-
-class Developer(_Section):
-    """Switches for those who work on beespace itself."""
-
-    jit_log: Annotated[bool, BeforeValidator(values.switch), Expected("true or false")] = False
 
 
 class Settings(BaseSettings):

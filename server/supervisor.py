@@ -174,6 +174,7 @@ class Supervisor:
                 "session_results": settings.compat.session_results,
                 "scheduling": settings.process.scheduling,
                 "max_packet_size": settings.iproto.max_packet_size,
+                "net_msg_max": settings.iproto.net_msg_max,
                 "jit_log": settings.developer.jit_log,
             },
         )

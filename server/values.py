@@ -23,6 +23,8 @@ MAX_SESSIONS: Final = 16_000_000
 MIN_PACKET: Final = 1024
 MAX_PACKET: Final = 2**30
 """Lengths of packets are 32-bit numbers, and buffers are measured with signed ones."""
+MAX_WAITING: Final = 1_000_000
+"""Each waiting request is a coroutine, a kilobyte and more."""
 AUTO: Final = "auto"
 
 LOG_LEVELS: Final = ("fatal", "syserror", "error", "crit", "warn", "info", "verbose", "debug")

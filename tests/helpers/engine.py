@@ -91,6 +91,7 @@ class Engine:
             "control_fd": control.fileno(),
             "wakeup_fd": self._woken,
             "max_packet_size": max_packet,
+            "net_msg_max": 768,
             "session_results": results,
             "jit_log": jit_log,
         }

@@ -10,38 +10,32 @@ import pytest
 from server.settings import load
 from tests.server.test_settings import refused, written
 
+# Keys of the sections, in the order of an error line.
+IPROTO = "listen, max_packet_size, net_msg_max, threads"
+SESSION = "limits"
+TOP = "app, compat, developer, iproto, log, name, process, session"
+
 FILE_LINES = [
     (
         "iproto: {lissten: 3}",
-        "iproto.lissten: got 3, expected one of the keys listen, max_packet_size, threads (FILE)",
+        f"iproto.lissten: got 3, expected one of the keys {IPROTO} (FILE)",
     ),
     (
         "foo: 1",
-        (
-            "foo: got 1, "
-            "expected one of the keys app, compat, developer, iproto, log, name, process, session "
-            "(FILE)"
-        ),
+        (f"foo: got 1, expected one of the keys {TOP} (FILE)"),
     ),
     (
         "session: {limits: {totl: 1}}",
         "session.limits.totl: got 1, expected one of the keys total (FILE)",
     ),
-    ("session: 5", "session: got 5, expected a map with the keys limits (FILE)"),
+    ("session: 5", f"session: got 5, expected a map with the keys {SESSION} (FILE)"),
     (
         "foo: null",
-        (
-            "foo: got None, "
-            "expected one of the keys app, compat, developer, iproto, log, name, process, session "
-            "(FILE)"
-        ),
+        (f"foo: got None, expected one of the keys {TOP} (FILE)"),
     ),
     (
         "iproto: {lissten: null}",
-        (
-            "iproto.lissten: got None, "
-            "expected one of the keys listen, max_packet_size, threads (FILE)"
-        ),
+        (f"iproto.lissten: got None, expected one of the keys {IPROTO} (FILE)"),
     ),
     (
         "iproto: {threads: true}",
@@ -105,7 +99,7 @@ FILE_LINES = [
     ),
     (
         "iproto: {1: 2}",
-        "iproto.1: got 2, expected one of the keys listen, max_packet_size, threads (FILE)",
+        f"iproto.1: got 2, expected one of the keys {IPROTO} (FILE)",
     ),
 ]
 

@@ -35,6 +35,7 @@ const.type = {
   ROLLBACK = 16,
   PING = 64,
   ID = 73,
+  CHUNK = 128,
 }
 
 const.key = {

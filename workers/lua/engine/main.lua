@@ -5,8 +5,8 @@
 --   warm()                 the request path is compiled
 --   serve()                the loop, until it shall stop
 --
--- settings: cdef, facts, address, index, count, version, max_fds, max_packet_size, intake_fd,
--- control_fd, wakeup_fd, jit_log, session_results.
+-- settings: cdef, facts, address, index, count, version, max_fds, max_packet_size, net_msg_max,
+-- intake_fd, control_fd, wakeup_fd, jit_log, session_results.
 
 local jit_options = require('jit.opt')
 local box_init = require('beespace.box.init')
@@ -16,6 +16,7 @@ local coroutines = require('beespace.engine.coroutines')
 local encode = require('beespace.engine.encode')
 local errors = require('beespace.box.error')
 local fibers = require('beespace.engine.fibers')
+local flight = require('beespace.engine.flight')
 local greeting = require('beespace.engine.greeting')
 local health = require('beespace.engine.health')
 local log = require('log')
@@ -26,6 +27,8 @@ local state = require('beespace.engine.state')
 local sys = require('beespace.engine.sys')
 local uuid = require('uuid')
 local warmup = require('beespace.engine.warmup')
+
+require('beespace.box.push')
 
 -- What applications may require is loaded now: it needs our files, which they cannot reach later.
 require('clock')
@@ -63,6 +66,7 @@ function main.prepare(settings)
   -- The row may still tell how many sessions a dead process had.
   shared.row.sessions = 0
   st.max_packet = settings.max_packet_size
+  flight.limit = settings.net_msg_max
   encode.limits.cap, encode.limits.shared = state.RESULT_LIMIT, state.RESULT_LIMIT
   sessions.reserve(settings.max_fds)
   local instance = tostring(uuid.frombin(settings.instance, 'network'))

@@ -1,0 +1,110 @@
+"""The sections of the settings: every key with its default and what it expects.
+
+:mod:`server.settings` puts them together; :mod:`server.values` reads single values.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import pydantic
+from pydantic import BeforeValidator, ConfigDict
+
+from server import uri, values
+from server.values import Expected
+
+
+class _Section(pydantic.BaseModel):
+    # Values are shown by server.settings only, and parsed types such as URIs are plain classes.
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+
+class Iproto(_Section):
+    """Sockets and the processes behind them."""
+
+    listen: Annotated[
+        tuple[uri.TcpUri | uri.UnixUri, ...],
+        BeforeValidator(values.listen),
+        Expected(f"listen URIs: {uri.EXPECTED}"),
+    ] = (uri.TcpUri(uri.LOOPBACK, 3301),)
+    threads: Annotated[
+        int | str,
+        BeforeValidator(values.workers),
+        Expected(f"a number of workers from 1 to {values.MAX_WORKERS}, or auto"),
+    ] = values.AUTO
+    max_packet_size: Annotated[
+        int,
+        BeforeValidator(values.whole(values.MIN_PACKET, values.MAX_PACKET)),
+        Expected(f"bytes from {values.MIN_PACKET} to {values.MAX_PACKET}"),
+    ] = 64 * 1024 * 1024
+    net_msg_max: Annotated[
+        int,
+        BeforeValidator(values.whole(1, values.MAX_WAITING)),
+        Expected(f"a number of requests from 1 to {values.MAX_WAITING}"),
+    ] = 768
+
+
+class Limits(_Section):
+    """Upper bounds on sessions."""
+
+    total: Annotated[
+        int,
+        BeforeValidator(values.whole(1, values.MAX_SESSIONS)),
+        Expected(f"a number of sessions from 1 to {values.MAX_SESSIONS}"),
+    ] = 65536
+
+
+class Session(_Section):
+    """Sessions."""
+
+    limits: Limits = Limits()
+
+
+class Process(_Section):
+    """Folders of the server, None means the user's own (see :class:`Settings`); scheduling."""
+
+    run_dir: Annotated[
+        Path | None, BeforeValidator(values.folder), Expected("the path of a folder")
+    ] = None
+    data_dir: Annotated[
+        Path | None, BeforeValidator(values.folder), Expected("the path of a folder")
+    ] = None
+    scheduling: Annotated[
+        str, BeforeValidator(values.choice("batch", "normal")), Expected("batch or normal")
+    ] = "batch"
+
+
+class Log(_Section):
+    """The log."""
+
+    level: Annotated[
+        str,
+        BeforeValidator(values.log_level),
+        Expected(f"one of {', '.join(values.LOG_LEVELS)}, or a number from 0 to 7"),
+    ] = "info"
+    format: Annotated[
+        str, BeforeValidator(values.choice("plain", "json")), Expected("plain or json")
+    ] = "plain"
+
+
+class App(_Section):
+    """The application."""
+
+    file: Annotated[
+        Path | None, BeforeValidator(values.lua_file), Expected("the path of an existing Lua file")
+    ] = None
+
+
+class Compat(_Section):
+    """Behaviour that differs between generations of Tarantool."""
+
+    session_results: Annotated[
+        str, BeforeValidator(values.choice("old", "new")), Expected("old or new")
+    ] = "old"
+
+
+class Developer(_Section):
+    """Switches for those who work on beespace itself."""
+
+    jit_log: Annotated[bool, BeforeValidator(values.switch), Expected("true or false")] = False
