@@ -4,6 +4,8 @@
 -- which depends on every turn: the client knows the right one. Turns are calibrated by
 -- bench/client.py in its own LuaJIT, once a run, and are the same for every server.
 --
+-- bench_sleep(seconds) lets its fiber sleep and returns the seconds.
+--
 -- bench_garbage(tables) makes that many small tables and drops all but the last 64. The memory
 -- benchmark calls it before it looks, so that the heap has the size at which the collector works.
 
@@ -17,6 +19,15 @@ function bench_cpu(turns)
     h = bxor(rol(h, 5), i)
   end
   return h % 65536
+end
+
+-- The client, which loads this file too, has no fibers.
+local fiber
+
+function bench_sleep(seconds)
+  fiber = fiber or require('fiber')
+  fiber.sleep(seconds)
+  return seconds
 end
 
 function bench_garbage(tables)

@@ -16,6 +16,9 @@ from bench import packets
 CPU_TARGET_MICROSECONDS: Final = 100
 """How long one call of the ``cpu`` scenario runs."""
 
+SLEEP_SECONDS: Final = 0.001
+"""How long one call of the ``sleep`` scenario waits in its fiber."""
+
 
 @dataclass(frozen=True)
 class Facts:
@@ -92,6 +95,13 @@ _ALL: Final = (
         packets.TYPE_CALL,
         lambda facts: _call("bench_cpu", facts.cpu_turns),
         lambda facts, data: data == [facts.cpu_result],
+    ),
+    Scenario(
+        "sleep",
+        f"CALL of a Lua function whose fiber sleeps {SLEEP_SECONDS:g} s",
+        packets.TYPE_CALL,
+        lambda _: _call("bench_sleep", SLEEP_SECONDS),
+        lambda _, data: data == [SLEEP_SECONDS],
     ),
 )
 
