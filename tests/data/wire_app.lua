@@ -35,3 +35,8 @@ arr = {named('arr 1'), ['a.b'] = named('arr a.b')}
 lazy = setmetatable({}, {__index = function(_, key) return named('lazy ' .. key) end})
 
 _G['we.ird'] = named('we.ird')
+
+box.iproto.export('exported', named('exported'))
+box.iproto.export('mod.m.exported:name [1]', named('odd'))
+hidden = {f = named('hidden.f')}
+box.iproto.export('hidden', named('before the global'))

@@ -6,6 +6,7 @@
 local decode = require('beespace.engine.decode')
 local errors = require('beespace.box.error')
 local info = require('beespace.box.info')
+local iproto = require('beespace.box.iproto')
 local print_to_log = require('beespace.box.print')
 local session = require('beespace.box.session')
 
@@ -19,6 +20,7 @@ function init.define(facts)
     NULL = decode.NULL,
     error = errors.api,
     info = info.make(facts),
+    iproto = iproto,
     session = session,
   }
   globals.db = {session = session}

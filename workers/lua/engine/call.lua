@@ -12,17 +12,23 @@ local ffi = require('ffi')
 local errors = require('beespace.box.error')
 local texts = require('beespace.engine.texts')
 
-local to_string = ffi.string
+local to_string, cast = ffi.string, ffi.cast
+local ptr = ffi.typeof('uint8_t *')
 local type, loadstring, getmetatable, error = type, loadstring, getmetatable, error
 local tonumber = tonumber
 local globals = _G
 local MAX_NAMES = 10000
 local MAX_CHUNKS = 1000
 local MAX_KEPT_SOURCE = 4096
+-- Longest name and source that a short request holds.
+local MAX_TEXT = 255
 
 local call = {}
 
 local paths, path_count = {}, 0
+
+-- Functions that are found by their whole name, before any global.
+local exported = {}
 
 -- One `[...]` step at `at`: its key and where the next step begins, nil when it is malformed.
 local function bracket(name, at)
@@ -121,8 +127,11 @@ end
 -- The function of this name, and the object to pass first for a method; error 33 when there is
 -- none.
 function call.resolve(name)
+  local found, object = exported[name], nil
+  if found ~= nil then
+    return found, nil
+  end
   local path = paths[name] or learn(name)
-  local found, object
   if type(path) == 'string' then
     found = globals[path]
   else
@@ -171,6 +180,14 @@ end
 
 local names = texts.new()
 
+-- Recognise the name of an exported function by its bytes.
+local function keep_exported(name)
+  local func = exported[name]
+  texts.keep(names, cast(ptr, name), 0, #name, function()
+    return func
+  end)
+end
+
 -- The same for the name of `length` bytes at p+at.
 function call.resolve_bytes(p, at, length)
   local get = texts.find(names, p, at, length)
@@ -184,11 +201,25 @@ function call.resolve_bytes(p, at, length)
   local found, object = call.resolve(name)
   if not get and type(found) == 'function' then
     local steps = steps_of(name)
-    if plain(steps) then
+    if exported[name] ~= nil then
+      keep_exported(name)
+    elseif plain(steps) then
       texts.keep(names, p, at, length, reach(steps))
     end
   end
   return found, object
+end
+
+-- Make a function callable by exactly this name; false when the name is taken.
+function call.export(name, func)
+  if exported[name] ~= nil then
+    return false
+  end
+  exported[name] = func
+  if name ~= '' and #name <= MAX_TEXT then
+    keep_exported(name)
+  end
+  return true
 end
 
 local chunks, chunk_count = {}, 0

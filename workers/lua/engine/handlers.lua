@@ -73,23 +73,12 @@ by_type[types.ID] = function(p, at, e, o, start)
   return reply.finish(o, start, identify.answer(p, at, e, o, w))
 end
 
--- A transaction request is told first that it needs a stream, then that there are no transactions.
-local function transaction(name)
-  if st.stream == 0 then
-    error(errors.client('UNABLE_TO_PROCESS_OUT_OF_STREAM', name))
-  end
-  error(errors.client('UNSUPPORTED', 'beespace', 'transactions'))
-end
-
 -- Answer a packet of any type at o+start; the end of the answer.
 function handlers.other(code, p, at, e, o, start)
-  local stream_name = const.out_of_stream[code]
-  if stream_name ~= nil and st.stream ~= 0 then
-    error(errors.client('UNABLE_TO_PROCESS_IN_STREAM', stream_name))
-  end
   if at < e and decode.skip(p, at, e) ~= e then
     error(decode.BAD)
   end
+  packet.check_stream(code)
   local handle = by_type[code]
   if handle ~= nil then
     return handle(p, at, e, o, start)
@@ -98,7 +87,7 @@ function handlers.other(code, p, at, e, o, start)
   if const.changes[code] then
     views.refuse_change(p, at, e)
   elseif const.transaction_types[code] ~= nil then
-    transaction(const.transaction_types[code])
+    error(errors.client('UNSUPPORTED', 'beespace', 'transactions'))
   end
   error(errors.client('UNKNOWN_REQUEST_TYPE', tonumber(code) % 0x100000000))
 end

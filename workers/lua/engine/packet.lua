@@ -115,6 +115,17 @@ function packet.header(p, i, e)
   return code, at
 end
 
+-- Raise when a request of this type may not be sent in a stream, or only in one.
+function packet.check_stream(code)
+  code = tonumber(code)
+  local in_none, in_one = const.out_of_stream[code], const.transaction_types[code]
+  if in_none ~= nil and st.stream ~= 0 then
+    error(errors.client('UNABLE_TO_PROCESS_IN_STREAM', in_none))
+  elseif in_one ~= nil and st.stream == 0 then
+    error(errors.client('UNABLE_TO_PROCESS_OUT_OF_STREAM', in_one))
+  end
+end
+
 -- The entries of a body map: calls visit(key, at) for every known key, whose type is checked.
 -- Keys that are not unsigned integers are malformed, except where `lenient`.
 local function read_body(p, at, e, lenient, visit)

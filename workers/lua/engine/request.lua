@@ -22,6 +22,7 @@ local const = require('beespace.engine.const')
 local decode = require('beespace.engine.decode')
 local flight = require('beespace.engine.flight')
 local handlers = require('beespace.engine.handlers')
+local override = require('beespace.engine.override')
 local packet = require('beespace.engine.packet')
 local reply = require('beespace.engine.reply')
 local state = require('beespace.engine.state')
@@ -35,6 +36,7 @@ local array_head = packet.array_head
 local resolve_bytes, compile_bytes = call.resolve_bytes, call.compile_bytes
 local begin, finish = reply.begin, reply.finish
 local results = answer.results
+local overridden = override.run
 local SCHEMA_VERSION = const.SCHEMA_VERSION
 local PING, CALL, EVAL = const.type.PING, const.type.CALL, const.type.EVAL
 local TUPLE = const.key.TUPLE
@@ -226,6 +228,12 @@ function request.execute(i)
     end
   else
     st.stream = 0
+  end
+  if st.overrides ~= 0 then
+    local w = overridden(code, i, at)
+    if w ~= nil then
+      return w
+    end
   end
   if code == CALL or code == EVAL then
     if code == CALL then

@@ -33,6 +33,7 @@ typedef struct {
   double batch;     /* batches since start */
   double switches;  /* times a fiber began to run or to wait */
   double next_timer;  /* when the earliest waiting fiber is due, monotonic seconds */
+  int overrides;    /* callbacks that answer requests, see engine/override */
   uint32_t pings, calls, evals, selects, auths, others, errors, bad;  /* of this batch */
   double next_tick; /* when the loop looks after what is due, monotonic seconds */
   uint64_t sync;    /* sync of the packet being executed, big-endian as on the wire */
