@@ -103,7 +103,7 @@ end
 local function run_queued(id, fd, stream, packet)
   local record = fibers.current()
   record.name, record.stream = 'main', stream
-  if sessions.all[fd].id ~= id then
+  if fd >= 0 and sessions.all[fd].id ~= id then
     fd = -1
   end
   cur.id, cur.fd, cur.euid = id, fd, state.GUEST
