@@ -79,3 +79,42 @@ def test_a_wake_up_without_bytes_keeps_the_rest(client: Client) -> None:
     assert client.exists
     client.send(ping(1)[6:])
     assert [answer.sync for answer in client.packets()] == [1]
+
+
+WHERE = """
+local b = require('beespace.engine.sessions').all[...].buffers
+return tonumber(require('ffi').cast('uintptr_t', b.input))
+"""
+
+
+@pytest.mark.parametrize("size", [5_000, 300_000, RECEIVE - 100])
+def test_a_packet_in_many_pieces_is_not_copied_for_each(client: Client, size: int) -> None:
+    data = request({0: EVAL, 1: 1}, {0x27: "return #(...)", 0x21: ["x" * size]})
+    rest = 400
+    client.send(data[:-rest])
+    places = set()
+    for at in range(len(data) - rest, len(data) - 1):
+        client.send(data[at : at + 1])
+        places.add(client.engine.execute(WHERE, client.fd))
+        found = kept(client)
+        assert found is not None
+        assert (found["len"], found["need"]) == (at + 1, len(data))
+        assert found["cap"] <= len(data)
+
+    assert len(places) == 1
+    client.send(data[-1:] + ping(2))
+    assert [answer.sync for answer in client.packets()] == [1, 2]
+    assert kept(client) is None
+
+
+@pytest.mark.parametrize("piece", [1, 7, 4095, 4097])
+def test_pieces_of_any_length_make_the_packets(client: Client, piece: int) -> None:
+    sizes = [10, 3000, 4090, 4096, 5000, 9000] if piece < 100 else [10, 4096, 100_000, 5 * 4096]
+    data = b"".join(
+        request({0: EVAL, 1: size}, {0x27: "return #(...)", 0x21: ["x" * size]}) for size in sizes
+    )
+    for at in range(0, len(data), piece):
+        client.send(data[at : at + piece])
+
+    assert [(each.sync, each.data) for each in client.packets()] == [(n, [n]) for n in sizes]
+    assert kept(client) is None

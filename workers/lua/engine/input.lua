@@ -2,8 +2,9 @@
 -- packet.
 --
 --   short rest   exact malloc, copied back in front of the next receive
---   long packet  (longer than one receive) collected in the session's own buffer, which grows with
---                what has really arrived, and copied to the shared buffer once it is whole
+--   long rest    (or of a packet longer than one receive) collected in the session's own buffer,
+--                which grows with what has really arrived, and copied to the shared buffer once the
+--                packet is whole: however small the pieces, each byte is copied a few times only
 --
 -- The loop calls receive() for a readable session, save() with what it could not use.
 
@@ -21,6 +22,8 @@ local EAGAIN, EINTR = sys.EAGAIN, sys.EINTR
 local DONTWAIT = sys.MSG_DONTWAIT
 local CLOCK = sys.CLOCK_REALTIME_COARSE
 local st = state.st
+-- Longest rest that is copied anew for each piece.
+local SHORT_REST = 4096
 
 local input = {}
 
@@ -90,8 +93,13 @@ local function start_batch(fd, have)
   st.have = have
 end
 
--- Collect more of a long packet; starts the batch once it is whole.
-local function receive_long(fd, session, buffers)
+-- True when the rest of a packet is collected where it is kept.
+local function is_long(buffers)
+  return buffers.need > RECEIVE or buffers.input_len > SHORT_REST and buffers.need ~= 0
+end
+
+-- Collect more of a packet; starts the batch once it is whole.
+local function collect(fd, session, buffers)
   if buffers.input_cap - buffers.input_len < RECEIVE and buffers.input_cap < buffers.need then
     local cap = math.min(math.max(buffers.input_cap * 2, RECEIVE * 2), buffers.need)
     local grown = C.realloc(buffers.input, cap)
@@ -121,8 +129,8 @@ function input.receive(fd)
   local kept = 0
   local buffers = session.buffers
   if buffers ~= nil then
-    if buffers.need > RECEIVE then
-      receive_long(fd, session, buffers)
+    if is_long(buffers) then
+      collect(fd, session, buffers)
       return
     end
     kept = restore(session)
