@@ -12,7 +12,8 @@ from typing import Final
 from server.errors import ServerError
 
 RESERVE: Final = 64
-"""Descriptors a worker needs besides its sessions: 13 of its own, the rest is the application's."""
+"""Descriptors a worker needs besides its sessions and one for every worker: 14 of its own, the rest
+is the application's."""
 PER_WORKER: Final = 16
 """Descriptors the supervisor and the acceptor keep for one worker, generously."""
 
@@ -40,11 +41,12 @@ def check_open_files(limit: int, sessions: int, workers: int) -> str | None:
             "(ulimit -Hn)"
         )
     share = -(-sessions // workers)
-    wanted = share + RESERVE
+    reserve = RESERVE + workers
+    wanted = share + reserve
     if limit >= wanted:
         return None
     return (
-        f"open-files limit {limit} holds {(limit - RESERVE) * workers} sessions, "
-        f"{limit - RESERVE} a worker; session.limits.total={sessions} is {share} a worker "
+        f"open-files limit {limit} holds {(limit - reserve) * workers} sessions, "
+        f"{limit - reserve} a worker; session.limits.total={sessions} is {share} a worker "
         f"and needs {wanted} (ulimit -Hn)"
     )

@@ -1,4 +1,4 @@
-"""What a server holds while it runs: directories, lock, segment, listeners.
+"""What a server holds while it runs: directories, lock, segment, listeners, the workers' bus.
 
 Opened in this order and given back in the reverse one, also when a later step fails or the server
 ends in an error, so that nothing is left behind. The supervisor is the only caller.
@@ -6,6 +6,8 @@ ends in an error, so that nothing is left behind. The supervisor is the only cal
 
 from __future__ import annotations
 
+import itertools
+import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -17,7 +19,7 @@ from server.listeners import Listener
 from server.rundir import RunDir
 from server.settings import Settings
 from server.uri import UnixUri
-from shm import layout
+from shm import channel, layout
 from shm.segment import Segment, SegmentError
 from shm.sessions import SessionTable
 
@@ -29,6 +31,8 @@ class Resources:
     segment: Segment
     table: SessionTable
     listeners: tuple[Listener, ...]
+    bus: tuple[tuple[socket.socket, socket.socket], ...]
+    """Reading and writing end of every worker's row, see :func:`shm.channel.bus`."""
 
 
 @contextmanager
@@ -52,7 +56,10 @@ def opened(settings: Settings, log: Any) -> Iterator[Resources]:
         _announce(segment, bound)
         table = SessionTable(segment)
         held.callback(table.close)
-        yield Resources(segment, table, bound)
+        bus = channel.bus(settings.workers)
+        for end in itertools.chain(*bus):
+            held.callback(end.close)
+        yield Resources(segment, table, bound, bus)
 
 
 def _check_limits(settings: Settings, log: Any) -> None:

@@ -159,15 +159,16 @@ class Supervisor:
     def _worker_order(
         self, index: int, control: socket.socket, intake: socket.socket
     ) -> WorkerOrder:
-        settings = self._settings
+        settings, resources = self._settings, self._resources
         return WorkerOrder(
             index=index,
             count=settings.workers,
             name=settings.name,
             version=self._version,
-            segment=self._resources.segment.name,
+            segment=resources.segment.name,
             control=control,
             intake=intake,
+            bus=(resources.bus[index][0], tuple(writer for _, writer in resources.bus)),
             app=None if settings.app.file is None else str(settings.app.file),
             log=self._log_order,
             settings={

@@ -12,6 +12,9 @@ and up to MAX_FDS descriptors may travel with it. Nothing of a request passes he
 ``death`` is the number of the death within the row, from 1: an answer to an earlier one says
 nothing about claims that were made since.
 
+Workers tell each other things on the bus (:func:`bus`), which they alone read and write, see
+workers/lua/engine/bus.lua.
+
 New connections travel from the acceptor to a worker on a channel of their own, one message a batch:
 the session ids as little-endian 64-bit integers, and as many descriptors in the same order.
 """
@@ -33,6 +36,9 @@ MAX_FDS: Final = 253
 
 MAX_MESSAGE: Final = 65536
 """Longest message, bytes."""
+
+BUS_BUFFER: Final = 1 << 20
+"""Bytes wanted between the writers of a row's bus and its reader."""
 
 _FD_SIZE: Final = array.array("i").itemsize
 
@@ -92,6 +98,18 @@ class Channel:
 def pair() -> tuple[socket.socket, socket.socket]:
     """Two connected ends."""
     return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+
+
+def bus(workers: int) -> tuple[tuple[socket.socket, socket.socket], ...]:
+    """The reading and the writing end of every row, for the life of the server.
+
+    Who holds them keeps what was written and not read yet when a worker dies.
+    """
+    pairs = tuple(pair() for _ in range(workers))
+    for _, writer in pairs:
+        # The system cuts this to what it allows (net.core.wmem_max).
+        writer.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUS_BUFFER)
+    return pairs
 
 
 def send_fds(end: socket.socket, payload: bytes, fds: Sequence[int]) -> None:

@@ -58,6 +58,8 @@ class WorkerOrder:
     """Channel to the supervisor."""
     intake: socket.socket
     """Where the acceptor's batches of connections arrive."""
+    bus: tuple[socket.socket, tuple[socket.socket, ...]]
+    """Where the other workers' messages arrive, and where those for each row go."""
     app: str | None
     """Absolute path of the application file."""
     log: LogOrder = field(default_factory=LogOrder)

@@ -135,6 +135,7 @@ def _boot(order: WorkerOrder, segment: Segment, attention: Attention) -> _Engine
 
 def _settings(order: WorkerOrder, segment: Segment, attention: Attention) -> dict[str, Any]:
     facts = "".join(f"{record} {field} {offset}\n" for record, field, offset in layout.facts())
+    reader, writers = order.bus
     return {
         **order.settings,
         "cdef": layout.cdef(),
@@ -148,4 +149,6 @@ def _settings(order: WorkerOrder, segment: Segment, attention: Attention) -> dic
         "intake_fd": order.intake.fileno(),
         "control_fd": order.control.fileno(),
         "wakeup_fd": attention.wakeup,
+        "bus_reader": reader.fileno(),
+        "bus_writers": " ".join(str(writer.fileno()) for writer in writers),
     }

@@ -23,7 +23,7 @@ from typing import Any, Final, Self
 
 import msgpack
 
-from shm import layout
+from shm import channel, layout
 from shm.segment import Segment
 from shm.sessions import SessionTable
 from tests.helpers.raw import CALL, EVAL, GREETING_SIZE, PING, Packet, request
@@ -73,6 +73,7 @@ class Engine:
         self.acceptor, self._intake = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._control, control = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._worker_control = control
+        ((reader, writer),) = self.bus = channel.bus(1)
         self._woken, self._wake = os.pipe2(os.O_NONBLOCK)
         self.attended = 0
         services = bridge.make_services(bridge.Context(version="1.2.3"))
@@ -90,6 +91,8 @@ class Engine:
             "intake_fd": self._intake.fileno(),
             "control_fd": control.fileno(),
             "wakeup_fd": self._woken,
+            "bus_reader": reader.fileno(),
+            "bus_writers": str(writer.fileno()),
             "max_packet_size": max_packet,
             "net_msg_max": 768,
             "session_results": results,
@@ -117,7 +120,8 @@ class Engine:
         """End every session, then give everything back."""
         with contextlib.suppress(AttributeError):
             self.execute(_END)
-        for each in (self.acceptor, self._intake, self._control, self._worker_control):
+        channels = (self.acceptor, self._intake, self._control, self._worker_control)
+        for each in (*channels, *self.bus[0]):
             each.close()
         os.close(self._woken)
         os.close(self._wake)

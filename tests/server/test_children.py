@@ -21,7 +21,7 @@ MODULE = "tests.server.child_module"
 
 
 def order(index: int, intake: socket.socket, control: socket.socket) -> WorkerOrder:
-    return WorkerOrder(index, 1, "bee", "0", "none", control, intake, None)
+    return WorkerOrder(index, 1, "bee", "0", "none", control, intake, (intake, (intake,)), None)
 
 
 @pytest.fixture

@@ -11,14 +11,14 @@ from server.errors import ServerError
 
 
 def test_enough_is_no_warning() -> None:
-    assert limits.check_open_files(64 + 500, sessions=1000, workers=2) is None
+    assert limits.check_open_files(64 + 2 + 500, sessions=1000, workers=2) is None
 
 
 def test_a_limit_below_the_sessions_is_a_warning() -> None:
-    warning = limits.check_open_files(64 + 499, sessions=1000, workers=2)
+    warning = limits.check_open_files(64 + 2 + 499, sessions=1000, workers=2)
     assert warning == (
-        "open-files limit 563 holds 998 sessions, 499 a worker; "
-        "session.limits.total=1000 is 500 a worker and needs 564 (ulimit -Hn)"
+        "open-files limit 565 holds 998 sessions, 499 a worker; "
+        "session.limits.total=1000 is 500 a worker and needs 566 (ulimit -Hn)"
     )
 
 

@@ -17,7 +17,7 @@ def _descriptors() -> list[int]:
 
 
 def main(order: WorkerOrder) -> None:
-    """Send what is known over the control channel, and a word over the intake."""
+    """Send what is known over the control channel, and a word over all others."""
     fields = [order.index, order.count, order.name, order.version, order.segment, order.app]
     handled = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
     told = {
@@ -29,3 +29,5 @@ def main(order: WorkerOrder) -> None:
     }
     order.control.send(msgpack.packb(told))
     order.intake.send(b"intake")
+    for row, writer in enumerate(order.bus[1]):
+        writer.send(b"to row %d" % row)

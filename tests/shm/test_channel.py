@@ -133,3 +133,15 @@ def test_ids_are_packed_as_workers_read_them(pipe: tuple[int, int]) -> None:
     assert len(fds) == 2
     for fd in fds:
         os.close(fd)
+
+
+def test_the_bus_keeps_what_nobody_reads_yet() -> None:
+    rows = channel.bus(3)
+    for row, (_, writer) in enumerate(rows):
+        writer.send(b"one for %d" % row)
+        writer.send(b"two for %d" % row)
+        assert writer.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) >= 1 << 17
+    for row, (reader, _) in enumerate(rows):
+        assert [reader.recv(100) for _ in range(2)] == [b"one for %d" % row, b"two for %d" % row]
+    for end in (end for pair in rows for end in pair):
+        end.close()

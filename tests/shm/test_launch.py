@@ -19,10 +19,12 @@ ECHO = "tests.shm.order_echo"
 def test_an_order_reaches_a_fresh_process() -> None:
     control, far_control = channel.pair()
     intake, far_intake = channel.pair()
-    with control, far_control, intake, far_intake:
+    (first, to_first), (second, to_second) = channel.bus(2)
+    with control, far_control, intake, far_intake, first, to_first, second, to_second:
         settings = {"session_results": "new"}
+        bus = (second, (to_first, to_second))
         order = WorkerOrder(
-            1, 2, "bee", "0.0", "segment", far_control, far_intake, "/app.lua", settings=settings
+            1, 2, "bee", "0.0", "seg", far_control, far_intake, bus, "/app.lua", settings=settings
         )
         process = multiprocess.get_context("spawn").Process(target=run, args=(ECHO, order))
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
@@ -33,11 +35,12 @@ def test_an_order_reaches_a_fresh_process() -> None:
         control.settimeout(20)
         told = msgpack.unpackb(control.recv(1000))
         assert intake.recv(1000) == b"intake"
+        assert (first.recv(1000), second.recv(1000)) == (b"to row 0", b"to row 1")
         process.join(20)
     assert process.exitcode == 0
     assert told == {
         "parent": os.getpid(),
-        "order": [1, 2, "bee", "0.0", "segment", "/app.lua", settings],
+        "order": [1, 2, "bee", "0.0", "seg", "/app.lua", settings],
         "ignored": ["SIGHUP", "SIGINT"],
         "blocked": [],
         "inheritable": [0, 1, 2],
@@ -47,7 +50,7 @@ def test_an_order_reaches_a_fresh_process() -> None:
 def test_orders_are_frozen_and_have_defaults() -> None:
     left, right = channel.pair()
     with left, right:
-        order = WorkerOrder(0, 2, "bee", "0.0", "segment", left, right, None)
+        order = WorkerOrder(0, 2, "bee", "0.0", "segment", left, right, (left, (right,)), None)
         assert order.log == LogOrder(level="info", format="plain")
         assert dict(order.settings) == {}
         with pytest.raises(FrozenInstanceError):

@@ -6,11 +6,12 @@ import json
 import socket
 import sys
 
-from shm import launch
+from shm import channel, launch
 from shm.launch import WorkerOrder
 
 if __name__ == "__main__":
     name, control, intake, app, settings = sys.argv[1:]
+    ((reader, writer),) = channel.bus(1)
     order = WorkerOrder(
         index=0,
         count=1,
@@ -19,6 +20,7 @@ if __name__ == "__main__":
         segment=name,
         control=socket.socket(fileno=int(control)),
         intake=socket.socket(fileno=int(intake)),
+        bus=(reader, (writer,)),
         app=app or None,
         settings=json.loads(settings),
     )

@@ -3,8 +3,9 @@
 --   a whole packet in the input?  execute it, its answer goes behind the others
 --   else a batch was open?        flush its answers, keep the rest of its input
 --   connections came?             open the next one
+--   messages of other workers?    deliver the next one
 --   then the next event: receive a session's input, or attend to a channel
---   no event left:                wait
+--   no event left:                send messages to other workers, wait
 --
 -- The shape is what makes it fast: no loop inside it that usually runs once, no pcall and no
 -- closure a request, all state in one structure. LuaJIT makes one root trace of it, and every
@@ -18,6 +19,7 @@
 local ffi = require('ffi')
 local answer = require('beespace.engine.answer')
 local bridge = require('beespace.bridge')
+local bus = require('beespace.engine.bus')
 local decode = require('beespace.engine.decode')
 local encode = require('beespace.engine.encode')
 local errors = require('beespace.box.error')
@@ -43,6 +45,7 @@ local ube32, read_length = decode.ube32, framing.read_length
 local BROKEN, SHORT = framing.BROKEN, framing.SHORT
 local execute, flush, receive = request.execute, output.flush, input.receive
 local open_next, forget_error = intake.next, errors.api.clear
+local messages, next_message, flush_next = bus.now, bus.next, bus.flush_next
 local resume_next, IDLE = flight.resume_next, fibers.IDLE
 local encode_settings = encode.settings
 local st, cur = state.st, state.cur
@@ -67,11 +70,12 @@ local events = ffi.new('bee_epoll_event[?]', EVENTS)
 st.poll = C.epoll_create1(sys.EPOLL_CLOEXEC)
 local channels = {}
 
--- Add a descriptor that is no session: `attend` is called when it is readable.
-function loop.add_channel(fd, attend)
+-- Add a descriptor that is no session: `attend` is called when it is readable, or when one of
+-- `interest` (a mask of the poll set) is true of it.
+function loop.add_channel(fd, attend, interest)
   channels[fd] = attend
   local event = ffi.new('bee_epoll_event')
-  event.events = EPOLLIN
+  event.events = interest or EPOLLIN
   event.data = fd
   C.epoll_ctl(st.poll, sys.EPOLL_CTL_ADD, fd, event)
 end
@@ -262,7 +266,7 @@ end
 
 -- Milliseconds that the loop may sleep.
 local function patience()
-  if st.ready ~= 0 or st.resumes ~= 0 then
+  if st.ready ~= 0 or st.resumes ~= 0 or messages.dirty ~= 0 then
     return 0
   elseif st.next_timer == FOREVER then
     return SLEEP
@@ -275,6 +279,9 @@ local function wait()
   local row = shared.row
   row.heartbeat = row.heartbeat + 1
   settle()
+  if messages.dirty ~= 0 and st.rehearsal == 0 then
+    flush_next()
+  end
   local found = C.epoll_wait(st.poll, events, EVENTS, patience())
   st.k = 0
   st.n = found > 0 and found or 0
@@ -323,6 +330,8 @@ local function run()
       local k = st.k
       if st.taken < st.came then
         open_next()
+      elseif messages.at < messages.have then
+        next_message()
       elseif st.resumes ~= 0 then
         resume_next()
         if st.fd >= 0 then
@@ -331,6 +340,8 @@ local function run()
       elseif k < st.n then
         st.k = k + 1
         serve(k)
+      elseif messages.dirty ~= 0 and st.rehearsal == 0 then
+        flush_next()
       elseif st.stop ~= 0 then
         return
       else

@@ -6,9 +6,11 @@
 --   serve()                the loop, until it shall stop
 --
 -- settings: cdef, facts, address, index, count, version, max_fds, max_packet_size, net_msg_max,
--- intake_fd, control_fd, wakeup_fd, jit_log, session_results.
+-- intake_fd, control_fd, wakeup_fd, bus_reader, bus_writers (descriptors as a text), jit_log,
+-- session_results.
 
 local jit_options = require('jit.opt')
+local bus = require('beespace.engine.bus')
 local box_init = require('beespace.box.init')
 local compat = require('beespace.box.compat_flags')
 local codec = require('beespace.engine.codec')
@@ -74,6 +76,7 @@ function main.prepare(settings)
   loop.add_channel(settings.intake_fd, loop.attend_to_intake)
   loop.add_channel(settings.control_fd, loop.attend_to_python)
   loop.add_channel(settings.wakeup_fd, loop.attend_to_python)
+  bus.attach(settings.index, settings.bus_reader, settings.bus_writers, loop)
   fibers.own, fibers.failed = loop.guard, report
   coroutines.install(coroutine)
   compat.session_results = settings.session_results == 'new' and 1 or 0
@@ -133,6 +136,7 @@ function main.serve()
     end
   until st.stop == loop.END
   sessions.close_all()
+  bus.flush()
 end
 
 return main

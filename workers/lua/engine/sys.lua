@@ -70,6 +70,7 @@ local sys = {
 
   EINTR = 4,
   EAGAIN = 11,
+  ENOBUFS = 105,
 
   CLOCK_REALTIME = 0,
   CLOCK_MONOTONIC = 1,
