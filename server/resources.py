@@ -71,11 +71,13 @@ def _check_limits(settings: Settings, log: Any) -> None:
 
 def _segment(name: str, settings: Settings) -> Segment:
     try:
-        return Segment.create(name, settings.session.limits.total, settings.workers)
+        return Segment.create(
+            name, settings.session.limits.total, settings.workers, settings.events.memory
+        )
     except SegmentError as error:
         raise ServerError(
-            f"session.limits.total: got {settings.session.limits.total}, "
-            f"expected a session table that fits: {error}"
+            f"session.limits.total, events.memory: got {settings.session.limits.total} and "
+            f"{settings.events.memory}, expected what fits: {error}"
         ) from error
 
 

@@ -61,6 +61,16 @@ class Session(_Section):
     limits: Limits = Limits()
 
 
+class Events(_Section):
+    """Values that watchers are told of."""
+
+    memory: Annotated[
+        int,
+        BeforeValidator(values.whole(values.MIN_EVENTS, values.MAX_EVENTS)),
+        Expected(f"bytes from {values.MIN_EVENTS} to {values.MAX_EVENTS}"),
+    ] = 8 * 1024 * 1024
+
+
 class Process(_Section):
     """Folders of the server, None means the user's own (see :class:`Settings`); scheduling."""
 

@@ -25,6 +25,9 @@ MAX_PACKET: Final = 2**30
 """Lengths of packets are 32-bit numbers, and buffers are measured with signed ones."""
 MAX_WAITING: Final = 1_000_000
 """Each waiting request is a coroutine, a kilobyte and more."""
+MIN_EVENTS: Final = 64 * 1024
+MAX_EVENTS: Final = 2**30
+"""Room for all values that watchers are told of, in memory that every worker maps."""
 AUTO: Final = "auto"
 
 LOG_LEVELS: Final = ("fatal", "syserror", "error", "crit", "warn", "info", "verbose", "debug")

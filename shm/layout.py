@@ -5,11 +5,14 @@ this module makes ctypes structures for Python and the C text that LuaJIT reads 
 ``ffi.cdef``. A worker compares sizes and offsets of both at start (:func:`facts`), and the segment
 begins with the hash of that text, so that no two builds can share one segment.
 
-    segment:  header | worker rows (MAX_WORKERS) | session slots (capacity)
+    segment:  header | worker rows (MAX_WORKERS) | session slots (capacity) | events
 
 Rules the tests hold us to: a field has exactly one writer (``HANDOVER`` means: whoever owns the
-slot in its present state, see :mod:`shm.states`), and two fields with different writers never
-fall in one 64-byte cache line.
+slot in its present state, see :mod:`shm.states`; ``LOCKED``: whoever holds the lock that the field
+names), and two fields with different writers never fall in one 64-byte cache line. One exception:
+``inbox_bytes`` lies beside the figures of its slot, since what moves it moves them as well.
+
+The events behind the slots are the bytes of a log, see workers/lua/engine/events.lua.
 """
 
 from __future__ import annotations
@@ -29,6 +32,9 @@ LISTENER_BYTES: Final = 96
 PEER_BYTES: Final = 83
 NAME_BYTES: Final = 62
 SALT_BYTES: Final = 20
+LOCK_BYTES: Final = 40
+"""Size of a pthread mutex, see :mod:`shm.locks`."""
+PAGE: Final = 4096
 
 
 class Writer(StrEnum):
@@ -38,6 +44,7 @@ class Writer(StrEnum):
     ACCEPTOR = "acceptor"
     WORKER = "worker"
     HANDOVER = "handover"
+    LOCKED = "whoever holds the lock"
 
 
 _CTYPES: Final[dict[str, tuple[Any, str]]] = {
@@ -118,6 +125,7 @@ class Record:
 
 
 _S, _A, _W, _H = Writer.SUPERVISOR, Writer.ACCEPTOR, Writer.WORKER, Writer.HANDOVER
+_L = Writer.LOCKED
 
 HEADER: Final = Record(
     "bee_header_t",
@@ -140,6 +148,8 @@ HEADER: Final = Record(
             Field("acceptor_restarts", "u32", _S, "acceptors started after the first"),
             Field("listeners", "u32", _S, "used entries of listener_names"),
             Field("instance", "u8", _S, "uuid of this server, announced in the greeting", 16),
+            Field("events_offset", "u64", _S, "bytes from the start to the events"),
+            Field("events_size", "u64", _S, "bytes of the events, both halves"),
         ),
         (
             Field("last_id", "u64", _A, "newest session id given out", volatile=True),
@@ -153,6 +163,16 @@ HEADER: Final = Record(
             Field("catalog_generation", "u64", _S, "moves with users and rights", volatile=True),
             Field("trigger_generation", "u64", _S, "moves with the triggers", volatile=True),
         ),
+        (
+            Field(
+                "event_generation",
+                "u64",
+                _L,
+                "moves with every stored event, under event_lock",
+                volatile=True,
+            ),
+        ),
+        (Field("event_lock", "u8", _L, "mutex of the events", LOCK_BYTES),),
         (
             Field(
                 "listener_names",
@@ -201,6 +221,7 @@ ROW: Final = Record(
             Field("bytes_out", "u64", _W, "bytes sent to clients"),
             Field("protocol_errors", "u64", _W, "packets that could not be read"),
         ),
+        (Field("inbox_lock", "u8", _L, "mutex of its sessions' inbox_bytes", LOCK_BYTES),),
     ),
 )
 
@@ -229,6 +250,12 @@ SLOT: Final = Record(
             Field("uid", "u32", _W, "user id of the session"),
             Field("reason", "u32", _W, "why it ends, 0 while it does not"),
             Field("fd", "u32", _W, "descriptor of the socket in the owning worker"),
+            Field(
+                "inbox_bytes",
+                "u64",
+                _L,
+                "bytes in the inbox or on their way there, under inbox_lock of the owner's row",
+            ),
         ),
         (
             Field("name_len", "u8", _W, "bytes of text that are the session's name"),
@@ -270,6 +297,16 @@ def facts() -> list[tuple[str, str, int]]:
     return found
 
 
-def segment_size(capacity: int) -> int:
-    """Bytes of a segment with this many slots."""
+def slots_end(capacity: int) -> int:
+    """Bytes from the start to the end of the slots."""
     return SLOTS_OFFSET + SLOT.size * capacity
+
+
+def events_offset(capacity: int) -> int:
+    """Bytes from the start to the events: the next page behind the slots."""
+    return -(-slots_end(capacity) // PAGE) * PAGE
+
+
+def segment_size(capacity: int, events: int) -> int:
+    """Bytes of a segment with this many slots and bytes of events."""
+    return events_offset(capacity) + events

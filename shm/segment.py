@@ -23,10 +23,12 @@ from typing import Any, Final
 from multiprocess import resource_tracker
 from multiprocess.shared_memory import SharedMemory
 
-from shm import layout
+from shm import layout, locks
 from shm.launch import only_installed_modules
 
 SHM_DIR: Final = Path("/dev/shm")
+EVENTS: Final = 1 << 20
+"""Bytes of events where nobody says how many."""
 TESTED_MACHINES: Final = frozenset({"x86_64", "AMD64"})
 
 
@@ -52,10 +54,13 @@ class Segment:
         self.slots: Any = (layout.Slot * self.capacity).from_buffer(memory, layout.SLOTS_OFFSET)
 
     @classmethod
-    def create(cls, name: str, capacity: int, workers: int) -> Segment:
-        """Make a segment of ``capacity`` slots; SegmentError when /dev/shm has no room for it."""
+    def create(cls, name: str, capacity: int, workers: int, events: int = EVENTS) -> Segment:
+        """Make a segment of ``capacity`` slots and ``events`` bytes of events.
+
+        SegmentError when /dev/shm has no room for it.
+        """
         refuse_untested_machine()
-        size = layout.segment_size(capacity)
+        size = layout.segment_size(capacity, events)
         owner = _reserve(name, size)
         header = layout.Header.from_buffer(owner.buf)
         header.size = size
@@ -63,6 +68,8 @@ class Segment:
         header.workers = workers
         header.rows_offset = layout.ROWS_OFFSET
         header.slots_offset = layout.SLOTS_OFFSET
+        header.events_offset = layout.events_offset(capacity)
+        header.events_size = events
         header.started = time.time()
         header.supervisor_pid = os.getpid()
         header.boot_id[:] = secrets.token_bytes(16)
@@ -70,7 +77,9 @@ class Segment:
         header.layout_hash = layout.layout_hash()
         header.magic = layout.MAGIC
         del header
-        return cls(name, owner.buf, owner)
+        made = cls(name, owner.buf, owner)
+        locks.prepare(made.header.event_lock, *(row.inbox_lock for row in made.rows))
+        return made
 
     @classmethod
     def attach(cls, name: str) -> Segment:
@@ -81,7 +90,7 @@ class Segment:
             raise SegmentError(f"segment {name}: {error.strerror}") from error
         try:
             size = os.fstat(fd).st_size
-            if size < layout.segment_size(1):
+            if size < layout.segment_size(1, 0):
                 raise SegmentError(f"segment {name}: {size} bytes is too small")
             memory = mmap.mmap(fd, size)
         finally:
@@ -140,7 +149,8 @@ def _reserve(name: str, size: int) -> SharedMemory:
         owner.close()
         owner.unlink()
         raise SegmentError(
-            f"{SHM_DIR} has no room for the session table of {size} bytes: {error.strerror}"
+            f"{SHM_DIR} has no room for the {size} bytes of the session table and the events: "
+            f"{error.strerror}"
         ) from error
     finally:
         os.close(fd)

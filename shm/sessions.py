@@ -48,7 +48,7 @@ class SessionTable:
     def __init__(self, segment: Segment) -> None:
         self._segment = segment
         self.capacity = segment.capacity
-        slots = memoryview(segment.memory)[layout.SLOTS_OFFSET : layout.segment_size(self.capacity)]
+        slots = memoryview(segment.memory)[layout.SLOTS_OFFSET : layout.slots_end(self.capacity)]
         self._bytes = slots
         self._ids = slots.cast("Q")
         self._states = slots.cast("I")

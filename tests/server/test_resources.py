@@ -47,6 +47,7 @@ def test_everything_is_there_and_given_back(
         port = resources.listeners[0].socket.getsockname()[1]
         assert (attached.header.capacity, attached.header.workers) == (16, 2)
         assert attached.header.listeners == 2
+        assert attached.header.events_size == 8 << 20
         names = bytes(attached.header.listener_names).split(b"\0")
         assert names[0].decode() == f"127.0.0.1:{port}"
         attached.close()
@@ -68,7 +69,9 @@ def test_a_full_shared_memory_is_one_line(
     with pytest.raises(ServerError) as caught, opened(settings(), Log()):
         pass
     (line,) = caught.value.lines
-    assert line.startswith("session.limits.total: got 16, expected a session table that fits: ")
+    assert line.startswith(
+        "session.limits.total, events.memory: got 16 and 8388608, expected what fits: "
+    )
     assert line.endswith("No space left on device")
     assert caught.value.exit_code is ExitStatus.FAILED
     assert {path for path in set(SHM_DIR.iterdir()) - before if "default" in path.name} == set()

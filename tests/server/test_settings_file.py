@@ -13,7 +13,7 @@ from tests.server.test_settings import refused, written
 # Keys of the sections, in the order of an error line.
 IPROTO = "listen, max_packet_size, net_msg_max, threads"
 SESSION = "limits"
-TOP = "app, compat, developer, iproto, log, name, process, session"
+TOP = "app, compat, developer, events, iproto, log, name, process, session"
 
 FILE_LINES = [
     (
@@ -48,6 +48,10 @@ FILE_LINES = [
     (
         "iproto: {max_packet_size: 1}",
         "iproto.max_packet_size: got 1, expected bytes from 1024 to 1073741824 (FILE)",
+    ),
+    (
+        "events: {memory: 1000}",
+        "events.memory: got 1000, expected bytes from 65536 to 1073741824 (FILE)",
     ),
     (
         "iproto: {listen: []}",

@@ -12,8 +12,11 @@ from shm import layout
 from shm.layout import CACHE_LINE, Field, Record, Writer
 from workers.runtime import LuaFailureError, Runtime
 
-GOLDEN_HASH = 0x2684986F7646327C
+GOLDEN_HASH = 0x5446A99C0FA113A7
 """Changes with every change of the layout: then segments of the two builds do not fit together."""
+
+BESIDE_OTHERS = {("bee_slot_t", "inbox_bytes")}
+"""Fields that lie in the line of another writer, for the reason that the layout gives."""
 
 STRUCTURES = dict(zip(layout.RECORDS, (layout.Header, layout.Row, layout.Slot), strict=True))
 
@@ -39,7 +42,10 @@ def test_record_has_its_size(record: Record, size: int) -> None:
 def test_parts_follow_each_other_on_cache_lines() -> None:
     assert layout.ROWS_OFFSET == 4096
     assert layout.SLOTS_OFFSET == 4096 + 512 * layout.MAX_WORKERS
-    assert layout.segment_size(10) == layout.SLOTS_OFFSET + 2560
+    assert layout.slots_end(10) == layout.SLOTS_OFFSET + 2560
+    assert layout.events_offset(10) == layout.SLOTS_OFFSET + 4096
+    assert layout.events_offset(16) == layout.slots_end(16)
+    assert layout.segment_size(10, 65536) == layout.SLOTS_OFFSET + 4096 + 65536
     assert layout.SLOTS_OFFSET % CACHE_LINE == 0
 
 
@@ -51,6 +57,8 @@ def test_writers_never_share_a_cache_line(record: Record) -> None:
         if field.name.startswith("pad"):
             continue
         start = getattr(structure, field.name).offset
+        if (record.name, field.name) in BESIDE_OTHERS:
+            continue
         for line in range(start // CACHE_LINE, (start + field.size - 1) // CACHE_LINE + 1):
             writers[line].add(field.writer)
     assert {line: found for line, found in writers.items() if len(found) > 1} == {}
@@ -81,6 +89,7 @@ def test_polled_fields_are_volatile() -> None:
     assert polled >= {
         "bee_header_t.last_id",
         "bee_header_t.catalog_generation",
+        "bee_header_t.event_generation",
         "bee_row_t.heartbeat",
         "bee_row_t.state",
         "bee_slot_t.id",
@@ -154,3 +163,20 @@ def test_lua_writes_what_python_reads() -> None:
     lua.execute(store, ctypes.addressof(slot))
     assert (slot.id, slot.worker, slot.listener, slot.peer_len) == (2**46, 3, 2, 4)
     assert (slot.connected, slot.uid, slot.reason, slot.peer) == (1.5, 31, 7, b"abcd")
+
+
+@pytest.mark.parametrize(
+    ("structure", "field", "offset"),
+    [
+        (layout.Header, "events_offset", 96),
+        (layout.Header, "event_generation", 256),
+        (layout.Header, "event_lock", 320),
+        (layout.Header, "listener_names", 384),
+        (layout.Row, "inbox_lock", 320),
+        (layout.Slot, "inbox_bytes", 184),
+    ],
+)
+def test_what_is_locked_lies_where_the_readme_says(
+    structure: type[ctypes.Structure], field: str, offset: int
+) -> None:
+    assert getattr(structure, field).offset == offset

@@ -47,9 +47,11 @@ def test_create_fills_the_header(segment: Segment) -> None:
     header = segment.header
     assert header.magic.to_bytes(8, "little") == b"beespace"
     assert header.layout_hash == layout.layout_hash()
-    assert header.size == layout.segment_size(8) == (SHM_DIR / segment.name).stat().st_size
+    assert header.size == layout.segment_size(8, 1 << 20) == (SHM_DIR / segment.name).stat().st_size
     assert (header.capacity, header.workers) == (8, 2)
     assert (header.rows_offset, header.slots_offset) == (layout.ROWS_OFFSET, layout.SLOTS_OFFSET)
+    assert (header.events_offset, header.events_size) == (139264, 1 << 20)
+    assert header.event_generation == 0
     assert header.supervisor_pid == os.getpid()
     assert header.last_id == 0
     assert any(header.boot_id)
@@ -58,7 +60,7 @@ def test_create_fills_the_header(segment: Segment) -> None:
 
 
 def test_all_pages_are_really_there(segment: Segment) -> None:
-    assert (SHM_DIR / segment.name).stat().st_blocks * 512 >= layout.segment_size(8)
+    assert (SHM_DIR / segment.name).stat().st_blocks * 512 >= layout.segment_size(8, 1 << 20)
 
 
 def test_both_mappings_show_the_same_bytes(segment: Segment) -> None:
@@ -107,7 +109,7 @@ def test_attach_refuses_another_build(segment: Segment, field: str) -> None:
         Segment.attach(segment.name)
 
 
-@pytest.mark.parametrize("size", [0, 100, layout.segment_size(1) - 1])
+@pytest.mark.parametrize("size", [0, 100, layout.segment_size(1, 0) - 1])
 def test_attach_refuses_a_small_file(segment_name: str, size: int) -> None:
     path = SHM_DIR / segment_name
     path.write_bytes(bytes(size))
@@ -126,9 +128,9 @@ def test_full_shm_is_an_error_and_leaves_nothing(
 
     monkeypatch.setattr(os, "posix_fallocate", no_room)
     with pytest.raises(
-        SegmentError, match=r"/dev/shm has no room .* of 135424 bytes: No space left"
+        SegmentError, match=r"/dev/shm has no room for the 204800 bytes of .*: No space left"
     ):
-        Segment.create(segment_name, 1, 1)
+        Segment.create(segment_name, 1, 1, events=65536)
     assert not (SHM_DIR / segment_name).exists()
 
 

@@ -16,6 +16,7 @@ ALLOWED = {
     Writer.WORKER: {(CLAIMED, LIVE), (LIVE, CLOSING), (CLOSING, FREE)},
     Writer.SUPERVISOR: {(CLAIMED, FREE), (LIVE, FREE), (CLOSING, FREE)},
     Writer.HANDOVER: set(),
+    Writer.LOCKED: set(),
 }
 
 

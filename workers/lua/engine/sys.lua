@@ -40,6 +40,10 @@ int memcmp(const void *left, const void *right, size_t len);
 void *memmove(void *to, const void *from, size_t len);
 void *mmap(void *addr, size_t len, int prot, int flags, int fd, int64_t offset);
 int madvise(void *addr, size_t len, int advice);
+int pthread_mutex_trylock(void *mutex);
+int pthread_mutex_timedlock(void *mutex, const bee_timespec *until);
+int pthread_mutex_unlock(void *mutex);
+int pthread_mutex_consistent(void *mutex);
 ]]
 
 ffi.cdef(DECLARATIONS)
