@@ -20,6 +20,7 @@ local ffi = require('ffi')
 local answer = require('beespace.engine.answer')
 local bridge = require('beespace.bridge')
 local bus = require('beespace.engine.bus')
+local event_store = require('beespace.engine.events')
 local decode = require('beespace.engine.decode')
 local encode = require('beespace.engine.encode')
 local errors = require('beespace.box.error')
@@ -70,8 +71,7 @@ local events = ffi.new('bee_epoll_event[?]', EVENTS)
 st.poll = C.epoll_create1(sys.EPOLL_CLOEXEC)
 local channels = {}
 
--- Add a descriptor that is no session: `attend` is called when it is readable, or when one of
--- `interest` (a mask of the poll set) is true of it.
+-- Add a descriptor that is no session; `attend` is called when it is readable, or `interest` holds.
 function loop.add_channel(fd, attend, interest)
   channels[fd] = attend
   local event = ffi.new('bee_epoll_event')
@@ -266,7 +266,7 @@ end
 
 -- Milliseconds that the loop may sleep.
 local function patience()
-  if st.ready ~= 0 or st.resumes ~= 0 or messages.dirty ~= 0 then
+  if st.ready ~= 0 or st.resumes ~= 0 or messages.dirty ~= 0 or event_store.now.untold ~= 0 then
     return 0
   elseif st.next_timer == FOREVER then
     return SLEEP
@@ -278,6 +278,9 @@ end
 local function wait()
   local row = shared.row
   row.heartbeat = row.heartbeat + 1
+  if event_store.moved() and st.rehearsal == 0 then
+    event_store.poll()
+  end
   settle()
   if messages.dirty ~= 0 and st.rehearsal == 0 then
     flush_next()
