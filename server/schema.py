@@ -80,6 +80,11 @@ class Process(_Section):
     data_dir: Annotated[
         Path | None, BeforeValidator(values.folder), Expected("the path of a folder")
     ] = None
+    stop_timeout: Annotated[
+        float,
+        BeforeValidator(values.seconds(values.MAX_STOP)),
+        Expected(f"seconds from 0 to {values.MAX_STOP}"),
+    ] = 3.0
     scheduling: Annotated[
         str, BeforeValidator(values.choice("batch", "normal")), Expected("batch or normal")
     ] = "batch"

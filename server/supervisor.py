@@ -4,7 +4,8 @@
     BOOTING    worker 0 loads the application                         it is ready
     FILLING    the other workers and the acceptor start               all are ready
     RUNNING    connections are taken, dead children are replaced      SIGTERM, SIGINT, SIGHUP
-    STOPPING   everybody was asked to end; killed after STOP_SECONDS  no child is left
+    STOPPING   everybody was asked to end, killed when it takes too   no child is left
+               long (process.stop_timeout)
 
 Everything happens in callbacks of one loop (:mod:`server.loop`). Until RUNNING any child that ends
 stops the start: the first sign of a broken application is an error at the prompt, not a restart.
@@ -38,8 +39,8 @@ from shm import logs
 from shm.channel import ChannelClosedError
 from shm.launch import ACCEPTOR_MODULE, WORKER_MODULE, AcceptorOrder, LogOrder, WorkerOrder
 
-STOP_SECONDS: Final = 4.0
-"""Time children get to end by themselves."""
+GRACE_SECONDS: Final = 1.0
+"""Time that children get to end by themselves, on top of process.stop_timeout."""
 KILLED_SECONDS: Final = 0.7
 """Time the system gets to end killed children; then the supervisor goes, whatever is left."""
 CPU_PERIOD: Final = 1.0
@@ -78,6 +79,7 @@ class Supervisor:
         self._acceptor: Child | None = None
         self._acceptor_history = History()
         self._cpu = CpuSampler()
+        self._patience = settings.process.stop_timeout + GRACE_SECONDS
 
     def run(self) -> None:
         """Serve until a signal; returns when everything is stopped and cleaned up.
@@ -176,6 +178,7 @@ class Supervisor:
                 "scheduling": settings.process.scheduling,
                 "max_packet_size": settings.iproto.max_packet_size,
                 "net_msg_max": settings.iproto.net_msg_max,
+                "stop_timeout": settings.process.stop_timeout,
                 "jit_log": settings.developer.jit_log,
             },
         )
@@ -304,11 +307,11 @@ class Supervisor:
         if self._acceptor is not None:
             crew.stop(self._acceptor)
         self._crew.stop()
-        self._loop.after(STOP_SECONDS, self._kill_late)
+        self._loop.after(self._patience, self._kill_late)
         self._finish()
 
     def _kill_late(self) -> None:
-        self._log.warning("killing processes that did not stop", waited=f"{STOP_SECONDS:g}s")
+        self._log.warning("killing processes that did not stop", waited=f"{self._patience:g}s")
         self._kill()
         self._loop.after(KILLED_SECONDS, self._loop.stop)
 

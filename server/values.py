@@ -28,12 +28,14 @@ MAX_WAITING: Final = 1_000_000
 MIN_EVENTS: Final = 64 * 1024
 MAX_EVENTS: Final = 2**30
 """Room for all values that watchers are told of, in memory that every worker maps."""
+MAX_STOP: Final = 3600
 AUTO: Final = "auto"
 
 LOG_LEVELS: Final = ("fatal", "syserror", "error", "crit", "warn", "info", "verbose", "debug")
 """Tarantool's names in the order of Tarantool's numbers, 0 to 7."""
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_DECIMAL: Final = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 _WHOLE: Final = re.compile(r"[0-9]{1,12}")
 
 
@@ -53,6 +55,19 @@ def whole(low: int, high: int) -> Callable[[Any], int]:
         if type(value) is not int or not low <= value <= high:
             raise ValueError
         return value
+
+    return read
+
+
+def seconds(high: int) -> Callable[[Any], float]:
+    """A reader of seconds, with fractions, from 0 to ``high``."""
+
+    def read(value: Any) -> float:
+        if isinstance(value, str) and _DECIMAL.fullmatch(value):
+            value = float(value)
+        if type(value) not in (int, float) or not 0 <= value <= high:
+            raise ValueError
+        return float(value)
 
     return read
 

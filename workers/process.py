@@ -39,24 +39,26 @@ class Attention:
 
     def __init__(self, control: Channel) -> None:
         self._control = control
-        self._stop = False
+        self._stop = self._drain = False
         self.wakeup, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.signal(signal.SIGTERM, self._record)
         for ignored in (signal.SIGINT, signal.SIGHUP):
             signal.signal(ignored, signal.SIG_IGN)
         signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
 
-    def attend(self) -> bool:
-        """Read what has come; True when the loop shall stop."""
+    def attend(self) -> bytes:
+        """Read what has come: ``end`` at once, ``drain`` and end in good order, or nothing."""
         with contextlib.suppress(BlockingIOError):
             os.read(self.wakeup, 4096)
         try:
             while (received := self._control.receive()) is not None:
                 message, _ = received
-                self._stop = self._stop or message["op"] == "stop"
+                self._drain = self._drain or message["op"] == "stop"
         except ChannelClosedError:
             self._stop = True
-        return self._stop
+        if self._stop:
+            return b"end"
+        return b"drain" if self._drain else b""
 
     def _record(self, _number: int, _frame: FrameType | None) -> None:
         self._stop = True

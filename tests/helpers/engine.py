@@ -76,6 +76,8 @@ class Engine:
         ((reader, writer),) = self.bus = channel.bus(1)
         self._woken, self._wake = os.pipe2(os.O_NONBLOCK)
         self.attended = 0
+        self.asked = b"end"
+        """What the loop is told when it asks: it serves what is there and leaves."""
         services = bridge.make_services(bridge.Context(version="1.2.3"))
         self.runtime = Runtime({**services, "attend": self._attend})
         self.main = self.runtime.require("beespace.engine.main")
@@ -95,6 +97,7 @@ class Engine:
             "bus_writers": str(writer.fileno()),
             "max_packet_size": max_packet,
             "net_msg_max": 768,
+            "stop_timeout": 3,
             "session_results": results,
             "jit_log": jit_log,
         }
@@ -179,11 +182,11 @@ class Engine:
         """A new session; ``buffer`` bounds the bytes its socket takes from the worker."""
         return Client(self, peer, buffer=buffer, greet=greet)
 
-    def _attend(self) -> bool:
+    def _attend(self) -> bytes:
         self.attended += 1
         with contextlib.suppress(BlockingIOError):
             os.read(self._woken, 4096)
-        return True
+        return self.asked
 
 
 class Client:

@@ -24,7 +24,13 @@ from tests.helpers.wait import wait_until
 
 CHILD = Path(__file__).with_name("process_child.py")
 ROOT = CHILD.parents[2]
-SETTINGS = {"max_packet_size": 1 << 20, "session_results": "old", "jit_log": False}
+SETTINGS = {
+    "max_packet_size": 1 << 20,
+    "net_msg_max": 768,
+    "stop_timeout": 1,
+    "session_results": "old",
+    "jit_log": False,
+}
 
 
 class Worker:

@@ -158,7 +158,7 @@ def test_cancellation_ends_a_wait_and_the_next_one(client: Client) -> None:
         end
         local record = fibers.create(work)
         fibers.cancel(record)
-        wait(0)
+        wait(0) wait(0)
         return seen, record.status"""
     refused = [False, "FiberIsCancelled", "fiber is cancelled"]
 

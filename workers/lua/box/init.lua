@@ -3,6 +3,7 @@
 -- Called by engine/main before the application runs. Everything here is a global on purpose; no
 -- other file makes one.
 
+local ctl = require('beespace.box.ctl')
 local decode = require('beespace.engine.decode')
 local errors = require('beespace.box.error')
 local info = require('beespace.box.info')
@@ -18,6 +19,7 @@ local init = {}
 function init.define(facts)
   globals.box = {
     NULL = decode.NULL,
+    ctl = ctl,
     error = errors.api,
     info = info.make(facts),
     iproto = iproto,

@@ -283,9 +283,12 @@ function fibers.suspend_quietly(seconds)
   return not record.timed_out
 end
 
--- The same, raising when the fiber is cancelled, before or meanwhile.
+-- The same, raising when the fiber is cancelled, before or meanwhile. One that was cancelled before
+-- only lets others run, so code that ignores its cancellation does not keep the worker to itself.
 function fibers.suspend(seconds)
-  fibers.check()
+  if fibers.current().cancelled then
+    seconds = 0
+  end
   local woken = fibers.suspend_quietly(seconds)
   fibers.check()
   return woken

@@ -21,6 +21,10 @@ local st, cur = state.st, state.cur
 local flight = {
   -- Requests of one session that may wait; beyond it the session is not read.
   limit = 768,
+  -- Requests of this worker that wait.
+  total = 0,
+  -- Called when one has ended; engine/stopping listens.
+  released = function() end,
   -- Executes the packet input[i .. st.i); set by engine/request.
   execute = function(_) end,
   -- Answers a request that has waited with what was raised; set by engine/answer.
@@ -63,6 +67,7 @@ end
 local function count_one(fd)
   local session = sessions.all[fd]
   session.in_flight = session.in_flight + 1
+  flight.total = flight.total + 1
   publish(session)
   if session.in_flight >= flight.limit then
     output.throttle(fd, true)
@@ -161,6 +166,8 @@ function flight.release()
   else
     sessions.forget(id)
   end
+  flight.total = flight.total - 1
+  flight.released()
 end
 
 -- Whether the client of the running request is there, to be answered.

@@ -37,6 +37,7 @@ local request = require('beespace.engine.request')
 local sessions = require('beespace.engine.sessions')
 local shared = require('beespace.engine.table')
 local state = require('beespace.engine.state')
+local stopping = require('beespace.engine.stopping')
 local sys = require('beespace.engine.sys')
 
 local C = sys.C
@@ -385,10 +386,14 @@ end
 
 -- Ask the supervisor's channel and the pending signals; called when either has something for us.
 function loop.attend_to_python()
-  if bridge.attend() then
+  local asked = bridge.attend()
+  if asked == 'end' then
     st.stop = loop.END
+  elseif asked == 'drain' then
+    stopping.begin()
   end
 end
+stopping.finish = function() st.stop = loop.END end
 
 -- Take a batch of new connections; without an acceptor the channel is left alone.
 function loop.attend_to_intake(fd)

@@ -6,8 +6,8 @@
 --   serve()                the loop, until it shall stop
 --
 -- settings: cdef, facts, address, index, count, version, max_fds, max_packet_size, net_msg_max,
--- intake_fd, control_fd, wakeup_fd, bus_reader, bus_writers (descriptors as a text), jit_log,
--- session_results.
+-- stop_timeout, intake_fd, control_fd, wakeup_fd, bus_reader, bus_writers (descriptors as a text),
+-- jit_log, session_results.
 
 local jit_options = require('jit.opt')
 local bus = require('beespace.engine.bus')
@@ -27,6 +27,7 @@ local loop = require('beespace.engine.loop')
 local sessions = require('beespace.engine.sessions')
 local shared = require('beespace.engine.table')
 local state = require('beespace.engine.state')
+local stopping = require('beespace.engine.stopping')
 local sys = require('beespace.engine.sys')
 local uuid = require('uuid')
 local warmup = require('beespace.engine.warmup')
@@ -70,6 +71,8 @@ function main.prepare(settings)
   shared.row.sessions = 0
   st.max_packet = settings.max_packet_size
   flight.limit = settings.net_msg_max
+  stopping.timeout = settings.stop_timeout
+  stopping.failed = function(text) log.error('a shutdown function failed: %s', text) end
   encode.limits.cap, encode.limits.shared = state.RESULT_LIMIT, state.RESULT_LIMIT
   sessions.reserve(settings.max_fds)
   local instance = tostring(uuid.frombin(settings.instance, 'network'))

@@ -1,0 +1,111 @@
+"""The orderly end: who holds it up, for how long, and what happens to requests that still wait."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.helpers.engine import Client, Engine, error_of
+from tests.helpers.requests import evaluation
+
+SETUP = """
+wait = require('beespace.engine.fibers').suspend
+stopping = require('beespace.engine.stopping')
+stopping.finish = function() finished = true end
+"""
+
+
+@pytest.fixture
+def engine() -> Iterator[Engine]:
+    with Engine() as made:
+        made.execute(SETUP)
+        yield made
+
+
+def begin(engine: Engine, timeout: float = 5) -> None:
+    """Ask the worker to end, as the supervisor does."""
+    engine.execute("stopping.timeout = ...", timeout)
+    engine.asked = b"drain"
+    engine.execute("require('beespace.engine.loop').attend_to_python()")
+    # The harness ends every turn with an end of its own.
+    engine.asked = b"end"
+
+
+def finished(engine: Engine) -> bool:
+    return bool(engine.execute("return finished"))
+
+
+def test_nothing_holds_an_idle_worker_up(engine: Engine, client: Client) -> None:
+    begin(engine)
+    engine.run_until(lambda: finished(engine), 1)
+    assert engine.execute("return stopping.begun()") is True
+
+
+def test_a_waiting_request_is_answered_first(engine: Engine, client: Client) -> None:
+    client.send(evaluation(1, "wait(0.02) return 'done'"))
+    begin(engine)
+    assert client.in_step()
+    assert not finished(engine)
+    (answer,) = client.answers(b"", 1)
+
+    assert answer.data == ["done"]
+    engine.run_until(lambda: finished(engine), 1)
+
+
+def test_requests_that_outlast_the_time_are_cancelled(engine: Engine, client: Client) -> None:
+    client.send(evaluation(1, "wait(3600)"))
+    started = time.monotonic()
+    begin(engine, 0.05)
+    (answer,) = client.answers(b"", 1)
+
+    assert error_of(answer) == (32, "fiber is cancelled")
+    engine.run_until(lambda: finished(engine), 1)
+    assert 0.05 <= time.monotonic() - started < 1
+
+
+def test_a_request_that_ignores_its_cancellation_does_not_hold_for_ever(engine: Engine) -> None:
+    client = engine.connect()
+    client.send(evaluation(1, "while true do pcall(wait, 0.01) end"))
+    begin(engine, 0.01)
+    engine.run_until(lambda: finished(engine), 2)
+    client.socket.close()
+
+
+def test_shutdown_functions_run_newest_first_and_hold_the_end_up(engine: Engine) -> None:
+    engine.execute(
+        """
+        order, failures = {}, {}
+        stopping.failed = function(text) failures[#failures + 1] = text end
+        box.ctl.on_shutdown(function() order[#order + 1] = 'first' end)
+        box.ctl.on_shutdown(function() order[#order + 1] = 'slow' wait(0.03) slept = true end)
+        box.ctl.on_shutdown(function() order[#order + 1] = 'bad' error('no', 0) end)
+        """
+    )
+    begin(engine)
+    engine.run_until(lambda: finished(engine), 1)
+
+    assert engine.execute("return table.concat(order, ' '), slept, failures[1]") == (
+        b"bad slow first",
+        True,
+        b"no",
+    )
+
+
+def test_whoever_holds_is_asked_again(engine: Engine) -> None:
+    engine.execute("held = true stopping.hold(function() return held end)")
+    begin(engine)
+    engine.run()
+    engine.turn()
+    assert not finished(engine)
+    engine.execute("held = false stopping.look()")
+    engine.run_until(lambda: finished(engine), 1)
+
+
+def test_the_announcement_comes_once(engine: Engine) -> None:
+    engine.execute("count = 0 stopping.announce = function() count = count + 1 end")
+    begin(engine)
+    begin(engine)
+    engine.run_until(lambda: finished(engine), 1)
+    assert engine.execute("return count") == 1
