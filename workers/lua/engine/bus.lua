@@ -331,7 +331,7 @@ function bus.next()
 end
 
 -- Take part: this is worker `index`, it reads `reader` and writes into `writers`, a text with the
--- descriptor of each row. `channels` is engine/loop, whose poll set the sockets are in.
+-- descriptor of each row. `channels` is engine/channels, whose poll set the sockets are in.
 function bus.attach(index, reader, writers, channels)
   add_channel, drop_channel = channels.add_channel, channels.drop_channel
   local count = 0

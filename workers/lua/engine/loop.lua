@@ -20,10 +20,11 @@ local ffi = require('ffi')
 local answer = require('beespace.engine.answer')
 local bridge = require('beespace.bridge')
 local bus = require('beespace.engine.bus')
-local event_store = require('beespace.engine.events')
+local channels = require('beespace.engine.channels')
 local decode = require('beespace.engine.decode')
 local encode = require('beespace.engine.encode')
 local errors = require('beespace.box.error')
+local event_store = require('beespace.engine.events')
 local fibers = require('beespace.engine.fibers')
 local flight = require('beespace.engine.flight')
 local framing = require('beespace.engine.framing')
@@ -48,6 +49,7 @@ local BROKEN, SHORT = framing.BROKEN, framing.SHORT
 local execute, flush, receive = request.execute, output.flush, input.receive
 local open_next, forget_error = intake.next, errors.api.clear
 local messages, next_message, flush_next = bus.now, bus.next, bus.flush_next
+local attend_to_channel = channels.attend
 local resume_next, IDLE = flight.resume_next, fibers.IDLE
 local encode_settings = encode.settings
 local st, cur = state.st, state.cur
@@ -69,23 +71,6 @@ local TICK = 1
 local loop = {END = 1, CURE = 2}
 
 local events = ffi.new('bee_epoll_event[?]', EVENTS)
-st.poll = C.epoll_create1(sys.EPOLL_CLOEXEC)
-local channels = {}
-
--- Add a descriptor that is no session; `attend` is called when it is readable, or `interest` holds.
-function loop.add_channel(fd, attend, interest)
-  channels[fd] = attend
-  local event = ffi.new('bee_epoll_event')
-  event.events = interest or EPOLLIN
-  event.data = fd
-  C.epoll_ctl(st.poll, sys.EPOLL_CTL_ADD, fd, event)
-end
-
--- Forget a channel.
-function loop.drop_channel(fd)
-  channels[fd] = nil
-  C.epoll_ctl(st.poll, sys.EPOLL_CTL_DEL, fd, events)
-end
 
 -- Add the counters of this batch to the session's and the worker's figures.
 local function publish(fd)
@@ -193,9 +178,7 @@ end
 
 -- Everything but plain input of a session: channels, queues that drain, broken connections.
 local function attend(fd, mask)
-  local channel = channels[fd]
-  if channel ~= nil then
-    channel(fd)
+  if attend_to_channel(fd) then
     return
   end
   local session = sessions.all[fd]
@@ -398,7 +381,7 @@ stopping.finish = function() st.stop = loop.END end
 -- Take a batch of new connections; without an acceptor the channel is left alone.
 function loop.attend_to_intake(fd)
   if not intake.receive(fd) then
-    loop.drop_channel(fd)
+    channels.drop_channel(fd)
   end
 end
 

@@ -6,6 +6,7 @@
 -- compiled too.
 
 local ffi = require('ffi')
+local channels = require('beespace.engine.channels')
 local codec = require('beespace.engine.codec')
 local const = require('beespace.engine.const')
 local loop = require('beespace.engine.loop')
@@ -130,7 +131,7 @@ local function talk(list)
   local real = st.poll
   st.poll, st.rehearsal = poll, 1
   local answer = client(list)
-  loop.add_channel(theirs, answer)
+  channels.add_channel(theirs, answer)
   if sessions.open(SESSION, ours) then
     answer(theirs)
     loop.guard()
@@ -138,7 +139,7 @@ local function talk(list)
   else
     C.close(ours)
   end
-  loop.drop_channel(theirs)
+  channels.drop_channel(theirs)
   C.close(theirs)
   C.close(poll)
   st.poll, st.rehearsal, st.stop = real, 0, 0
