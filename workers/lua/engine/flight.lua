@@ -66,8 +66,12 @@ end
 -- One request more of the session that is being read waits.
 local function count_one(fd)
   local session = sessions.all[fd]
-  session.in_flight = session.in_flight + 1
   flight.total = flight.total + 1
+  if session.id ~= cur.id then
+    -- The request lost its own client, by pushing too much for instance, before it began to wait.
+    return
+  end
+  session.in_flight = session.in_flight + 1
   publish(session)
   if session.in_flight >= flight.limit then
     output.throttle(fd, true)
