@@ -135,6 +135,27 @@ def test_a_killed_worker_is_replaced_and_its_slots_are_freed(serve: Serve) -> No
     end(server)
 
 
+def sockets(pid: int) -> set[str]:
+    """The sockets a process holds, by their numbers in the system."""
+    links = [path.readlink() for path in Path(f"/proc/{pid}/fd").iterdir() if path.is_symlink()]
+    return {str(link) for link in links if str(link).startswith("socket:")}
+
+
+def test_a_worker_that_replaces_another_takes_over_its_bus(serve: Serve) -> None:
+    (server := serve("--workers", "2")).ready()
+    with View(server) as view:
+        pids = view.pids()
+        killed, other = sockets(pids[0]), sockets(pids[1])
+        os.kill(pids[0], signal.SIGKILL)
+        server.wait_for("worker is back worker=0")
+        successor = sockets(view.pids()[0])
+    writers = killed & other
+    assert len(writers) == 2
+    assert len(killed & successor) == 3
+    assert successor & other == writers
+    end(server)
+
+
 def test_a_killed_acceptor_is_replaced_its_claims_freed_and_sessions_go_on(serve: Serve) -> None:
     (server := serve("--workers", "2")).ready()
     old = [server.connect() for _ in range(2)]
@@ -142,6 +163,7 @@ def test_a_killed_acceptor_is_replaced_its_claims_freed_and_sessions_go_on(serve
         # As if it died between a claim and the message to the worker.
         lost = view.table.claim(b"127.0.0.1:1", 0, bytes(20))
         assert lost == 3
+        wait_until(lambda: [view.segment.rows[index].assigned for index in range(2)] == [1, 1])
         pid = view.segment.header.acceptor_pid
         os.kill(pid, signal.SIGKILL)
         server.wait_for("acceptor ended reason=killed by signal 9")
