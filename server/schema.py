@@ -111,6 +111,16 @@ class App(_Section):
     ] = None
 
 
+class Bounds(_Section):
+    """Upper bounds on what a request may take."""
+
+    request_time: Annotated[
+        float,
+        BeforeValidator(values.seconds(values.MAX_REQUEST_TIME)),
+        Expected(f"seconds from 0 (no limit) to {values.MAX_REQUEST_TIME}"),
+    ] = 10.0
+
+
 class Compat(_Section):
     """Behaviour that differs between generations of Tarantool."""
 

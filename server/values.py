@@ -29,6 +29,7 @@ MIN_EVENTS: Final = 64 * 1024
 MAX_EVENTS: Final = 2**30
 """Room for all values that watchers are told of, in memory that every worker maps."""
 MAX_STOP: Final = 3600
+MAX_REQUEST_TIME: Final = 86400
 AUTO: Final = "auto"
 
 LOG_LEVELS: Final = ("fatal", "syserror", "error", "crit", "warn", "info", "verbose", "debug")

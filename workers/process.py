@@ -3,7 +3,8 @@
 The supervisor starts it through :func:`shm.launch.run`; :func:`main` maps the segment, makes the
 Lua runtime, runs the application, warms up, says it is ready, and gives the main thread to the Lua
 loop until it shall stop. From then on Python runs only when Lua asks: for the services of
-:mod:`workers.bridge`, and for signals and the supervisor's messages (:class:`Attention`).
+:mod:`workers.bridge`, and for signals and the supervisor's messages (:class:`Attention`); beside
+it :mod:`workers.watchdog` looks for code that runs too long.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ from shm import layout, logs
 from shm.channel import Channel, ChannelClosedError
 from shm.launch import ExitCode, WorkerOrder
 from shm.segment import Segment, SegmentError
-from workers import bridge
+from shm.sessions import SessionTable
+from workers import bridge, watchdog
 from workers.runtime import LuaFailureError, Runtime
 
 LONGEST_REASON: Final = 10_000
@@ -81,7 +83,8 @@ def main(order: WorkerOrder) -> None:
         sys.exit(ExitCode.CANNOT_BOOT)
     _tell(control, {"op": "ready"})
     try:
-        engine.serve()
+        with engine.guarded(segment):
+            engine.serve()
     except LuaFailureError as error:
         logs.get().critical("the worker's loop failed", error=str(error))
         sys.exit(ExitCode.CRASHED)
@@ -113,9 +116,25 @@ class _Engine:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         self._main = runtime.require("beespace.engine.main")
+        self._guard: tuple[watchdog.Places, float] | None = None
 
-    def call(self, name: bytes, *arguments: Any) -> None:
-        self._runtime.call(self._main[name], *arguments)
+    def call(self, name: bytes, *arguments: Any) -> Any:
+        return self._runtime.call(self._main[name], *arguments)
+
+    def limit(self, seconds: float) -> None:
+        """Let no request run longer than this; 0 is for ever."""
+        if seconds > 0:
+            text = f"request took longer than limits.request_time ({seconds:g} s)"
+            places = self.call(b"guard", self._runtime.library.encode(), text.encode())
+            self._guard = watchdog.Places(*map(int, places)), seconds
+
+    def guarded(self, segment: Segment) -> contextlib.AbstractContextManager[object]:
+        """While it lasts, the limit holds."""
+        if self._guard is None:
+            return contextlib.nullcontext()
+        places, seconds = self._guard
+        set_hook = watchdog.hooking(self._runtime.library, places)
+        return watchdog.Watchdog(places, set_hook, seconds, SessionTable(segment))
 
     def serve(self) -> None:
         self.call(b"serve")
@@ -126,6 +145,7 @@ def _boot(order: WorkerOrder, segment: Segment, attention: Attention) -> _Engine
     runtime = Runtime({**bridge.make_services(context), "attend": attention.attend})
     engine = _Engine(runtime)
     engine.call(b"prepare", runtime.table(_settings(order, segment, attention)))
+    engine.limit(order.settings["request_time"])
     runtime.seal()
     if order.app is not None:
         path = Path(order.app)

@@ -70,6 +70,11 @@ class Runtime:
         """A Lua table with string keys; texts become Lua strings."""
         return self._lua.table_from({key.encode(): _plain(value) for key, value in values.items()})
 
+    @property
+    def library(self) -> str:
+        """The file that holds LuaJIT's C functions."""
+        return str(lupa.__file__)
+
     @staticmethod
     def versions() -> str:
         """Which Lua this is, e.g. ``LuaJIT 2.1.1780076327``."""

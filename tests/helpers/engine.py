@@ -142,6 +142,11 @@ class Engine:
         """Call a function of engine/main."""
         return self.runtime.call(self.main[name.encode()], *arguments)
 
+    @property
+    def library(self) -> str:
+        """The file that has LuaJIT's C functions."""
+        return self.runtime.library
+
     def slot(self, session: int) -> Any:
         """The slot a session has or had."""
         return self.segment.slots[session % self.segment.capacity]

@@ -58,6 +58,21 @@ def test_not_whole(given: Any) -> None:
     assert refuses(values.whole(1, 10), given)
 
 
+@pytest.mark.parametrize(
+    ("given", "number"), [(0, 0.0), (2.5, 2.5), ("0.25", 0.25), ("10", 10.0), (10, 10.0)]
+)
+def test_seconds(given: Any, number: float) -> None:
+    read = values.seconds(10)(given)
+    assert (read, type(read)) == (number, float)
+
+
+@pytest.mark.parametrize(
+    "given", [-1, 10.1, "11", "1e1", "", ".5", "5.", "-0", True, None, float("nan"), "inf"]
+)
+def test_not_seconds(given: Any) -> None:
+    assert refuses(values.seconds(10), given)
+
+
 @pytest.mark.parametrize("number", range(8))
 def test_log_levels_by_number_and_name(number: int) -> None:
     name = values.log_level(number)

@@ -188,7 +188,6 @@ local function switch_to(record)
   record.status = 'running'
   record.switches = record.switches + 1
   st.away, st.in_request, writing.asking = 1, 0, 0
-  st.switches = st.switches + 1
   nested = nested + 1
   local ok, why = resume(thread, fresh)
   nested = nested - 1
@@ -334,7 +333,9 @@ function fibers.run_ready()
     ready[first] = nil
     first = first + 1
     if record.status == 'ready' then
+      st.switches = st.switches + 1
       switch_to(record)
+      st.switches = st.switches + 1
     end
   end
   if first > last then

@@ -2,6 +2,7 @@
 --
 --   prepare(settings)      layout, segment, buffers, channels, globals
 --   load(path, text)       the application, as background code
+--   guard(library, text)   code that runs too long can be ended
 --   warm()                 the request path is compiled
 --   serve()                the loop, until it shall stop
 --
@@ -23,6 +24,7 @@ local fibers = require('beespace.engine.fibers')
 local flight = require('beespace.engine.flight')
 local greeting = require('beespace.engine.greeting')
 local health = require('beespace.engine.health')
+local interrupt = require('beespace.engine.interrupt')
 local log = require('log')
 local loop = require('beespace.engine.loop')
 local sessions = require('beespace.engine.sessions')
@@ -85,6 +87,7 @@ function main.prepare(settings)
   bus.attach(settings.index, settings.bus_reader, settings.bus_writers, channels)
   fibers.own, fibers.failed = loop.guard, report
   coroutines.install(coroutine)
+  interrupt.hide(debug)
   compat.session_results = settings.session_results == 'new' and 1 or 0
   box_init.define({
     version = settings.version,
@@ -130,6 +133,11 @@ function main.warm()
   warmup.run()
   health.settle(sys.clock(sys.CLOCK_MONOTONIC))
   health.publish()
+end
+
+-- Let the watchdog end code that runs too long, see engine/interrupt.
+function main.guard(library, message)
+  return interrupt.install(library, message)
 end
 
 -- Serve until the loop shall end, then end every session.

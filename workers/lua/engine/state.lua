@@ -12,13 +12,18 @@ local sys = require('beespace.engine.sys')
 
 ffi.cdef [[
 typedef struct {
+  /* The pulse: while these stay the same, one piece of code runs; engine/interrupt, watchdog.py. */
+  double batch;     /* batches since start */
+  double switches;  /* times a fiber was switched to, or gave way */
   int i;            /* next unread byte of the input */
   int have;         /* end of the input */
+  /* Whether code runs at all: one of them is 1. */
+  int in_request;   /* 1 while a packet is being executed: an error is then the request's */
+  int away;         /* 0: the loop's owner runs, 1: a fiber that was switched to */
   int w;            /* end of the answers in the output */
   int k;            /* next event to serve */
   int n;            /* events of the last wait */
   int fd;           /* descriptor whose input is being read, -1 between batches */
-  int in_request;   /* 1 while a packet is being executed: an error is then the request's */
   int stop;         /* not 0: leave the loop once the events are served, see engine/loop */
   int taken, came;  /* connections of the batch that are open, and that came */
   int max_packet;   /* longest packet accepted, bytes; at most MAX_PACKET */
@@ -26,12 +31,9 @@ typedef struct {
   int poll;         /* descriptor of the poll set */
   int rehearsal;    /* 1 while the loop warms up: what belongs to real sessions is left alone */
   double stream;    /* stream that the packet being executed names, 0: none */
-  int away;         /* 0: the loop's owner runs, 1: a fiber that was switched to */
   int ready;        /* 1: fibers want to run */
   int unsent;       /* sessions whose queues are sent at the end of the turn */
   int resumes;      /* sessions whose kept input can be read on */
-  double batch;     /* batches since start */
-  double switches;  /* times a fiber began to run or to wait */
   double next_timer;  /* when the earliest waiting fiber is due, monotonic seconds */
   int overrides;    /* callbacks that answer requests, see engine/override */
   uint32_t pings, calls, evals, selects, auths, others, errors, bad;  /* of this batch */

@@ -48,6 +48,12 @@ int pthread_mutex_consistent(void *mutex);
 
 ffi.cdef(DECLARATIONS)
 
+-- Lua's own interface, which is in a library of its own: engine/interrupt opens it.
+ffi.cdef [[
+int lua_sethook(void *lua, void *hook, int mask, int count);
+void *lua_gethook(void *lua);
+]]
+
 -- Look every function up now: LuaJIT gives up a trace that meets a name for the first time.
 for name in DECLARATIONS:gmatch('[ *]([a-z][%w_]*)%(') do
   assert(ffi.C[name])

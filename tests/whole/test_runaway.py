@@ -1,0 +1,69 @@
+"""Code that runs too long in a real server: an error for its client, nothing for the others."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.raw import ClosedError, Raw
+from tests.helpers.server import Server, running
+from tests.helpers.wait import wait_until
+
+LIMIT = 0.2
+TEXT = "request took longer than limits.request_time (0.2 s)"
+APP = """
+function hang_in_c()
+  return (('a'):rep(40000)):find(('.-'):rep(4) .. 'b')
+end
+"""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One worker, so that a stuck request would be in everybody's way."""
+    folder = tmp_path_factory.mktemp("runaway")
+    settings = {"limits": {"request_time": LIMIT}}
+    with running(folder, app=APP, workers=1, settings=settings) as made:
+        yield made
+
+
+def test_the_request_is_answered_and_the_worker_lives(server: Server) -> None:
+    with Raw(server.address) as client, Raw(server.address) as other:
+        pid = other.eval("return box.info.pid").data
+        answer = client.eval("while true do pcall(error, 'no') end")
+        assert (answer.code, answer.text) == (32, f"eval:1: {TEXT}")
+        client.ping()
+        assert other.eval("return box.info.pid").data == pid
+        line = f"code runs too long.* peer={client.name} request=eval while true do pcall"
+        assert wait_until(lambda: server.lines(line), what="a line of the log")
+
+
+def test_a_function_that_does_not_return_ends_the_worker(server: Server) -> None:
+    with Raw(server.address) as client:
+        pid = client.eval("return box.info.pid").data[0]
+        with contextlib.suppress(ClosedError):
+            client.call("hang_in_c")
+        line = f"this worker ends.* peer={client.name} request=call hang_in_c"
+        assert wait_until(lambda: server.lines(line), what="a line of the log")
+
+    def another() -> bool:
+        with contextlib.suppress(ClosedError, TimeoutError), Raw(server.address) as client:
+            return bool(client.eval("return box.info.pid").data[0] != pid)
+        return False
+
+    assert wait_until(another, 20, "another worker")
+
+
+def test_without_a_limit_code_runs_on(tmp_path: Path) -> None:
+    settings = {"limits": {"request_time": 0}}
+    source = (
+        "local ends = os.clock() + 0.5 while os.clock() < ends do pcall(error) end return 'end'"
+    )
+    with (
+        running(tmp_path, workers=1, settings=settings) as server,
+        Raw(server.address) as client,
+    ):
+        assert client.eval(source).data == ["end"]

@@ -1,0 +1,101 @@
+"""The hook that ends code: it raises in the doomed code only, and takes itself away."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.helpers.engine import Engine
+from workers.watchdog import IDENTITY, Places, hooking
+
+TEXT = b"over"
+
+
+class Hook:
+    """The watchdog's part, done by hand before the code runs."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.places = Places(*map(int, engine.call_main("guard", engine.library.encode(), TEXT)))
+        self._set = hooking(engine.library, self.places)
+        self._mask = ctypes.CDLL(engine.library).lua_gethookmask
+        self._mask.argtypes = [ctypes.c_void_p]
+
+    def doom(self, pulse: bytes) -> None:
+        ctypes.memmove(self.places.doomed, pulse, IDENTITY)
+        self._set()
+
+    def go_on(self) -> None:
+        """Let other code run: the pulse moves."""
+        ctypes.c_double.from_address(self.places.pulse).value += 1
+
+    @property
+    def pulse(self) -> bytes:
+        return ctypes.string_at(self.places.pulse, IDENTITY)
+
+    @property
+    def is_set(self) -> bool:
+        return bool(self._mask(self.places.lua))
+
+
+@pytest.fixture
+def hook() -> Iterator[Hook]:
+    with Engine(warm=False) as engine:
+        made = Hook(engine)
+        yield made
+        made.go_on()
+
+
+def outcome(hook: Hook, source: str) -> Any:
+    run = "local chunk = ... return pcall(assert(loadstring(chunk, '=app')))"
+    return hook.engine.execute(run, source.encode())
+
+
+def test_nothing_is_hooked_before(hook: Hook) -> None:
+    assert not hook.is_set
+
+
+def test_the_doomed_code_gets_an_error(hook: Hook) -> None:
+    hook.doom(hook.pulse)
+    with pytest.raises(Exception, match="over"):
+        outcome(hook, "return 1")
+
+
+def test_other_code_goes_on_and_the_hook_is_gone(hook: Hook) -> None:
+    hook.doom(hook.pulse)
+    hook.go_on()
+    assert outcome(hook, "return 1") == (True, 1)
+    assert not hook.is_set
+
+
+def test_it_can_be_set_again(hook: Hook) -> None:
+    for _ in range(3):
+        hook.doom(hook.pulse)
+        hook.go_on()
+        assert outcome(hook, "return 1") == (True, 1)
+    hook.doom(hook.pulse)
+    with pytest.raises(Exception, match="over"):
+        outcome(hook, "return 1")
+
+
+def test_our_own_code_is_not_interrupted(hook: Hook) -> None:
+    hook.doom(hook.pulse)
+    ours = hook.engine.main[b"warm"]
+    hook.engine.runtime.call(ours)
+
+
+def test_a_pulse_is_the_head_of_the_state(hook: Hook) -> None:
+    at = hook.engine.execute(
+        """
+        local ffi = require('ffi')
+        local at = {}
+        for name in ('batch switches i have in_request away'):gmatch('%S+') do
+          at[#at + 1] = ffi.offsetof('bee_state_t', name)
+        end
+        return table.concat(at, ' ')
+        """
+    )
+    assert bytes(at) == b"0 8 16 20 24 28"

@@ -1,0 +1,244 @@
+"""Code that runs too long: when something is done about it, and that it ends.
+
+The engine runs in the test's thread, as in a worker; the watchdog is beside it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from shm import logs
+from shm.launch import LogOrder
+from tests.helpers.engine import Engine, error_of
+from tests.helpers.raw import PING, Packet, request
+from tests.helpers.wait import wait_until
+from workers import watchdog
+from workers.watchdog import Attempt, Death, Patience, Places, Watchdog
+
+TEXT = "request took longer than limits.request_time (0.1 s)"
+LIMIT = 0.1
+
+# When -----------------------------------------------------------------------------------------
+
+
+def decisions(patience: Patience, looks: list[tuple[bytes | None, float]]) -> list[object]:
+    return [patience.look(pulse, now) for pulse, now in looks]
+
+
+STEP = 1 / 16
+
+
+def test_the_same_code_must_run_for_the_whole_time() -> None:
+    patience = Patience(2)
+    found = decisions(patience, [(b"a", n * STEP) for n in range(33)])
+    assert found == [None] * 32 + [Attempt(first=True)]
+
+
+@pytest.mark.parametrize("between", [b"b", None])
+def test_any_change_starts_anew(between: bytes | None) -> None:
+    patience = Patience(2)
+    looks = [(between if n == 30 else b"a", n * STEP) for n in range(63)]
+    assert decisions(patience, looks) == [None] * 63
+
+
+def test_time_that_passed_without_a_look_does_not_count() -> None:
+    """The process was stopped, or had no CPU."""
+    patience = Patience(2)
+    assert decisions(patience, [(b"a", 0), (b"a", 1000), (b"a", 2000)]) == [None] * 3
+
+
+def test_attempts_until_twice_the_time() -> None:
+    patience = Patience(2)
+    found = decisions(patience, [(b"a", n * STEP) for n in range(65)])
+    assert found[32:] == [Attempt(first=True)] + [Attempt(first=False)] * 31 + [Death()]
+
+
+def test_a_short_limit_leaves_time_for_attempts() -> None:
+    patience = Patience(0.01)
+    found = decisions(patience, [(b"a", n * STEP) for n in range(40)])
+    assert 16 <= found.index(Death()) <= 22
+
+
+# How ------------------------------------------------------------------------------------------
+
+
+def hooked(engine: Engine) -> int:
+    """What Lua's hook is called for."""
+    mask = ctypes.CDLL(engine.library).lua_gethookmask
+    mask.argtypes = [ctypes.c_void_p]
+    thread = engine.execute("_G.thread = coroutine.create(print) return tostring(_G.thread)")
+    return int(mask(int(bytes(thread).split(b": ")[1], 16)))
+
+
+@contextmanager
+def guarded(engine: Engine) -> Iterator[None]:
+    places = Places(*map(int, engine.call_main("guard", engine.library.encode(), TEXT.encode())))
+    with Watchdog(places, watchdog.hooking(engine.library, places), LIMIT, engine.table):
+        yield
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[Engine]:
+    with Engine() as made, guarded(made):
+        yield made
+
+
+INTERPRETED = "jit.off(true, true) "
+LOOPS = [
+    INTERPRETED + "while true do end",
+    INTERPRETED + "while true do pcall(function() while true do end end) end",
+    INTERPRETED + "local t = {3, 2, 1} table.sort(t, function() while true do end end)",
+    INTERPRETED + "return setmetatable({}, {__index = function() while true do end end}).x",
+    "while true do pcall(function() end) end",
+    "while true do pcall(error, {}) end",
+    "while true do xpcall(function() local x = nil + 1 end, function() end) end",
+    """
+    local co = coroutine.wrap(function() while true do coroutine.yield() end end)
+    while true do co() end
+    """,
+    """
+    local function f(n) if n == 0 then return {} end return {f(n - 1)} end
+    while true do f(20) end
+    """,
+    "while true do local t = {} for i = 1, 100 do t[i] = tostring(i) end end",
+    "while true do box.session.peer() pcall(box.error, 1) end",
+]
+
+
+@pytest.mark.parametrize("source", LOOPS)
+def test_a_request_is_ended(engine: Engine, source: str) -> None:
+    with engine.connect() as client:
+        answer = client.eval(source)
+
+        assert answer.code == 32
+        assert answer.text.endswith(TEXT)
+        assert answer.text.startswith("eval:")
+        assert client.in_step()
+        assert not hooked(engine), "the hook is quiet, but not gone"
+
+
+def test_an_application_file_is_named(engine: Engine) -> None:
+    engine.execute(
+        "local chunk = loadstring(...)  jit.off(chunk, true)  _G.spin = chunk()",
+        b"return function()\n  while true do\n  end\nend",
+    )
+    with engine.connect() as client:
+        code, text = error_of(client.call("spin"))
+    assert code == 32
+    assert text.endswith(TEXT)
+    assert ":2: " in text
+
+
+def test_the_rest_of_the_batch_is_answered(engine: Engine) -> None:
+    runaway = request({0: 8, 1: 2}, {0x27: "while true do pcall(error) end"})
+    with engine.connect() as client:
+        answers = client.exchange(
+            request({0: PING, 1: 1}) + runaway + runaway + request({0: PING, 1: 3})
+        )
+        assert [(each.sync, each.code) for each in answers] == [(1, 0), (2, 32), (2, 32), (3, 0)]
+
+
+def test_many_short_requests_are_left_alone(engine: Engine) -> None:
+    """Together they take longer than one may."""
+    source = "local ends = os.clock() + 0.02 while os.clock() < ends do end return 1"
+    with engine.connect() as client:
+        packets = [request({0: 8, 1: n}, {0x27: source}) for n in range(20)]
+        assert [answer.code for answer in client.exchange(b"".join(packets))] == [0] * 20
+
+
+def eventually(engine: Engine, source: str) -> Packet:
+    with engine.connect() as client:
+        client.send(request({0: 8, 1: 1}, {0x27: source}))
+
+        def answered() -> list[Packet]:
+            engine.turn()
+            client.read()
+            return client.packets()
+
+        (answer,) = wait_until(answered, 5, "the answer")
+        return answer
+
+
+WAIT = """
+local fibers = require('beespace.engine.fibers')
+_G.pause = function() fibers.suspend(0.02) end
+_G.background = fibers.create
+_G.later = fibers.start
+"""
+
+
+def test_a_request_that_has_waited_is_ended(engine: Engine) -> None:
+    engine.execute(WAIT)
+    answer = eventually(engine, "pause() while true do pcall(error) end")
+    assert error_of(answer) == (32, f"eval:1: {TEXT}")
+
+
+def test_waiting_takes_no_time(engine: Engine) -> None:
+    engine.execute(WAIT)
+    answer = eventually(engine, "for _ = 1, 10 do pause() end return 7")
+    assert answer.data == [7]
+
+
+def test_fibers_without_end_are_ended(engine: Engine) -> None:
+    engine.execute(WAIT)
+    source = "while true do background(function() end) end"
+    assert error_of(eventually(engine, source)) == (32, f"eval:1: {TEXT}")
+    with engine.connect() as client:
+        assert client.eval("later(function() while true do pcall(error) end end)").code == 0
+        assert client.in_step()
+
+
+def test_applications_cannot_take_the_hook_away(engine: Engine) -> None:
+    with engine.connect() as client:
+        assert client.eval("return debug.sethook, debug.gethook").data == [None, None]
+
+
+class Fake:
+    """A pulse that a test moves, without Lua."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.memory = bytearray(256)
+        at = ctypes.addressof(ctypes.c_char.from_buffer(self.memory))
+        self.died = threading.Event()
+        self.attempts = 0
+        places = Places(0, 0, at, at + 64, at + 128, at + 160)
+        self.dog = Watchdog(places, self._attempt, 0.01, engine.table, self.died.set)
+
+    def _attempt(self) -> None:
+        self.attempts += 1
+
+    def run(self, packet: bytes) -> None:
+        self.memory[160 : 160 + len(packet)] = packet
+        ctypes.c_int32.from_buffer(self.memory, 16).value = len(packet)
+        ctypes.c_int32.from_buffer(self.memory, 24).value = 1
+
+
+def test_what_cannot_be_ended_takes_the_process_along(
+    engine: Engine, capfd: pytest.CaptureFixture[str]
+) -> None:
+    logs.configure(LogOrder(), "worker-0")
+    fake = Fake(engine)
+    with engine.connect() as client, fake.dog:
+        ctypes.c_double.from_buffer(fake.memory, 128).value = client.id
+        fake.run(request({0: 10, 1: 1}, {0x22: "stuck"}))
+        assert fake.died.wait(10)
+    assert fake.attempts > 1
+    lines = capfd.readouterr().err.splitlines()
+    assert len(lines) == 2
+    for line, part in zip(lines, ["code runs too long", "this worker ends"], strict=True):
+        assert part in line
+        assert f"/{client.id} " in line
+        assert "peer=127.0.0.1:4000" in line
+        assert "request=call stuck" in line
+
+
+def test_an_idle_loop_is_left_alone(engine: Engine) -> None:
+    fake = Fake(engine)
+    with fake.dog:
+        assert not fake.died.wait(0.3)
+    assert fake.attempts == 0
