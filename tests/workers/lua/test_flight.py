@@ -50,7 +50,7 @@ def test_session_functions_inside_a_queued_request(client: Client) -> None:
 def test_a_session_with_too_many_waiting_requests_is_not_read(engine: Engine) -> None:
     engine.execute("require('beespace.engine.flight').limit = 10")
     with engine.connect() as client, engine.connect() as other:
-        work = "running = (running or 0) + 1 most = math.max(most or 0, running) wait(0.001)"
+        work = "running = (running or 0) + 1 most = math.max(most or 0, running) wait(0.02)"
         source = work + " running = running - 1 return box.session.sync()"
         data = b"".join(evaluation(sync, source) for sync in range(1, 101))
         client.offer(data)
