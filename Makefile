@@ -4,13 +4,14 @@ PYTHON ?= python3
 VENV   ?= .venv
 APP    ?= examples/hello.lua
 ARGS   ?=
+TIME   ?= 60
 
 BIN   := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PIP   := $(BIN)/python -m pip -qq --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help install serve test lint bench clean
+.PHONY: help install serve test lint fuzz bench clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST)
@@ -32,6 +33,9 @@ test: $(STAMP) ## the whole gate: ARGS='-k codec' runs a part
 
 lint: $(STAMP) ## only the rules: style, types, layers, headers
 	@$(BIN)/python -m pytest tests/rules $(ARGS)
+
+fuzz: $(STAMP) ## throw broken packets at the server: TIME=60 seconds, ARGS='--seed 7' repeats a run
+	@$(BIN)/python -m tests.fuzz --seconds $(TIME) $(ARGS)
 
 bench: $(STAMP) ## measure, and compare with tarantool when it is installed
 	@$(BIN)/python -m bench compare $(ARGS)

@@ -21,12 +21,10 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, Final, Self
 
-import msgpack
-
 from shm import channel, layout
 from shm.segment import Segment
 from shm.sessions import SessionTable
-from tests.helpers.raw import CALL, EVAL, GREETING_SIZE, PING, Packet, request
+from tests.helpers.raw import CALL, EVAL, GREETING_SIZE, PING, Packet, decode, request
 from workers import bridge
 from workers.runtime import Runtime
 
@@ -299,7 +297,7 @@ class Client:
             end = at + 5 + int.from_bytes(self.buffer[at + 1 : at + 5], "big")
             if end > len(self.buffer):
                 break
-            found.append(_decode(bytes(self.buffer[at:end])))
+            found.append(decode(bytes(self.buffer[at : at + 5]), bytes(self.buffer[at + 5 : end])))
             at = end
         del self.buffer[:at]
         return found
@@ -357,18 +355,3 @@ def error_of(packet: Packet) -> tuple[int, str]:
 def errors_of(packets: Sequence[Packet]) -> list[tuple[int, str]]:
     """Code and text of every answer."""
     return [error_of(packet) for packet in packets]
-
-
-def _decode(data: bytes) -> Packet:
-    unpacker = msgpack.Unpacker(
-        raw=False,
-        strict_map_key=False,
-        unicode_errors="surrogateescape",
-        max_buffer_size=len(data),
-    )
-    unpacker.feed(data[5:])
-    header = unpacker.unpack()
-    start = 5 + unpacker.tell()
-    body = unpacker.unpack()
-    assert 5 + unpacker.tell() == len(data), "bytes behind the body of an answer"
-    return Packet(header, body, data[start:], data[:5])

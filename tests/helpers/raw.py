@@ -14,7 +14,7 @@ import select as polling
 import socket
 import struct
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, Self
@@ -260,7 +260,7 @@ class Raw:
         length = bytes(self._buffer[:width])
         payload = bytes(self._buffer[width : width + size])
         del self._buffer[: width + size]
-        return _decode(length, payload)
+        return decode(length, payload)
 
     # Requests
 
@@ -308,16 +308,26 @@ class Raw:
         return self.request(ID, {0x54: version, 0x55: list(features)})
 
 
-def _decode(length: bytes, payload: bytes) -> Packet:
+def decode(length: bytes, payload: bytes) -> Packet:
+    """A packet of its length's bytes and its payload."""
+    try:
+        return _decode(length, payload, dict)
+    except TypeError:  # a key of a map is a map or an array
+        return _decode(length, payload, list)
+
+
+def _decode(length: bytes, payload: bytes, maps: Callable[[Any], Any]) -> Packet:
+    """The packet; ``maps`` makes a map inside an answer's values of its pairs."""
     unpacker = msgpack.Unpacker(
         raw=False,
         strict_map_key=False,
         unicode_errors="surrogateescape",
         max_buffer_size=len(payload) or 1,
+        object_pairs_hook=None if maps is dict else maps,
     )
     unpacker.feed(payload)
-    header = unpacker.unpack()
+    header = dict(unpacker.unpack())
     start = unpacker.tell()
-    body = unpacker.unpack() if start < len(payload) else {}
+    body = dict(unpacker.unpack()) if start < len(payload) else {}
     assert unpacker.tell() == len(payload), "bytes behind the body of an answer"
     return Packet(header, body, payload[start:], length)
