@@ -59,6 +59,11 @@ class Session(_Section):
     """Sessions."""
 
     limits: Limits = Limits()
+    inbox_limit: Annotated[
+        int,
+        BeforeValidator(values.whole(values.MIN_INBOX, values.MAX_INBOX)),
+        Expected(f"bytes from {values.MIN_INBOX} to {values.MAX_INBOX}"),
+    ] = 1024 * 1024
 
 
 class Events(_Section):

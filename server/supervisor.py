@@ -179,6 +179,7 @@ class Supervisor:
                 "max_packet_size": settings.iproto.max_packet_size,
                 "net_msg_max": settings.iproto.net_msg_max,
                 "stop_timeout": settings.process.stop_timeout,
+                "inbox_limit": settings.session.inbox_limit,
                 "request_time": settings.limits.request_time,
                 "jit_log": settings.developer.jit_log,
             },

@@ -30,6 +30,8 @@ MAX_EVENTS: Final = 2**30
 """Room for all values that watchers are told of, in memory that every worker maps."""
 MAX_STOP: Final = 3600
 MAX_REQUEST_TIME: Final = 86400
+MIN_INBOX: Final = 1024
+MAX_INBOX: Final = 2**28
 AUTO: Final = "auto"
 
 LOG_LEVELS: Final = ("fatal", "syserror", "error", "crit", "warn", "info", "verbose", "debug")

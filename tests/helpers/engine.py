@@ -96,6 +96,7 @@ class Engine:
             "max_packet_size": max_packet,
             "net_msg_max": 768,
             "stop_timeout": 3,
+            "inbox_limit": 1 << 20,
             "session_results": results,
             "jit_log": jit_log,
         }

@@ -28,6 +28,7 @@ SETTINGS = {
     "max_packet_size": 1 << 20,
     "net_msg_max": 768,
     "stop_timeout": 1,
+    "inbox_limit": 1 << 20,
     "request_time": 10.0,
     "session_results": "old",
     "jit_log": False,

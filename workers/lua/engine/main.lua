@@ -7,8 +7,8 @@
 --   serve()                the loop, until it shall stop
 --
 -- settings: cdef, facts, address, index, count, version, max_fds, max_packet_size, net_msg_max,
--- stop_timeout, intake_fd, control_fd, wakeup_fd, bus_reader, bus_writers (descriptors as a text),
--- jit_log, session_results.
+-- stop_timeout, inbox_limit, intake_fd, control_fd, wakeup_fd, bus_reader, bus_writers (descriptors
+-- as a text), jit_log, session_results.
 
 local jit_options = require('jit.opt')
 local bus = require('beespace.engine.bus')
@@ -25,6 +25,7 @@ local flight = require('beespace.engine.flight')
 local greeting = require('beespace.engine.greeting')
 local health = require('beespace.engine.health')
 local interrupt = require('beespace.engine.interrupt')
+local inbox = require('beespace.engine.inbox')
 local log = require('log')
 local loop = require('beespace.engine.loop')
 local sessions = require('beespace.engine.sessions')
@@ -35,6 +36,7 @@ local sys = require('beespace.engine.sys')
 local uuid = require('uuid')
 local warmup = require('beespace.engine.warmup')
 
+require('beespace.box.inbox')
 require('beespace.box.push')
 
 -- What applications may require is loaded now: it needs our files, which they cannot reach later.
@@ -74,6 +76,7 @@ function main.prepare(settings)
   shared.row.sessions = 0
   st.max_packet = settings.max_packet_size
   flight.limit = settings.net_msg_max
+  inbox.limit = settings.inbox_limit
   stopping.timeout = settings.stop_timeout
   stopping.failed = function(text) log.error('a shutdown function failed: %s', text) end
   encode.limits.cap, encode.limits.shared = state.RESULT_LIMIT, state.RESULT_LIMIT

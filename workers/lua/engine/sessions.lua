@@ -9,6 +9,7 @@
 --                                   \-- requests wait: the slot stays until the last one ended
 
 local ffi = require('ffi')
+local locks = require('beespace.engine.locks')
 local sys = require('beespace.engine.sys')
 local shared = require('beespace.engine.table')
 local state = require('beespace.engine.state')
@@ -39,6 +40,7 @@ typedef struct {
 ]]
 
 local C = sys.C
+local pcall = pcall
 local st = state.st
 local SESSION_SIZE = ffi.sizeof('bee_session_t')
 local BUFFERS_SIZE = ffi.sizeof('bee_buffers_t')
@@ -156,8 +158,14 @@ local function free_slot(id)
   sessions.count = sessions.count - 1
   row.sessions = sessions.count
   row.freed = row.freed + 1
+  -- A sender that is about to add to the inbox must not find the slot another session's.
+  local locked = pcall(locks.lock, row.inbox_lock, 'the inboxes')
+  slot.inbox_bytes = 0
   slot.id = 0
   slot.state = FREE
+  if locked then
+    locks.unlock(row.inbox_lock)
+  end
 end
 
 -- End the session on a descriptor: buffers, socket, and the slot unless requests of it wait.

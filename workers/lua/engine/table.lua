@@ -46,7 +46,8 @@ function table_view.attach(address, index)
   table_view.header = header
   table_view.slots = slots
   table_view.capacity = capacity
-  table_view.row = ffi.cast('bee_row_t *', base + tonumber(header.rows_offset)) + index
+  table_view.rows = ffi.cast('bee_row_t *', base + tonumber(header.rows_offset))
+  table_view.row = table_view.rows + index
 end
 
 -- Work on other slots and another row from now on; returns those that were used before.

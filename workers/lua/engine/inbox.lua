@@ -1,0 +1,187 @@
+-- Inboxes: values that wait in a session until its client asks for them.
+--
+--   put (any worker)  room reserved in the slot, under its owner's lock  --bus-->  the owner
+--   the owner         a list of MessagePack values by session; who waits for them is woken
+--   take              the oldest values, whose room is given back
+--
+-- The bytes on their way and waiting are one number in the session's slot, so the limit is exact
+-- over all senders and workers. What one session sends another keeps its order, since it goes
+-- through one lane of the bus. A session without messages has nothing here.
+
+local ffi = require('ffi')
+local bus = require('beespace.engine.bus')
+local codec = require('beespace.engine.codec')
+local fibers = require('beespace.engine.fibers')
+local locks = require('beespace.engine.locks')
+local sessions = require('beespace.engine.sessions')
+local shared = require('beespace.engine.table')
+
+local min, tonumber = math.min, tonumber
+local LIVE, CLAIMED = shared.LIVE, shared.CLAIMED
+local INBOX = bus.KIND.INBOX
+local NAME = 'the inboxes'
+-- Bytes of memory that a message takes beside its value.
+local EACH = 32
+local ID_BYTES = 8
+
+local inbox = {
+  -- Bytes that one inbox holds, each message with EACH more than its value.
+  limit = 1024 * 1024,
+  EACH = EACH,
+  -- Called with a session's id and the number of its messages when that has changed.
+  changed = function(_, _) end,
+}
+
+-- {first =, last =, waiters = {first =, last =, [n] = record}, [n] = packed} by session id.
+local boxes = {}
+
+local id_buffer = ffi.new('uint64_t[1]')
+
+local function box_of(id)
+  local box = boxes[id]
+  if box == nil then
+    box = {first = 1, last = 0, waiters = {}}
+    boxes[id] = box
+  end
+  return box
+end
+
+-- Reserve room in a slot, under its owner's lock: nil, or the reason why there is none.
+local function reserve(slot, id, size)
+  local state = slot.state
+  if slot.id ~= id then
+    return 'none'
+  elseif state ~= LIVE and state ~= CLAIMED then
+    return 'closed'
+  elseif slot.inbox_bytes + size > inbox.limit then
+    return 'full'
+  end
+  slot.inbox_bytes = slot.inbox_bytes + size
+  return nil
+end
+
+local function give_back(slot, id, size)
+  if slot.id == id then
+    slot.inbox_bytes = slot.inbox_bytes - size
+  end
+end
+
+local function guarded(change, slot, id, size)
+  return locks.guarded(shared.rows[slot.worker].inbox_lock, NAME, change, slot, id, size)
+end
+
+-- Put a value (MessagePack bytes) into the inbox of a session of any worker: true, or nil and why
+-- not: 'none' (no such session), 'closed', 'full', or 'busy' when its worker does not keep up.
+function inbox.put(id, packed)
+  if not shared.exists(id) then
+    return nil, 'none'
+  end
+  local slot = shared.slots[id % shared.capacity]
+  local owner, size = slot.worker, #packed + EACH
+  local reason = guarded(reserve, slot, id, size)
+  if reason ~= nil then
+    return nil, reason
+  end
+  id_buffer[0] = id
+  if not bus.send(owner, INBOX, ffi.string(id_buffer, ID_BYTES) .. packed) then
+    guarded(give_back, slot, id, size)
+    return nil, 'busy'
+  end
+  return true
+end
+
+-- Messages that wait in the inbox of a session of this worker.
+function inbox.count(id)
+  local box = boxes[id]
+  return box == nil and 0 or box.last - box.first + 1
+end
+
+-- A message has come over the bus.
+local function receive(payload)
+  ffi.copy(id_buffer, payload, ID_BYTES)
+  local id = tonumber(id_buffer[0])
+  local slot = shared.slots[id % shared.capacity]
+  if slot.id ~= id or slot.worker ~= bus.index or slot.state ~= LIVE then
+    return
+  end
+  local box = box_of(id)
+  box.last = box.last + 1
+  box[box.last] = payload:sub(ID_BYTES + 1)
+  local first = box.waiters[1]
+  if first ~= nil then
+    fibers.wake(first)
+  end
+  inbox.changed(id, inbox.count(id))
+end
+bus.on(INBOX, receive)
+
+-- The oldest values, `most` of them at most, whose room is given back.
+local function take(id, most)
+  local box = boxes[id]
+  local values, size = {}, 0
+  for index = 1, min(most, box.last - box.first + 1) do
+    local packed = box[box.first]
+    box[box.first] = nil
+    box.first = box.first + 1
+    size = size + #packed + EACH
+    values[index] = codec.unpack(packed)
+  end
+  guarded(give_back, shared.slots[id % shared.capacity], id, size)
+  local left = inbox.count(id)
+  if left == 0 and #box.waiters == 0 then
+    boxes[id] = nil
+  elseif left > 0 and box.waiters[1] ~= nil then
+    fibers.wake(box.waiters[1])
+  end
+  inbox.changed(id, left)
+  return values
+end
+
+-- Let the running fiber wait in line until messages are there and its turn has come.
+local function stand_in_line(id, seconds)
+  local box = box_of(id)
+  local waiters, me = box.waiters, fibers.current()
+  waiters[#waiters + 1] = me
+  fibers.suspend_quietly(seconds)
+  for index = 1, #waiters do
+    if waiters[index] == me then
+      table.remove(waiters, index)
+      break
+    end
+  end
+  if box.last < box.first and #waiters == 0 and boxes[id] == box then
+    boxes[id] = nil
+  end
+end
+
+-- Values for the session `id` of this worker, `most` at most, in order of their coming; waits up to
+-- `seconds` (nil: for ever) while there are none. Empty when the time is over or the client left.
+-- Raises when the fiber is cancelled.
+function inbox.take(id, seconds, most)
+  local box = boxes[id]
+  local must_wait = inbox.count(id) == 0 or box.waiters[1] ~= nil
+  if must_wait and (seconds == nil or seconds > 0) then
+    stand_in_line(id, seconds)
+    fibers.check()
+  end
+  if inbox.count(id) == 0 then
+    return {}
+  end
+  return take(id, most)
+end
+
+-- The client of a session has left: nobody will take what waits.
+local left = sessions.left
+function sessions.left(id)
+  left(id)
+  local box = boxes[id]
+  if box == nil then
+    return
+  end
+  boxes[id] = nil
+  for index = 1, #box.waiters do
+    fibers.wake(box.waiters[index])
+  end
+end
+
+return inbox
