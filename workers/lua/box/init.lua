@@ -10,6 +10,7 @@ local info = require('beespace.box.info')
 local iproto = require('beespace.box.iproto')
 local print_to_log = require('beespace.box.print')
 local session = require('beespace.box.session')
+local workers = require('beespace.box.workers')
 
 local globals = _G
 
@@ -24,6 +25,7 @@ function init.define(facts)
     info = info.make(facts),
     iproto = iproto,
     session = session,
+    workers = workers,
   }
   globals.db = {session = session}
   globals.session = session

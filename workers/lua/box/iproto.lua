@@ -5,6 +5,7 @@
 --   encode_greeting, decode_greeting, encode_packet, decode_packet  bytes and what they mean
 --   override(type, callback)                                        requests answered by Lua
 --   export(name, func)                                              functions for CALL, by name
+--   send(sid, header[, body])                                       a packet for any session
 --
 -- override and export hold for the worker that runs them; in the application file they hold in all.
 
@@ -12,12 +13,14 @@ local bridge = require('beespace.bridge')
 local call = require('beespace.engine.call')
 local errors = require('beespace.box.error')
 local iproto_const = require('beespace.box.iproto_const')
+local fibers = require('beespace.engine.fibers')
 local greeting = require('beespace.box.iproto_greeting')
+local letters = require('beespace.engine.letters')
 local override = require('beespace.engine.override')
 local packets = require('beespace.box.iproto_packet')
 local state = require('beespace.engine.state')
 
-local error, type = error, type
+local error, select, tonumber, type = error, select, tonumber, type
 local types = iproto_const.type
 -- Types are 32 bits wide, and -1.
 local MAX_TYPE = 4294967295
@@ -105,6 +108,51 @@ function iproto.export(name, func)
     error(errors.client('ILLEGAL_PARAMS', 'function object should be a function'))
   elseif not call.export(name, func) then
     error(errors.client('FUNCTION_EXISTS', name))
+  end
+end
+
+local function is_part(value)
+  return type(value) == 'string' or type(value) == 'table'
+end
+
+-- A session id, given as a whole number or a 64-bit one.
+local function id_of(value)
+  local number = (type(value) == 'number' or type(value) == 'cdata') and tonumber(value) or nil
+  if number == nil or number < 0 or number % 1 ~= 0 then
+    error(errors.client('PROC_LUA', 'expected uint64_t as 1 argument'))
+  end
+  return number
+end
+
+local function check_send(count, header, body)
+  local problem
+  if count < 2 or count > 3 then
+    problem = 'Usage: box.iproto.send(sid, header[, body])'
+  elseif not is_part(header) then
+    problem = 'expected table or string as 2 argument'
+  elseif body ~= nil and not is_part(body) then
+    problem = 'expected table or string as 3 argument'
+  end
+  if problem ~= nil then
+    error(errors.client('PROC_LUA', problem))
+  end
+end
+
+-- Write a packet to any session of the machine; lets other fibers run once where that is possible.
+function iproto.send(...)
+  local sid, header, body = ...
+  check_send(select('#', ...), header, body)
+  local id = id_of(sid)
+  local sent, reason = letters.send(id, packets.join(header, body))
+  if reason == 'none' then
+    error(errors.client('NO_SUCH_SESSION', id))
+  elseif reason == 'closed' then
+    error(errors.client('SESSION_CLOSED'))
+  elseif not sent then
+    error(errors.client('PROC_LUA', ('the worker of session %.0f does not keep up'):format(id)))
+  end
+  if fibers.may_wait() then
+    fibers.suspend(0)
   end
 end
 

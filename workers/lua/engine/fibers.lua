@@ -245,13 +245,14 @@ function fibers.check()
   end
 end
 
-local function may_wait()
+-- Whether the running code can wait where it is.
+function fibers.may_wait()
   return yieldable() and writing.asking == 0 and (st.away ~= 0 or st.in_request ~= 0)
 end
 
 -- Let the current fiber wait: true when it was woken, false when `seconds` are over (nil: never).
 function fibers.suspend_quietly(seconds)
-  if not may_wait() then
+  if not fibers.may_wait() then
     error(CANNOT_YIELD, 3)
   end
   local record = fibers.current()

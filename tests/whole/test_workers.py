@@ -1,0 +1,103 @@
+"""What workers do for each other, from outside: box.workers and box.iproto.send."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.helpers.raw import Raw
+from tests.helpers.server import DATA, LOOPBACK, Server, running
+from tests.helpers.wait import wait_until
+
+WHO = "return box.info.worker.id, box.session.id(), box.session.effective_user()"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("workers")
+    with running(folder, app=DATA / "whole_app.lua", workers=3, listen=[LOOPBACK]) as made:
+        yield made
+
+
+def test_every_worker_can_be_asked(server: Server) -> None:
+    with Raw(server.address) as client:
+        ask = "return box.workers.eval(..., {}, {target = 'all'})"
+        assert client.eval(ask, WHO).data == [[[n, 0, "guest"] for n in range(3)]]
+        one = "return box.workers.eval(..., {}, {target = 2})"
+        assert client.eval(one, WHO).data == [2, 0, "guest"]
+
+
+def test_any_takes_turns(server: Server) -> None:
+    with Raw(server.address) as client:
+        source = """
+            local seen = {}
+            for k = 1, 6 do seen[k] = box.workers.eval('return box.info.worker.id') end
+            table.sort(seen) return seen"""
+        assert client.eval(source).data == [[0, 0, 1, 1, 2, 2]]
+
+
+def test_an_error_carries_the_workers_number(server: Server) -> None:
+    with Raw(server.address) as client:
+        source = "box.workers.eval('error(\"no\", 0)', {}, {target = 1})"
+        answer = client.eval(source)
+        assert (answer.code, answer.text) == (32, "worker 1: no")
+
+
+def test_a_long_result(server: Server) -> None:
+    with Raw(server.address) as client:
+        source = """
+            local text = box.workers.eval("return ('x'):rep(...)", {5e6}, {target = ...})
+            return #text"""
+        assert [client.eval(source, n).data for n in range(3)] == [[5_000_000]] * 3
+
+
+def test_a_busy_worker_does_not_hold_its_caller_for_ever(server: Server) -> None:
+    with Raw(server.address) as client:
+        busy = "local t = os.clock() while os.clock() - t < 0.5 do end"
+        own = client.eval("return box.info.worker.id").data[0]
+        other = (own + 1) % 3
+        began = time.monotonic()
+        source = "box.workers.eval(..., {}, {target = select(2, ...), timeout = 0.05})"
+        answer = client.eval(source, busy, other)
+        took = time.monotonic() - began
+
+        assert (answer.code, answer.text) == (78, f"worker {other}: Timeout exceeded")
+        assert took < 0.4
+
+
+def test_a_worker_that_dies_is_an_error_at_once(server: Server) -> None:
+    with Raw(server.address) as client:
+        own = client.eval("return box.info.worker.id").data[0]
+        other = (own + 1) % 3
+        kill = "require('log').info('dies') require('clock') os.exit(7)"
+        began = time.monotonic()
+        source = "box.workers.eval(..., {}, {target = select(2, ...), timeout = 20})"
+        answer = client.eval(source, kill, other)
+
+        assert (answer.code, answer.text) == (77, f"worker {other}: the worker has ended")
+        assert time.monotonic() - began < 10
+    wait_until(lambda: server.lines("worker is back"), what="the new worker")
+
+
+def test_a_packet_for_any_session(server: Server) -> None:
+    with Raw(server.address) as sender:
+        clients = [Raw(server.address) for _ in range(6)]
+        try:
+            places = [each.eval("return box.info.worker.id").data[0] for each in clients]
+            assert len(set(places)) > 1
+            for each in clients:
+                number = each.eval("return box.session.id()").data[0]
+                source = """
+                    for k = 1, 3 do
+                      box.iproto.send(..., {request_type = 0x80, sync = 9}, {data = {k}})
+                    end"""
+                assert sender.eval(source, number).data == []
+                packets = [each.packet() for _ in range(3)]
+                assert [(p.type, p.sync, p.data) for p in packets] == [
+                    (0x80, 9, [k]) for k in (1, 2, 3)
+                ]
+        finally:
+            for each in clients:
+                each.close()

@@ -1,0 +1,106 @@
+"""box.workers with one worker, which asks itself: results, errors, rights, time limits."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.helpers.engine import Client, Engine, error_of
+from tests.helpers.requests import evaluation
+
+
+@pytest.fixture(autouse=True)
+def functions(engine: Engine) -> None:
+    engine.execute(
+        """
+        wait = require('beespace.engine.fibers').suspend
+        function add(...)
+          local sum = 0
+          for _, n in ipairs({...}) do sum = sum + n end
+          return sum
+        end
+        object = {method = function(self, x) return self == object, x end}
+        """
+    )
+
+
+def ask(client: Client, source: str) -> object:
+    (answer,) = client.answers(evaluation(1, source), 1)
+    return answer.data if answer.type == 0 else error_of(answer)
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("return box.workers.count(), box.workers.id()", [1, 0]),
+        ("return box.workers.call('add', {1, 2, 3})", [6]),
+        ("return box.workers.call('add')", [0]),
+        ("return box.workers.call('object:method', {5})", [True, 5]),
+        ("return box.workers.eval('return ...', {1, nil, 3, nil, n = 4})", [1, None, 3, None]),
+        ("return box.workers.eval('return')", []),
+        ("return box.workers.eval('wait(0.001) return 1, {2}')", [1, [2]]),
+        ("return box.workers.call('add', {1, 2}, {target = 'all'})", [[[3]]]),
+        ("return box.workers.eval('return 1, nil', {}, {target = 'all'})", [[[1, None]]]),
+        ("return box.workers.call('add', {1}, {target = 0})", [1]),
+        ("return box.workers.call('add', {1}, {target = 'any', timeout = 1})", [1]),
+    ],
+)
+def test_results(client: Client, source: str, expected: list[object]) -> None:
+    assert ask(client, source) == expected
+
+
+def test_the_fiber_has_no_session_and_the_callers_rights(client: Client) -> None:
+    source = """
+        return box.workers.eval([[return box.session.id(), box.session.type(),
+          box.session.effective_user(), box.session.sync()]])"""
+    assert ask(client, source) == [0, "background", "guest", 0]
+
+
+@pytest.mark.parametrize(
+    ("source", "code", "text"),
+    [
+        ("box.workers.call('nosuch')", 33, "worker 0: Procedure 'nosuch' is not defined"),
+        ("box.workers.eval('error(\"no\", 0)')", 32, "worker 0: no"),
+        ("box.workers.eval('=')", 32, "worker 0: eval:1: unexpected symbol near '='"),
+        (
+            "box.workers.eval('box.error(45, ...)', {'bob'})",
+            45,
+            "worker 0: User 'bob' is not found",
+        ),
+        ("box.workers.eval('return print')", 32, "worker 0: unsupported Lua type 'function'"),
+        ("box.workers.eval('wait(60)', {}, {timeout = 0.01})", 78, "worker 0: Timeout exceeded"),
+        ("box.workers.eval('return ...', {print})", 32, "unsupported Lua type 'function'"),
+    ],
+)
+def test_errors_are_the_callers(client: Client, source: str, code: int, text: str) -> None:
+    assert ask(client, source) == (code, text)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ("1", "expected a string as 1 argument"),
+        ("'add', 1", "expected a table of arguments as 2 argument"),
+        ("'add', {}, 1", "expected a table of options as 3 argument"),
+        ("'add', {}, {timeout = 'x'}", "timeout: expected a number of seconds"),
+        ("'add', {}, {target = 1}", "target: expected 'any', 'all' or a worker from 0 to 0"),
+        ("'add', {}, {target = 'one'}", "target: expected 'any', 'all' or a worker from 0 to 0"),
+    ],
+)
+def test_wrong_arguments(client: Client, arguments: str, text: str) -> None:
+    usage = "box.workers.call(name[, arguments[, options]])"
+    assert ask(client, f"box.workers.call({arguments})") == (1, f"{usage}: {text}")
+
+
+def test_an_errand_of_a_caller_that_was_cancelled(engine: Engine, client: Client) -> None:
+    engine.execute("fibers = require('beespace.engine.fibers')")
+    client.send(evaluation(1, "me = fibers.current() box.workers.eval('wait(9)')"))
+    engine.execute("fibers.cancel(me)")
+    (answer,) = client.answers(b"", 1)
+    assert error_of(answer) == (32, "fiber is cancelled")
+    assert client.in_step()
+
+
+def test_where_nothing_can_wait(client: Client) -> None:
+    source = "table.sort({2, 1}, function() box.workers.call('add') return true end)"
+    code, text = error_of(client.eval(source))
+    assert (code, text[-39:]) == (32, "attempt to yield across C-call boundary")

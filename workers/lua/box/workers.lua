@@ -1,0 +1,147 @@
+-- box.workers: the workers of this server, for applications.
+--
+--   count(), id()                   how many there are, and which one this is, from 0
+--   call(name, arguments, options)  a function, by its name as CALL finds it
+--   eval(source, arguments, options)
+--
+-- options: target = 'any' (the default: one after the other), 'all', or a worker's number; timeout
+-- in seconds. Answers the returned values; for 'all' a list with a list of values for each worker.
+-- Any error is raised, with the worker's number in its text.
+
+local bus = require('beespace.engine.bus')
+local errand = require('beespace.engine.errand')
+local errors = require('beespace.box.error')
+local fibers = require('beespace.engine.fibers')
+
+local error, pcall, type, unpack = error, pcall, type, unpack
+local floor = math.floor
+
+-- Seconds an errand may take unless the caller says otherwise.
+local TIMEOUT = 10
+
+local workers = {}
+
+-- The worker that the last errand for any worker went to.
+local turn = -1
+
+-- Number of workers.
+function workers.count()
+  return bus.count
+end
+
+-- Number of this worker.
+function workers.id()
+  return bus.index
+end
+
+local function fail(worker, code, text)
+  error(errors.api.new({code = code, reason = ('worker %d: %s'):format(worker, text)}), 0)
+end
+
+-- The next worker that is there; this one always is.
+local function any()
+  for _ = 1, bus.count do
+    turn = (turn + 1) % bus.count
+    if errand.is_there(turn) then
+      return turn
+    end
+  end
+  return bus.index
+end
+
+local function bad(what, usage)
+  error(errors.client('ILLEGAL_PARAMS', ('%s: %s'):format(usage, what)), 0)
+end
+
+-- The targets that options name, as a list.
+local function targets_of(target, usage)
+  if target == nil or target == 'any' then
+    return {any()}
+  elseif target == 'all' then
+    local all = {}
+    for worker = 0, bus.count - 1 do
+      all[worker + 1] = worker
+    end
+    return all
+  elseif type(target) == 'number' and target == floor(target) and target >= 0
+    and target < bus.count then
+    return {target}
+  end
+  local last = bus.count - 1
+  return bad(("target: expected 'any', 'all' or a worker from 0 to %d"):format(last), usage)
+end
+
+local function check(text, arguments, options, usage)
+  local timeout = options.timeout
+  if type(text) ~= 'string' then
+    bad('expected a string as 1 argument', usage)
+  elseif type(arguments) ~= 'table' then
+    bad('expected a table of arguments as 2 argument', usage)
+  elseif timeout ~= nil and not (type(timeout) == 'number' and timeout >= 0) then
+    bad('timeout: expected a number of seconds', usage)
+  end
+  return fibers.clock() + (timeout or TIMEOUT)
+end
+
+-- Number of arguments in a list, which may say so itself.
+local function count_of(arguments)
+  return type(arguments.n) == 'number' and arguments.n or table.maxn(arguments)
+end
+
+local function ask_all(targets, kind, text, arguments)
+  local tickets = {}
+  for index = 1, #targets do
+    local worker = targets[index]
+    if not errand.is_there(worker) then
+      fail(worker, 77, 'it is not there')
+    end
+    local ticket = errand.ask(worker, kind, text, arguments, count_of(arguments))
+    tickets[index] = ticket or fail(worker, 32, 'it does not keep up')
+  end
+  return tickets
+end
+
+local function collect_all(tickets, deadline)
+  local results = {}
+  for index = 1, #tickets do
+    local ok, values, count = errand.collect(tickets[index], deadline)
+    if not ok then
+      fail(tickets[index].worker, values, count)
+    end
+    results[index] = values
+    results[index].n = count
+  end
+  return results
+end
+
+local function run(kind, text, arguments, options, usage)
+  arguments, options = arguments or {}, options or {}
+  if type(options) ~= 'table' then
+    bad('expected a table of options as 3 argument', usage)
+  end
+  local deadline = check(text, arguments, options, usage)
+  local tickets = ask_all(targets_of(options.target, usage), kind, text, arguments)
+  local ok, results = pcall(collect_all, tickets, deadline)
+  for index = 1, #tickets do
+    errand.forget(tickets[index])
+  end
+  if not ok then
+    error(results, 0)
+  elseif options.target == 'all' then
+    for index = 1, #results do
+      results[index].n = nil
+    end
+    return results
+  end
+  return unpack(results[1], 1, results[1].n)
+end
+
+function workers.call(name, arguments, options)
+  return run('call', name, arguments, options, 'box.workers.call(name[, arguments[, options]])')
+end
+
+function workers.eval(source, arguments, options)
+  return run('eval', source, arguments, options, 'box.workers.eval(source[, arguments[, options]])')
+end
+
+return workers

@@ -1,0 +1,169 @@
+-- Errands: functions and sources that one worker lets another one run, and their results.
+--
+--   ask(worker, kind, text, arguments)  --RPC-->        the other worker: a fiber without session
+--   the caller's fiber waits            <--RPC_REPLY--  results, or code and text of the error
+--
+-- Values cross as MessagePack, one after the other. The fiber has the rights of the caller's
+-- effective user. The caller waits until its time is over or the other worker's process is another
+-- one than the one that was asked.
+
+local bus = require('beespace.engine.bus')
+local call = require('beespace.engine.call')
+local codec = require('beespace.engine.codec')
+local errors = require('beespace.box.error')
+local fibers = require('beespace.engine.fibers')
+local flags = require('beespace.box.compat_flags')
+local shared = require('beespace.engine.table')
+local state = require('beespace.engine.state')
+
+local error, min, pcall, select, unpack = error, math.min, pcall, select, unpack
+local pack_value, unpack_value = codec.pack, codec.unpack
+local RPC, RPC_REPLY = bus.KIND.RPC, bus.KIND.RPC_REPLY
+local cur = state.cur
+
+-- Row states of shm/states.py in which a worker reads its bus.
+local READY, STOPPING = 2, 3
+-- Seconds between two looks whether a worker that was asked is still the same process.
+local LOOK = 0.1
+
+local errand = {}
+
+-- Errands that were not answered yet, by number: {record =, payload =}.
+local pending = {}
+local last_number = 0
+
+local function pack_values(first, ...)
+  local parts = {first, pack_value(select('#', ...))}
+  for index = 1, select('#', ...) do
+    parts[index + 2] = pack_value((select(index, ...)))
+  end
+  return table.concat(parts)
+end
+
+-- The values at payload[pos] and their number.
+local function unpack_values(payload, pos)
+  local values = {}
+  local count
+  count, pos = unpack_value(payload, pos)
+  for index = 1, count do
+    values[index], pos = unpack_value(payload, pos)
+  end
+  return values, count
+end
+
+-- Running -----------------------------------------------------------------------------------------
+
+local function perform(kind, text, arguments, count)
+  if kind == 'eval' then
+    return call.compile(text)(unpack(arguments, 1, count))
+  end
+  local found, object = call.resolve(text)
+  if object ~= nil then
+    return found(object, unpack(arguments, 1, count))
+  end
+  return found(unpack(arguments, 1, count))
+end
+
+local function reply_of(number, ok, ...)
+  if ok then
+    local packed
+    ok, packed = pcall(pack_values, pack_value(number) .. pack_value(true), ...)
+    if ok then
+      return packed
+    end
+    return reply_of(number, false, packed)
+  end
+  local object = errors.from((...))
+  return pack_value(number) .. pack_value(false) .. pack_value(object.code)
+    .. pack_value(object.message)
+end
+
+local function run(from, number, kind, text, arguments, count)
+  bus.send(from, RPC_REPLY, reply_of(number, pcall(perform, kind, text, arguments, count)))
+end
+
+bus.on(RPC, function(payload, from)
+  local number, kind, text, euid, pos
+  number, pos = unpack_value(payload)
+  kind, pos = unpack_value(payload, pos)
+  text, pos = unpack_value(payload, pos)
+  euid, pos = unpack_value(payload, pos)
+  local arguments, count = unpack_values(payload, pos)
+  fibers.start(run, from, number, kind, text, arguments, count).euid = euid
+end)
+
+bus.on(RPC_REPLY, function(payload)
+  local number = unpack_value(payload)
+  local waiting = pending[number]
+  if waiting ~= nil then
+    waiting.payload = payload
+    fibers.wake(waiting.record)
+  end
+end)
+
+-- Asking ------------------------------------------------------------------------------------------
+
+-- Whether a worker reads its bus; its own is read by who asks.
+function errand.is_there(worker)
+  local row_state = shared.rows[worker].state
+  return worker == bus.index or row_state == READY or row_state == STOPPING
+end
+
+-- Let a worker run a function ('call') or a source ('eval'); a ticket for collect(). `arguments` is
+-- a list of `count` values. Raises what cannot be packed; nil when the worker does not keep up.
+function errand.ask(worker, kind, text, arguments, count)
+  last_number = last_number + 1
+  local euid = flags.fiber_user == 0 and cur.euid or state.ADMIN
+  local head = pack_value(last_number) .. pack_value(kind) .. pack_value(text) .. pack_value(euid)
+  local ticket = {
+    number = last_number,
+    worker = worker,
+    pid = shared.rows[worker].pid,
+    record = fibers.current(),
+  }
+  if not bus.send(worker, RPC, pack_values(head, unpack(arguments, 1, count))) then
+    return nil
+  end
+  pending[last_number] = ticket
+  return ticket
+end
+
+local function wait(ticket, deadline)
+  local left = deadline - fibers.clock()
+  while ticket.payload == nil and left > 0 and shared.rows[ticket.worker].pid == ticket.pid do
+    fibers.suspend_quietly(min(left, LOOK))
+    fibers.check()
+    left = deadline - fibers.clock()
+  end
+end
+
+-- Forget an errand whose answer nobody waits for any more.
+function errand.forget(ticket)
+  pending[ticket.number] = nil
+end
+
+-- Wait for the answer of an errand until `deadline` (see engine/fibers, clock): true, the values
+-- and their number; or false, a code and a text. Raises when the fiber is cancelled or cannot wait.
+function errand.collect(ticket, deadline)
+  local ok, raised = pcall(wait, ticket, deadline)
+  errand.forget(ticket)
+  local payload = ticket.payload
+  if payload ~= nil then
+    local _, pos = unpack_value(payload)
+    local succeeded
+    succeeded, pos = unpack_value(payload, pos)
+    if succeeded then
+      return true, unpack_values(payload, pos)
+    end
+    local code
+    code, pos = unpack_value(payload, pos)
+    return false, code, (unpack_value(payload, pos))
+  elseif not ok then
+    error(raised, 0)
+  elseif shared.rows[ticket.worker].pid ~= ticket.pid then
+    return false, 77, 'the worker has ended'
+  end
+  return false, 78, 'Timeout exceeded'
+end
+
+return errand

@@ -1,0 +1,53 @@
+-- Packets for sessions of any worker, written by application code (box.iproto.send).
+--
+-- A session of this worker gets the packet at the end of the turn; for another worker's it travels
+-- over the bus, and that worker queues it. Packets from one worker to one session keep their order.
+
+local ffi = require('ffi')
+local bus = require('beespace.engine.bus')
+local output = require('beespace.engine.output')
+local shared = require('beespace.engine.table')
+
+local cast, tonumber = ffi.cast, tonumber
+local bytes_p = ffi.typeof('const uint8_t *')
+local SEND = bus.KIND.SEND
+local ID_BYTES = 8
+
+local letters = {}
+
+local id_buffer = ffi.new('uint64_t[1]')
+
+local function hand_over(slot, packet, from)
+  output.later(tonumber(slot.fd), cast(bytes_p, packet) + from, #packet - from)
+end
+
+-- Send a packet to a session: true, or nil and why not: 'none' (no such session), 'closed', or
+-- 'busy' when its worker does not keep up.
+function letters.send(id, packet)
+  if not shared.exists(id) then
+    return nil, 'none'
+  end
+  local slot = shared.slots[id % shared.capacity]
+  if slot.state == shared.CLOSING then
+    return nil, 'closed'
+  elseif slot.worker == bus.index and slot.state == shared.LIVE then
+    hand_over(slot, packet, 0)
+    return true
+  end
+  id_buffer[0] = id
+  if not bus.send(slot.worker, SEND, ffi.string(id_buffer, ID_BYTES) .. packet) then
+    return nil, 'busy'
+  end
+  return true
+end
+
+bus.on(SEND, function(payload)
+  ffi.copy(id_buffer, payload, ID_BYTES)
+  local id = tonumber(id_buffer[0])
+  local slot = shared.slots[id % shared.capacity]
+  if slot.id == id and slot.worker == bus.index and slot.state == shared.LIVE then
+    hand_over(slot, payload, ID_BYTES)
+  end
+end)
+
+return letters
