@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-import msgpack
-
+from tests.fuzz import walk
 from tests.helpers.raw import Packet
 
 CHUNK: Final = 128
@@ -64,25 +63,23 @@ def syncs(payload: bytes) -> tuple[set[int], set[int]]:
     """The syncs an answer to this packet may have, and the request types it may be of."""
     found, types = {0}, {0}
     for key, value in _header(payload):
-        if key == 1 and _is_unsigned(value):
-            found.add(value)
-        elif key == 0 and _is_unsigned(value):
-            types.add(value)
+        if value is not None and key in (0, 1):
+            (found if key else types).add(value)
     return found, types
 
 
-def _is_unsigned(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
-
-
-def _header(payload: bytes) -> Iterator[tuple[Any, Any]]:
-    unpacker = msgpack.Unpacker(raw=True, strict_map_key=False, max_buffer_size=len(payload) or 1)
-    unpacker.feed(payload)
+def _header(payload: bytes) -> Iterator[tuple[int | None, int | None]]:
+    """Keys and values of a header up to the first mistake; None: no unsigned integer."""
+    if not payload or payload[0] not in (*range(0x80, 0x90), 0xDE, 0xDF):
+        return
     try:
-        for _ in range(unpacker.read_map_header()):
-            key = unpacker.unpack()
-            yield key, unpacker.unpack()
-    except (ValueError, TypeError, OverflowError, msgpack.UnpackException, RecursionError):
+        at = walk.size(payload, 0)
+        for _ in range(walk.children(payload, 0) // 2):
+            middle = walk.skip(payload, at)
+            end = walk.skip(payload, middle)
+            yield walk.unsigned(payload[at:middle]), walk.unsigned(payload[middle:end])
+            at = end
+    except ValueError:
         return
 
 

@@ -3,7 +3,7 @@
 :func:`mutant` takes one payload (a packet without its length), changes it in a few ways of
 :data:`WAYS`, and puts a length in front of it, nearly always the right one: then the packets behind
 it stay where they are, and exactly one answer can be expected. Ways that know MessagePack work on
-:func:`tokens`, the places where a value begins. Everything is decided by the ``random.Random``
+``walk.tokens``, the places where a value begins. Everything is decided by the ``random.Random``
 handed in, so a seed tells the whole run.
 """
 
@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from random import Random
 from typing import Final
 
+from tests.fuzz.walk import tokens
 from tests.helpers.raw import frame
 
 DANGEROUS: Final = re.compile(rb"ffi|for |while|rep|goto|debug|os\.|io\.")
@@ -40,38 +41,6 @@ VALUES: Final = (
 """Values that somebody may not have thought of: every type, both ends, bad text, bad extensions."""
 
 Way = Callable[[Random, bytes, Sequence[bytes]], bytes]
-
-
-def tokens(payload: bytes) -> list[tuple[int, int]]:
-    """Start and end of each value; of a container only its head."""
-    found: list[tuple[int, int]] = []
-    at = 0
-    while at < len(payload):
-        end = min(at + _size(payload, at), len(payload))
-        found.append((at, end))
-        at = end
-    return found
-
-
-_FIXED: Final = {0xCA: 5, 0xCB: 9, 0xCC: 2, 0xCD: 3, 0xCE: 5, 0xCF: 9, 0xD0: 2, 0xD1: 3, 0xD2: 5,
-                 0xD3: 9, 0xD4: 3, 0xD5: 4, 0xD6: 6, 0xD7: 10, 0xD8: 18,
-                 0xDC: 3, 0xDD: 5, 0xDE: 3, 0xDF: 5}  # fmt: skip
-_COUNTED: Final = {0xC4: (">B", 0), 0xC5: (">H", 0), 0xC6: (">I", 0), 0xC7: (">B", 1),
-                   0xC8: (">H", 1), 0xC9: (">I", 1), 0xD9: (">B", 0), 0xDA: (">H", 0),
-                   0xDB: (">I", 0)}  # fmt: skip
-
-
-def _size(payload: bytes, at: int) -> int:
-    first = payload[at]
-    if 0xA0 <= first < 0xC0:
-        return 1 + first - 0xA0
-    if first in _COUNTED:
-        form, more = _COUNTED[first]
-        head = 1 + struct.calcsize(form)
-        if at + head > len(payload):
-            return head
-        return head + int(struct.unpack_from(form, payload, at + 1)[0]) + more
-    return _FIXED.get(first, 1)
 
 
 def flip_bits(random: Random, payload: bytes, _: Sequence[bytes]) -> bytes:

@@ -10,7 +10,7 @@ from random import Random
 import msgpack
 import pytest
 
-from tests.fuzz import model, mutate, seeds
+from tests.fuzz import model, mutate, seeds, walk
 from tests.fuzz.__main__ import Diary, attack, inputs, replay
 from tests.fuzz.targets import LONGEST, Target
 from tests.helpers.raw import Packet, ping, request
@@ -81,9 +81,27 @@ def test_tokens_of_valid_packets() -> None:
         ["x" * 40, b"y" * 300, None, 1.5, {"k": [-1, msgpack.ExtType(1, b"\0")]}],
     ):
         packed = msgpack.packb(payload)
-        found = mutate.tokens(packed)
+        found = walk.tokens(packed)
         assert found[-1][1] == len(packed)
         assert all(a[1] == b[0] for a, b in itertools.pairwise(found))
+
+
+@pytest.mark.parametrize(
+    ("header", "found"),
+    [
+        ("82 00 40 01 07", {0, 7}),
+        ("82 01 cd 01 00 00 40", {0, 256}),
+        ("83 58 d4 80 00 01 05 00 40", {0, 5}),
+        ("83 58" + "91" * 3000 + "c0 01 05 00 40", {0, 5}),
+        ("83 58 c1 01 05 00 40", {0}),
+        ("82 01 05 01 c0", {0, 5}),
+        ("df 00 00 00 02 01 05 01 06", {0, 5, 6}),
+        ("92 01 05", {0}),
+        ("", {0}),
+    ],
+)
+def test_syncs_of_a_header(header: str, found: set[int]) -> None:
+    assert model.syncs(bytes.fromhex(header))[0] == found
 
 
 @pytest.mark.parametrize("way", mutate.WAYS, ids=lambda way: way.__name__)
