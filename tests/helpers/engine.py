@@ -250,7 +250,7 @@ class Client:
         found = self.engine.execute(_HELD, self.fd)
         return int(found[0]), int(found[1])
 
-    def offer(self, data: bytes) -> int:
+    def offer(self, data: bytes | memoryview) -> int:
         """Send what the socket takes at once; how many bytes that was."""
         try:
             return self.socket.send(data)

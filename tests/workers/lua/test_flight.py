@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.helpers.engine import Client, Engine, error_of
-from tests.helpers.raw import PING, ping, request
+from tests.helpers.raw import PING, Packet, ping, request
 from tests.helpers.requests import STREAM, evaluation
 
 
@@ -74,6 +74,68 @@ def test_the_limit_counts_what_waits_for_its_stream(engine: Engine) -> None:
         engine.turn()
         assert client.slot.in_flight <= 10
         assert [answer.sync for answer in client.answers(b"", 50)] == list(range(1, 51))
+
+
+MEGABYTE = 1 << 20
+LUA_MEMORY = "collectgarbage() collectgarbage() return collectgarbage('count') * 1024"
+
+
+def test_bytes_kept_for_a_busy_stream_are_bounded(engine: Engine) -> None:
+    """However long the packets are: past a megabyte of them the session is not read."""
+    with engine.connect() as client, engine.connect() as other:
+        before = engine.execute(LUA_MEMORY)
+        client.send(evaluation(0, "repeat wait(0.001) until go return 0", stream=1))
+        size, count = MEGABYTE * 3 // 4, 50
+        data = evaluation(1, "return #(...)", "x" * size, stream=1) * count
+        sent = 0
+        while taken := client.offer(data[sent : sent + MEGABYTE]):
+            engine.run()
+            sent += taken
+        assert sent < 16 * MEGABYTE
+        assert client.slot.in_flight < 8
+        assert engine.execute(LUA_MEMORY) - before < 4 * MEGABYTE
+        assert other.in_step()
+
+        engine.execute("go = true")
+        view = memoryview(data)[sent:]
+        answers: list[Packet] = []
+
+        def all_came() -> bool:
+            nonlocal view
+            view = view[client.offer(view) :]
+            client.take()
+            answers.extend(client.packets())
+            return len(answers) > count
+
+        engine.run_until(all_came)
+        assert [answer.data for answer in answers] == [[0], *[[size]] * count]
+
+
+def test_one_long_packet_waits_for_its_stream(client: Client) -> None:
+    answers = client.answers(
+        evaluation(1, "wait(0.002) return 1", stream=1)
+        + evaluation(2, "return #(...)", "x" * (5 * MEGABYTE), stream=1)
+        + evaluation(3, "return 3", stream=1)
+        + evaluation(4, "return 4"),
+        4,
+    )
+    assert [answer.data for answer in answers] == [[1], [5 * MEGABYTE], [3], [4]]
+    assert client.slot.in_flight == 0
+    assert client.held() == (0, 0)
+
+
+def test_what_a_client_that_left_had_kept_is_given_up(engine: Engine) -> None:
+    before = engine.execute(LUA_MEMORY)
+    clients = [engine.connect() for _ in range(20)]
+    engine.execute("go = false")
+    for client in clients:
+        client.send(evaluation(0, "repeat wait(0.001) until go", stream=1))
+        client.send(evaluation(1, "return 1", "x" * MEGABYTE, stream=1))
+        client.close()
+    assert all(client.exists for client in clients)
+    assert engine.execute(LUA_MEMORY) - before < 4 * MEGABYTE
+    engine.execute("go = true")
+    engine.run_until(lambda: not any(client.exists for client in clients))
 
 
 def test_a_session_exists_until_its_last_request_has_ended(engine: Engine) -> None:

@@ -4,8 +4,9 @@
 --   it ends                    release    answered by engine/answer before; counted back
 --
 -- Requests that name the same stream run one after another: while one waits, later ones are kept as
--- bytes (gate), and each runs in a fiber of its own when its turn has come. A session's slot stays
--- until its last request has ended, see engine/sessions.
+-- bytes (gate), and each runs in a fiber of its own when its turn has come. With more than KEPT_MAX
+-- bytes kept the session is not read either; they are given up when the client leaves. A session's
+-- slot stays until its last request has ended, see engine/sessions.
 
 local ffi = require('ffi')
 local fibers = require('beespace.engine.fibers')
@@ -14,9 +15,12 @@ local output = require('beespace.engine.output')
 local sessions = require('beespace.engine.sessions')
 local shared = require('beespace.engine.table')
 local state = require('beespace.engine.state')
+local sys = require('beespace.engine.sys')
 
-local next, pcall = next, pcall
+local next, pairs, pcall = next, pairs, pcall
 local st, cur = state.st, state.cur
+local KEEP = state.KEEP
+local KEPT_MAX = 1024 * 1024
 
 local flight = {
   -- Requests of one session that may wait; beyond it the session is not read.
@@ -33,6 +37,8 @@ local flight = {
 
 -- Packets that wait for their stream, by session id and stream; a list while the stream is busy.
 local streams = {}
+-- Bytes of these packets, by session id.
+local kept = {}
 
 -- Sessions whose kept input can be read on.
 local resumes = {}
@@ -59,6 +65,11 @@ function flight.resume_next()
   end
 end
 
+local function keeps_more_than(id, most)
+  local bytes = kept[id]
+  return bytes ~= nil and bytes > most
+end
+
 local function publish(session)
   shared.slots[session.slot].in_flight = session.in_flight
 end
@@ -73,7 +84,7 @@ local function count_one(fd)
   end
   session.in_flight = session.in_flight + 1
   publish(session)
-  if session.in_flight >= flight.limit then
+  if session.in_flight >= flight.limit or keeps_more_than(session.id, KEPT_MAX) then
     output.throttle(fd, true)
     if st.fd == fd then
       input.save(fd, st.i, st.have, 0)
@@ -104,6 +115,7 @@ function flight.gate(i)
   end
   queue.last = queue.last + 1
   queue[queue.last] = ffi.string(state.input + i, st.i - i)
+  kept[cur.id] = (kept[cur.id] or 0) + st.i - i
   count_one(cur.fd)
   return true
 end
@@ -120,9 +132,13 @@ local function run_queued(id, fd, stream, packet)
     flight.release()
     return
   end
-  ffi.copy(state.input, packet, #packet)
-  st.i = #packet
+  local length = #packet
+  ffi.copy(state.input, packet, length)
+  st.i = length
   local ok, w = pcall(flight.execute, 0)
+  if length > KEEP then
+    sys.discard(state.input, KEEP, length)
+  end
   if not ok then
     flight.fail(w)
   elseif w >= 0 then
@@ -137,13 +153,14 @@ local function next_of_stream(id, fd, stream)
   if queue.first > queue.last then
     busy[stream] = nil
     if next(busy) == nil then
-      streams[id] = nil
+      streams[id], kept[id] = nil, nil
     end
     return
   end
   local packet = queue[queue.first]
   queue[queue.first] = nil
   queue.first = queue.first + 1
+  kept[id] = kept[id] - #packet
   fibers.start(run_queued, id, fd, stream, packet)
 end
 
@@ -152,9 +169,22 @@ local function count_back(fd)
   local session = sessions.all[fd]
   session.in_flight = session.in_flight - 1
   publish(session)
-  if session.in_flight <= flight.limit / 2 and output.throttle(fd, false) then
+  if session.in_flight <= flight.limit / 2 and not keeps_more_than(session.id, KEPT_MAX / 2)
+     and output.throttle(fd, false) then
     flight.resume_later(fd)
   end
+end
+
+-- Nobody is left to answer: the requests that are kept will not run, and need their bytes no more.
+local left = sessions.left
+function sessions.left(id)
+  left(id)
+  for _, queue in pairs(streams[id] or {}) do
+    for index = queue.first, queue.last do
+      queue[index] = ''
+    end
+  end
+  kept[id] = kept[id] and 0
 end
 
 -- The running request, which has waited, is over.
