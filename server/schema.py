@@ -126,6 +126,16 @@ class Bounds(_Section):
     ] = 10.0
 
 
+class Lua(_Section):
+    """The Lua runtime of a worker."""
+
+    memory: Annotated[
+        int,
+        BeforeValidator(values.whole_or_none(values.MIN_LUA_MEMORY, values.MAX_LUA_MEMORY)),
+        Expected(f"bytes from {values.MIN_LUA_MEMORY} to {values.MAX_LUA_MEMORY}, or 0"),
+    ] = 2**31
+
+
 class Compat(_Section):
     """Behaviour that differs between generations of Tarantool."""
 

@@ -27,7 +27,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from server import uri, values
 from server.errors import SettingsError
-from server.schema import App, Bounds, Compat, Developer, Events, Iproto, Log, Process, Session
+from server.schema import App, Bounds, Compat, Developer, Events, Iproto, Log, Lua, Process, Session
 from server.values import Expected
 
 APP_NAME: Final = "beespace"
@@ -63,6 +63,7 @@ class Settings(BaseSettings):
     iproto: Iproto = Iproto()
     session: Session = Session()
     limits: Bounds = Bounds()
+    lua: Lua = Lua()
     events: Events = Events()
     process: Process = Process()
     log: Log = Log()

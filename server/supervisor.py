@@ -181,6 +181,7 @@ class Supervisor:
                 "stop_timeout": settings.process.stop_timeout,
                 "inbox_limit": settings.session.inbox_limit,
                 "request_time": settings.limits.request_time,
+                "lua_memory": settings.lua.memory,
                 "jit_log": settings.developer.jit_log,
             },
         )

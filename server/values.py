@@ -32,6 +32,8 @@ MAX_STOP: Final = 3600
 MAX_REQUEST_TIME: Final = 86400
 MIN_INBOX: Final = 1024
 MAX_INBOX: Final = 2**28
+MIN_LUA_MEMORY: Final = 32 * 1024 * 1024
+MAX_LUA_MEMORY: Final = 2**40
 AUTO: Final = "auto"
 
 LOG_LEVELS: Final = ("fatal", "syserror", "error", "crit", "warn", "info", "verbose", "debug")
@@ -58,6 +60,18 @@ def whole(low: int, high: int) -> Callable[[Any], int]:
         if type(value) is not int or not low <= value <= high:
             raise ValueError
         return value
+
+    return read
+
+
+def whole_or_none(low: int, high: int) -> Callable[[Any], int]:
+    """A reader of 0, for no limit, and of whole numbers from ``low`` to ``high``."""
+
+    def read(value: Any) -> int:
+        number = whole(0, high)(value)
+        if 0 < number < low:
+            raise ValueError
+        return number
 
     return read
 

@@ -116,25 +116,29 @@ class _Engine:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         self._main = runtime.require("beespace.engine.main")
-        self._guard: tuple[watchdog.Places, float] | None = None
+        self._guard: tuple[watchdog.Places, watchdog.Limits] | None = None
 
     def call(self, name: bytes, *arguments: Any) -> Any:
         return self._runtime.call(self._main[name], *arguments)
 
-    def limit(self, seconds: float) -> None:
-        """Let no request run longer than this; 0 is for ever."""
-        if seconds > 0:
-            text = f"request took longer than limits.request_time ({seconds:g} s)"
-            places = self.call(b"guard", self._runtime.library.encode(), text.encode())
-            self._guard = watchdog.Places(*map(int, places)), seconds
+    def limit(self, limits: watchdog.Limits) -> None:
+        """Let no code take more than this."""
+        settings = {
+            "library": self._runtime.library,
+            "time": f"request took longer than limits.request_time ({limits.time:g} s)",
+            "memory": f"not enough memory: lua.memory is {limits.memory} bytes",
+            "memory_limit": limits.memory,
+        }
+        places = self.call(b"guard", self._runtime.table(settings))
+        self._guard = watchdog.Places(*map(int, places)), limits
 
     def guarded(self, segment: Segment) -> contextlib.AbstractContextManager[object]:
-        """While it lasts, the limit holds."""
+        """While it lasts, the limits hold."""
         if self._guard is None:
             return contextlib.nullcontext()
-        places, seconds = self._guard
-        set_hook = watchdog.hooking(self._runtime.library, places)
-        return watchdog.Watchdog(places, set_hook, seconds, SessionTable(segment))
+        places, limits = self._guard
+        lua = watchdog.LuaJit(self._runtime.library, places)
+        return watchdog.Watchdog(lua, places, limits, SessionTable(segment))
 
     def serve(self) -> None:
         self.call(b"serve")
@@ -145,7 +149,9 @@ def _boot(order: WorkerOrder, segment: Segment, attention: Attention) -> _Engine
     runtime = Runtime({**bridge.make_services(context), "attend": attention.attend})
     engine = _Engine(runtime)
     engine.call(b"prepare", runtime.table(_settings(order, segment, attention)))
-    engine.limit(order.settings["request_time"])
+    limits = watchdog.Limits(order.settings["request_time"], order.settings["lua_memory"])
+    if limits != watchdog.Limits():
+        engine.limit(limits)
     runtime.seal()
     if order.app is not None:
         path = Path(order.app)

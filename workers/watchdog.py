@@ -1,45 +1,49 @@
-"""Ends Lua code that runs too long: a thread beside the Lua loop.
+"""Ends Lua code that runs too long, or takes too much memory: a thread beside the Lua loop.
 
-:mod:`workers.process` starts it when ``limits.request_time`` is set. While Lua runs, Python's other
-threads run too, so this one can look at the loop's pulse: some numbers at the head of its state
-that change with each request, and each time a fiber goes on.
+:mod:`workers.process` starts it for ``limits.request_time`` and ``lua.memory``. While Lua runs,
+Python's other threads run too, so this one can look at the loop's pulse, some numbers at the head
+of its state that change with each request and each time a fiber goes on, and at the size of Lua's
+heap. :mod:`workers.patience` decides what to do.
 
-    the same for limits.request_time   say which session and function, and set Lua's hook: it
-                                       raises an error in the code, see lua/engine/interrupt.lua
-    it still runs                      again
-    twice the time is over             compiled code that never comes back to the interpreter, or a
-                                       C function that does not return: say so and end the process;
-                                       the supervisor starts another one
-
-:class:`Patience` decides, without looking at anything but its arguments.
+    the same pulse for limits.request_time   say which session and function, and set Lua's hook: it
+                                             raises an error in the code, see
+                                             lua/engine/interrupt.lua
+    it still runs                            again
+    twice the time is over                   compiled code that never comes back to the interpreter,
+                                             or a C function that does not return: say so and end
+                                             the process; the supervisor starts another one
+    the heap is over lua.memory              set the hook: it collects garbage, and when that does
+                                             not help raises an error in the code that runs
 """
 
 from __future__ import annotations
 
 import ctypes
+import math
 import os
 import signal
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Protocol, Self
 
 from shm import logs
 from shm.sessions import SessionTable
 from workers import packets
+from workers.patience import Appetite, Attempt, Death, Patience
 
 IDENTITY: Final = 24
 """Bytes of the pulse that stay the same while one piece of code runs."""
-LEAST_EXTRA: Final = 1.0
-"""Seconds, at least, in which code that is over its time can be ended before the process is."""
-RETRY: Final = 0.05
-"""Seconds between two attempts."""
+TIME: Final = 1
+MEMORY: Final = 2
 
 _MASK_COUNT: Final = 8
 """LUA_MASKCOUNT: the hook is called after a number of instructions."""
+_GC_RESTART: Final = 1
+_GC_COUNT: Final = 3
+_GC_SET_STEP_MULTIPLIER: Final = 7
 
 
 class _Pulse(ctypes.Structure):
@@ -55,87 +59,95 @@ class _Pulse(ctypes.Structure):
     ]
 
 
+class Doom(ctypes.Structure):
+    """bee_doom_t, see lua/engine/interrupt.lua."""
+
+    _fields_ = [
+        ("pulse", ctypes.c_uint8 * IDENTITY),
+        ("reason", ctypes.c_int32),
+        ("pace", ctypes.c_int32),
+        ("blamed", ctypes.c_int32),
+    ]
+
+
 @dataclass(frozen=True)
 class Places:
-    """Addresses in Lua's memory: its state, the hook, the pulse, where a doomed one is written,
-    the id of the running session, the receive buffer.
+    """Addresses in Lua's memory: its state, the hook, the pulse, the doom, the id of the running
+    session, the receive buffer.
     """
 
     lua: int
     hook: int
     pulse: int
-    doomed: int
+    doom: int
     session: int
     input: int
 
 
-def hooking(library: str, places: Places) -> Callable[[], object]:
-    """What sets Lua's hook for every instruction; ``library`` has LuaJIT's C functions."""
-    set_hook = ctypes.CDLL(library).lua_sethook
-    set_hook.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int, ctypes.c_int]
-    return partial(set_hook, places.lua, places.hook, _MASK_COUNT, 1)
-
-
 @dataclass(frozen=True)
-class Attempt:
-    """Try to end the code."""
+class Limits:
+    """How long code may run, seconds, and the bytes that Lua's heap may have; 0 for no limit."""
 
-    first: bool
-
-
-@dataclass(frozen=True)
-class Death:
-    """Nothing helps: end the process."""
+    time: float = 0.0
+    memory: int = 0
 
 
-@dataclass
-class Patience:
-    """Decides by how long one piece of code, known by its pulse, has been running."""
+class Interpreter(Protocol):
+    """What the watchdog asks of Lua while Lua runs."""
 
-    limit: float
-    ran: float = 0.0
-    _last: float = 0.0
-    _pulse: bytes | None = None
-    _attempts: int = 0
+    def heap(self) -> int:
+        """Bytes in use."""
 
-    @property
-    def pause(self) -> float:
-        """Seconds until the next look."""
-        return RETRY if self._attempts else min(max(self.limit / 20, 0.005), 0.25)
+    def interrupt(self) -> None:
+        """Have the hook called."""
 
-    def look(self, pulse: bytes | None, now: float) -> Attempt | Death | None:
-        """What to do about the code with this pulse (None: nothing runs) at ``now``."""
-        # A process that was stopped for a while, or had no CPU, has not been running meanwhile.
-        passed = min(now - self._last, 2 * self.pause)
-        self._last = now
-        if pulse is None or pulse != self._pulse:
-            self._pulse, self.ran, self._attempts = pulse, 0.0, 0
-            return None
-        self.ran += passed
-        if self.ran < self.limit:
-            return None
-        if self.ran >= self.limit + max(self.limit, LEAST_EXTRA):
-            return Death()
-        self._attempts += 1
-        return Attempt(first=self._attempts == 1)
+
+class LuaJit:
+    """Lua's C interface, as far as it may be used from another thread: it reads or writes single
+    numbers, or is made for signal handlers. ``library`` is the file that has it.
+    """
+
+    def __init__(self, library: str, places: Places) -> None:
+        lua = ctypes.CDLL(library)
+        self._collector = lua.lua_gc
+        self._collector.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_int]
+        self._set_hook = lua.lua_sethook
+        self._set_hook.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int, ctypes.c_int]
+        self._places = places
+        self._doom = Doom.from_address(places.doom)
+
+    def heap(self) -> int:
+        """Bytes in use."""
+        return int(self._collector(self._places.lua, _GC_COUNT, 0)) * 1024
+
+    def interrupt(self) -> None:
+        """Have the hook called."""
+        # It is before the next instruction that is interpreted. A compiled loop that
+        # makes objects comes back to the interpreter at a certain point of a collection: one begins
+        # now, and takes all its steps at once.
+        pace = self._collector(self._places.lua, _GC_SET_STEP_MULTIPLIER, 0)
+        self._doom.pace = pace or self._doom.pace
+        self._collector(self._places.lua, _GC_RESTART, 0)
+        self._set_hook(self._places.lua, self._places.hook, _MASK_COUNT, 1)
 
 
 @dataclass
 class Watchdog:
-    """The thread; use it as a context manager around the loop. ``set_hook`` is what :func:`hooking`
-    returns.
-    """
+    """The thread; use it as a context manager around the loop."""
 
+    lua: Interpreter
     places: Places
-    set_hook: Callable[[], object]
-    limit: float
+    limits: Limits
     table: SessionTable
     die: Callable[[], None] = field(default=lambda: os.kill(os.getpid(), signal.SIGKILL))
 
     def __post_init__(self) -> None:
         self._pulse = _Pulse.from_address(self.places.pulse)
-        self._doomed = (ctypes.c_char * IDENTITY).from_address(self.places.doomed)
+        self._doom = Doom.from_address(self.places.doom)
         self._session = ctypes.c_double.from_address(self.places.session)
+        self._patience = Patience(self.limits.time or math.inf)
+        self._appetite = Appetite(self.limits.memory or math.inf)
+        self._suspect: tuple[Any, dict[str, Any]] | None = None
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
 
@@ -153,18 +165,44 @@ class Watchdog:
         self._thread.join()
 
     def _watch(self) -> None:
-        patience = Patience(self.limit)
-        while not self._over.wait(patience.pause):
-            pulse = self._look()
-            decision = patience.look(pulse, time.monotonic())
-            if isinstance(decision, Death):
-                self._log().critical("code cannot be ended: this worker ends", **self._facts())
+        blamed = 0
+        while not self._over.wait(min(self._patience.pause, self._appetite.pause)):
+            now, pulse = time.monotonic(), self._look()
+            if self._doom.blamed != blamed:
+                blamed = self._doom.blamed
+                self._blame()
+            if self._care_for_memory(pulse, now) or self._care_for_time(pulse, now):
                 self.die()
                 return
-            if isinstance(decision, Attempt) and pulse is not None:
-                if decision.first:
-                    self._log().error("code runs too long: ending it", **self._facts())
-                self._attempt(pulse)
+
+    def _care_for_time(self, pulse: bytes | None, now: float) -> bool:
+        """True when the process must end."""
+        decision = self._patience.look(pulse, now)
+        if isinstance(decision, Attempt) and pulse is not None:
+            if decision.first:
+                log, facts = self._facts()
+                log.error("code runs too long: ending it", **facts)
+            self._attempt(pulse, TIME)
+        elif isinstance(decision, Death):
+            log, facts = self._facts()
+            log.critical("code cannot be ended: this worker ends", **facts)
+        return isinstance(decision, Death)
+
+    def _care_for_memory(self, pulse: bytes | None, now: float) -> bool:
+        """True when the process must end."""
+        decision = self._appetite.look(self.lua.heap(), pulse, now)
+        if isinstance(decision, Attempt) and pulse is not None:
+            if decision.first:
+                self._suspect = self._facts()
+            self._attempt(pulse, MEMORY)
+        elif isinstance(decision, Death):
+            logs.get().critical("memory cannot be brought under lua.memory: this worker ends")
+        return isinstance(decision, Death)
+
+    def _blame(self) -> None:
+        """The hook has found that the suspect has to end."""
+        log, facts = self._suspect or (logs.get(), {})
+        log.error("code takes too much memory: ending it", **facts)
 
     def _look(self) -> bytes | None:
         """What identifies the running code, None when none runs."""
@@ -172,26 +210,22 @@ class Watchdog:
             return None
         return ctypes.string_at(self.places.pulse, IDENTITY)
 
-    def _attempt(self, pulse: bytes) -> None:
-        # LuaJIT lets the hook be set at any moment. It is called before the next instruction, and
-        # finds out by itself whether the doomed code is still there.
-        self._doomed.raw = pulse
-        self.set_hook()
+    def _attempt(self, pulse: bytes, reason: int) -> None:
+        # The hook finds out by itself whether the doomed code is still there.
+        self._doom.reason = reason
+        ctypes.memmove(self._doom.pulse, pulse, IDENTITY)
+        self.lua.interrupt()
 
-    def _log(self) -> Any:
+    def _facts(self) -> tuple[Any, dict[str, Any]]:
+        """A logger, and fields for it, that say whose code runs."""
         session = int(self._session.value)
-        return logs.get(session=session) if session else logs.get()
-
-    def _facts(self) -> dict[str, Any]:
-        facts: dict[str, Any] = {"seconds": f"{self.limit:g}"}
-        peer = self.table.peer(int(self._session.value))
+        facts: dict[str, Any] = {}
+        peer = self.table.peer(session)
         if peer is not None:
             facts["peer"] = peer
-        if self._pulse.away:
-            facts["request"] = "a fiber"
-        else:
-            facts["request"] = packets.asked(self._read, self._pulse.i)
-        return facts
+        away = self._pulse.away
+        facts["request"] = "a fiber" if away else packets.asked(self._read, self._pulse.i)
+        return (logs.get(session=session) if session else logs.get()), facts
 
     def _read(self, at: int, size: int) -> bytes:
         return ctypes.string_at(self.places.input + at, size)

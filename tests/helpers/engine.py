@@ -27,6 +27,7 @@ from shm.sessions import SessionTable
 from tests.helpers.raw import CALL, EVAL, GREETING_SIZE, PING, Packet, decode, request
 from workers import bridge
 from workers.runtime import Runtime
+from workers.watchdog import Places
 
 SALT: Final = bytes(range(20))
 _MAX_TURNS: Final = 20_000
@@ -140,6 +141,11 @@ class Engine:
     def call_main(self, name: str, *arguments: Any) -> Any:
         """Call a function of engine/main."""
         return self.runtime.call(self.main[name.encode()], *arguments)
+
+    def guard(self, time: str, memory: str = "", limit: int = 0) -> Places:
+        """Let a watchdog end code; the texts are what such code raises."""
+        settings = {"library": self.library, "time": time, "memory": memory, "memory_limit": limit}
+        return Places(*map(int, self.call_main("guard", self.runtime.table(settings))))
 
     @property
     def library(self) -> str:

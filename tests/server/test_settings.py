@@ -38,6 +38,7 @@ def test_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
     assert made.iproto.max_packet_size == 64 * 1024 * 1024
     assert made.session.limits.total == 65536
     assert made.limits.request_time == 10
+    assert made.lua.memory == 2 * 1024 * 1024 * 1024
     assert made.events.memory == 8 * 1024 * 1024
     assert made.name == "default"
     assert (made.log.level, made.log.format) == ("info", "plain")
@@ -123,6 +124,7 @@ developer: {{jit_log: true}}
     assert made.data_dir == Path("/data")
     assert made.session.limits.total == 16_000_000
     assert made.limits.request_time == 10
+    assert made.lua.memory == 2 * 1024 * 1024 * 1024
     assert made.events.memory == 65536
     assert (made.log.level, made.log.format) == ("verbose", "json")
     assert (made.compat.session_results, made.developer.jit_log) == ("new", True)

@@ -58,6 +58,16 @@ def test_not_whole(given: Any) -> None:
     assert refuses(values.whole(1, 10), given)
 
 
+@pytest.mark.parametrize(("given", "number"), [(0, 0), ("0", 0), ("5", 5), (10, 10)])
+def test_whole_or_none(given: Any, number: int) -> None:
+    assert values.whole_or_none(5, 10)(given) == number
+
+
+@pytest.mark.parametrize("given", [1, 4, 11, "4", -5, None, False, 0.0, ""])
+def test_not_whole_or_none(given: Any) -> None:
+    assert refuses(values.whole_or_none(5, 10), given)
+
+
 @pytest.mark.parametrize(
     ("given", "number"), [(0, 0.0), (2.5, 2.5), ("0.25", 0.25), ("10", 10.0), (10, 10.0)]
 )

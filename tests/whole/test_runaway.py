@@ -1,4 +1,4 @@
-"""Code that runs too long in a real server: an error for its client, nothing for the others."""
+"""Code that takes too much time or memory: an error for its client, nothing for the others."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ end
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One worker, so that a stuck request would be in everybody's way."""
     folder = tmp_path_factory.mktemp("runaway")
-    settings = {"limits": {"request_time": LIMIT}}
+    settings = {"limits": {"request_time": LIMIT}, "lua": {"memory": 64 << 20}}
     with running(folder, app=APP, workers=1, settings=settings) as made:
         yield made
 
@@ -55,6 +55,21 @@ def test_a_function_that_does_not_return_ends_the_worker(server: Server) -> None
         return False
 
     assert wait_until(another, 20, "another worker")
+
+
+def test_a_request_that_takes_too_much_memory(server: Server) -> None:
+    with Raw(server.address) as client, Raw(server.address) as other:
+        pid = other.eval("return box.info.pid").data
+        other.eval("box.session.storage.mine = ('x'):rep(1000)")
+        text = "not enough memory: lua.memory is 67108864 bytes"
+        source = "local t = {} while true do t[#t + 1] = ('x'):rep(1000000) .. #t end"
+        answer = client.eval(source)
+        assert (answer.code, answer.text) == (32, f"eval:1: {text}")
+        client.ping()
+        assert other.eval("return #box.session.storage.mine").data == [1000]
+        assert other.eval("return box.info.pid").data == pid
+        line = f"code takes too much memory.* peer={client.name} request=eval local t"
+        assert wait_until(lambda: server.lines(line), what="a line of the log")
 
 
 def test_without_a_limit_code_runs_on(tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ SETTINGS = {
     "stop_timeout": 1,
     "inbox_limit": 1 << 20,
     "request_time": 10.0,
+    "lua_memory": 2**31,
     "session_results": "old",
     "jit_log": False,
 }

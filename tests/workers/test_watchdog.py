@@ -1,4 +1,4 @@
-"""Code that runs too long: when something is done about it, and that it ends.
+"""Code that runs too long, or takes too much memory, is ended.
 
 The engine runs in the test's thread, as in a worker; the watchdog is beside it.
 """
@@ -17,54 +17,12 @@ from shm.launch import LogOrder
 from tests.helpers.engine import Engine, error_of
 from tests.helpers.raw import PING, Packet, request
 from tests.helpers.wait import wait_until
-from workers import watchdog
-from workers.watchdog import Attempt, Death, Patience, Places, Watchdog
+from workers.watchdog import Limits, LuaJit, Places, Watchdog
 
 TEXT = "request took longer than limits.request_time (0.1 s)"
 LIMIT = 0.1
-
-# When -----------------------------------------------------------------------------------------
-
-
-def decisions(patience: Patience, looks: list[tuple[bytes | None, float]]) -> list[object]:
-    return [patience.look(pulse, now) for pulse, now in looks]
-
-
-STEP = 1 / 16
-
-
-def test_the_same_code_must_run_for_the_whole_time() -> None:
-    patience = Patience(2)
-    found = decisions(patience, [(b"a", n * STEP) for n in range(33)])
-    assert found == [None] * 32 + [Attempt(first=True)]
-
-
-@pytest.mark.parametrize("between", [b"b", None])
-def test_any_change_starts_anew(between: bytes | None) -> None:
-    patience = Patience(2)
-    looks = [(between if n == 30 else b"a", n * STEP) for n in range(63)]
-    assert decisions(patience, looks) == [None] * 63
-
-
-def test_time_that_passed_without_a_look_does_not_count() -> None:
-    """The process was stopped, or had no CPU."""
-    patience = Patience(2)
-    assert decisions(patience, [(b"a", 0), (b"a", 1000), (b"a", 2000)]) == [None] * 3
-
-
-def test_attempts_until_twice_the_time() -> None:
-    patience = Patience(2)
-    found = decisions(patience, [(b"a", n * STEP) for n in range(65)])
-    assert found[32:] == [Attempt(first=True)] + [Attempt(first=False)] * 31 + [Death()]
-
-
-def test_a_short_limit_leaves_time_for_attempts() -> None:
-    patience = Patience(0.01)
-    found = decisions(patience, [(b"a", n * STEP) for n in range(40)])
-    assert 16 <= found.index(Death()) <= 22
-
-
-# How ------------------------------------------------------------------------------------------
+NO_MEMORY = "not enough memory: lua.memory is 67108864 bytes"
+MEMORY = 64 << 20
 
 
 def hooked(engine: Engine) -> int:
@@ -76,15 +34,15 @@ def hooked(engine: Engine) -> int:
 
 
 @contextmanager
-def guarded(engine: Engine) -> Iterator[None]:
-    places = Places(*map(int, engine.call_main("guard", engine.library.encode(), TEXT.encode())))
-    with Watchdog(places, watchdog.hooking(engine.library, places), LIMIT, engine.table):
+def guarded(engine: Engine, limits: Limits) -> Iterator[None]:
+    places = engine.guard(TEXT, NO_MEMORY, limits.memory)
+    with Watchdog(LuaJit(engine.library, places), places, limits, engine.table):
         yield
 
 
 @pytest.fixture(scope="module")
 def engine() -> Iterator[Engine]:
-    with Engine() as made, guarded(made):
+    with Engine() as made, guarded(made, Limits(time=LIMIT)):
         yield made
 
 
@@ -207,9 +165,12 @@ class Fake:
         self.died = threading.Event()
         self.attempts = 0
         places = Places(0, 0, at, at + 64, at + 128, at + 160)
-        self.dog = Watchdog(places, self._attempt, 0.01, engine.table, self.died.set)
+        self.dog = Watchdog(self, places, Limits(time=0.01), engine.table, self.died.set)
 
-    def _attempt(self) -> None:
+    def heap(self) -> int:
+        return 0
+
+    def interrupt(self) -> None:
         self.attempts += 1
 
     def run(self, packet: bytes) -> None:
@@ -242,3 +203,54 @@ def test_an_idle_loop_is_left_alone(engine: Engine) -> None:
     with fake.dog:
         assert not fake.died.wait(0.3)
     assert fake.attempts == 0
+
+
+# Memory -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def small() -> Iterator[Engine]:
+    """An engine whose Lua may have 64 MB."""
+    with Engine() as made, guarded(made, Limits(memory=MEMORY)):
+        yield made
+
+
+GREEDY = [
+    "local t = {} for i = 1, 1e9 do t[i] = {i} end",
+    "local t = {} for i = 1, 1e9 do t[i] = tostring(i) end",
+    "local t = {} for i = 1, 1e9 do t[i] = i end",
+    "local t = {} for i = 1, 1e9 do t[i] = ('x'):rep(1000000) .. i end",
+    "local s = 'x' while true do s = s .. s end",
+    "local t = {} for i = 1, 1e9 do t[i] = require('ffi').new('int64_t', i) end",
+    "local t = {} while true do pcall(function() for i = 1, 1e9 do t[#t + 1] = {} end end) end",
+]
+
+
+@pytest.mark.parametrize("source", GREEDY)
+def test_a_request_that_takes_too_much_memory_is_ended(small: Engine, source: str) -> None:
+    with small.connect() as client:
+        answer = client.eval(source)
+        assert answer.code == 32
+        assert answer.text.endswith(NO_MEMORY)
+        assert client.in_step()
+        assert not hooked(small)
+        assert client.eval("return collectgarbage('count')").data[0] < 32 * 1024
+        assert client.eval("return collectgarbage('setstepmul', 200)").data == [200]
+
+
+def test_garbage_is_collected_before_anybody_is_blamed(small: Engine) -> None:
+    """40 MB are in use and every round makes garbage; a collection by itself comes at 80 MB."""
+    source = """
+        local kept = ('x'):rep(40e6)
+        for i = 1, 300 do local s = ('y'):rep(1e6) .. i end
+        return #kept
+        """
+    with small.connect() as client:
+        assert client.eval(source).data == [40_000_000]
+
+
+def test_what_others_keep_is_not_taken_from_them(small: Engine) -> None:
+    with small.connect() as greedy, small.connect() as modest:
+        modest.eval("kept = {} for i = 1, 1000 do kept[i] = {i} end")
+        assert greedy.eval(GREEDY[0]).code == 32
+        assert modest.eval("return #kept, kept[1000][1]").data == [1000, 1000]

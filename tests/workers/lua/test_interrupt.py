@@ -9,9 +9,7 @@ from typing import Any
 import pytest
 
 from tests.helpers.engine import Engine
-from workers.watchdog import IDENTITY, Places, hooking
-
-TEXT = b"over"
+from workers.watchdog import IDENTITY, TIME, Doom, LuaJit
 
 
 class Hook:
@@ -19,13 +17,15 @@ class Hook:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self.places = Places(*map(int, engine.call_main("guard", engine.library.encode(), TEXT)))
-        self._set = hooking(engine.library, self.places)
+        self.places = engine.guard("over")
+        self._doom = Doom.from_address(self.places.doom)
+        self._doom.reason = TIME
+        self._set = LuaJit(engine.library, self.places).interrupt
         self._mask = ctypes.CDLL(engine.library).lua_gethookmask
         self._mask.argtypes = [ctypes.c_void_p]
 
     def doom(self, pulse: bytes) -> None:
-        ctypes.memmove(self.places.doomed, pulse, IDENTITY)
+        ctypes.memmove(self._doom.pulse, pulse, IDENTITY)
         self._set()
 
     def go_on(self) -> None:
@@ -99,3 +99,24 @@ def test_a_pulse_is_the_head_of_the_state(hook: Hook) -> None:
         """
     )
     assert bytes(at) == b"0 8 16 20 24 28"
+
+
+def test_both_sides_know_one_doom(hook: Hook) -> None:
+    at = hook.engine.execute(
+        """
+        local ffi = require('ffi')
+        return ffi.offsetof('bee_doom_t', 'reason'), ffi.offsetof('bee_doom_t', 'pace'),
+          ffi.offsetof('bee_doom_t', 'blamed'), ffi.sizeof('bee_doom_t')
+        """
+    )
+    fields = (Doom.reason, Doom.pace, Doom.blamed)
+    assert tuple(at) == (*(field.offset for field in fields), ctypes.sizeof(Doom))
+
+
+def test_the_collector_is_as_before(hook: Hook) -> None:
+    hook.engine.execute("collectgarbage('setstepmul', 321)")
+    for _ in range(2):
+        hook.doom(hook.pulse)
+        hook.go_on()
+        outcome(hook, "return 1")
+    assert hook.engine.execute("return collectgarbage('setstepmul', 200)") == 321

@@ -1,36 +1,55 @@
--- Ends code that runs too long.
+-- Ends code that runs too long, or takes too much memory.
 --
---   workers/watchdog.py   sees that one piece of code runs too long, writes down which (the doomed
---     |                   pulse), and sets the hook below in the running interpreter
+--   workers/watchdog.py   sees that one piece of code does, writes down which and why (the doom),
+--     |                   and sets the hook below in the running interpreter
 --     v
 --   hook                  is called before each instruction: raises in the doomed code, again and
 --                         again until that has ended, then takes itself away
 --
--- The pulse is the head of engine/state: it changes with every request and every switch of fibers,
--- so nothing but the doomed code can be hit. Our own code is never interrupted; it returns to the
--- application's. What the hook does not see is compiled code that never comes back to the
--- interpreter, and a C function that does not return: the watchdog then ends the process.
+-- Code is known by its pulse, the head of engine/state: it changes with every request and every
+-- switch of fibers, so nothing but the doomed code can be hit. Our own code is never interrupted;
+-- it returns to the application's. What the hook does not see is compiled code that never comes
+-- back to the interpreter, and a C function that does not return: the watchdog then ends the
+-- process.
+--
+-- Memory is collected before anybody is blamed for it, and when the blamed code has ended.
 
 local ffi = require('ffi')
 local state = require('beespace.engine.state')
 local sys = require('beespace.engine.sys')
 
-local error, tonumber, tostring = error, tonumber, tostring
+local collectgarbage, error, tonumber, tostring = collectgarbage, error, tonumber, tostring
 local getinfo, sethook = debug.getinfo, debug.sethook
 local C, st = sys.C, state.st
 
+ffi.cdef [[
+typedef struct {
+  uint8_t pulse[24];  /* whose end is wanted */
+  int32_t reason;     /* TIME or MEMORY */
+  int32_t pace;       /* what the collector's step multiplier was before the watchdog changed it */
+  int32_t blamed;     /* times that memory was not to be had but by ending code */
+} bee_doom_t;
+]]
+
+local TIME, MEMORY = 1, 2
 -- A count that is never reached.
 local NEVER = 0x7fffffff
 local PULSE = 24
+-- A collection must get this part of the limit back, or the next one follows at once.
+local ENOUGH = 0.9
+-- Seconds until another collection is tried after one that was in vain.
+local IN_VAIN = 10
 
 local interrupt = {}
 
-local doomed = ffi.new('uint8_t[?]', PULSE)
+local doom = ffi.new('bee_doom_t')
 -- No batch has this number.
-ffi.cast('double *', doomed)[0] = -1
+ffi.cast('double *', doom.pulse)[0] = -1
 
-local message
+local messages, memory_limit
 local lua, thread, address
+local condemned = false
+local next_collection = 0
 
 -- Leave the hook with Lua, but let nothing call it.
 local function disarm(hook)
@@ -38,11 +57,44 @@ local function disarm(hook)
   lua.lua_sethook(address, nil, 0, 0)
 end
 
+-- Collect all garbage; whether that made enough room.
+local function make_room()
+  local now = sys.clock(sys.CLOCK_MONOTONIC)
+  if now < next_collection then
+    return false
+  end
+  collectgarbage()
+  local enough = collectgarbage('count') * 1024 < memory_limit * ENOUGH
+  next_collection = enough and 0 or now + IN_VAIN
+  return enough
+end
+
+-- Everything as it was.
+local function release(hook)
+  disarm(hook)
+  if doom.pace ~= 0 then
+    collectgarbage('setstepmul', doom.pace)
+    doom.pace = 0
+  end
+  if condemned then
+    condemned = false
+    collectgarbage()
+  end
+end
+
 local function hook()
-  if C.memcmp(st, doomed, PULSE) ~= 0 then
-    disarm(hook)
+  if C.memcmp(st, doom.pulse, PULSE) ~= 0 then
+    release(hook)
   elseif getinfo(2, 'S').source:sub(1, 10) ~= '@beespace/' then
-    error(message, 2)
+    if doom.reason == MEMORY and not condemned then
+      if make_room() then
+        release(hook)
+        return
+      end
+      condemned = true
+      doom.blamed = doom.blamed + 1
+    end
+    error(messages[doom.reason], 2)
   end
 end
 
@@ -55,19 +107,20 @@ local function address_of(structure)
   return tonumber(ffi.cast('uintptr_t', ffi.cast('void *', structure)))
 end
 
--- Make everything ready; `file` is the library that has LuaJIT's C functions, `text` what code that
--- is ended raises. Returns addresses for the watchdog: the Lua state, the hook, the pulse, where
--- the doomed one is written, the id of the running session, the receive buffer.
-function interrupt.install(file, text)
-  message = text
-  lua = ffi.load(file)
+-- Make everything ready. settings: library, the file with LuaJIT's C functions; time and memory,
+-- what ended code raises; memory_limit in bytes. Returns addresses for the watchdog: the Lua state,
+-- the hook, the pulse, the doom, the id of the running session, the receive buffer.
+function interrupt.install(settings)
+  messages = {[TIME] = settings.time, [MEMORY] = settings.memory}
+  memory_limit = settings.memory_limit
+  lua = ffi.load(settings.library)
   -- Referenced for ever: its address stands for the whole runtime, whose hook is one.
   thread = coroutine.create(hook)
   address = ffi.cast('void *', tonumber(tostring(thread):match('0x%x+')))
   sethook(hook, '', NEVER)
   local hook_address = address_of(lua.lua_gethook(address))
   disarm(hook)
-  return address_of(address), hook_address, address_of(st), address_of(doomed),
+  return address_of(address), hook_address, address_of(st), address_of(doom),
     address_of(state.cur), address_of(state.input)
 end
 

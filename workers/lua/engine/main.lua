@@ -2,7 +2,7 @@
 --
 --   prepare(settings)      layout, segment, buffers, channels, globals
 --   load(path, text)       the application, as background code
---   guard(library, text)   code that runs too long can be ended
+--   guard(settings)        code that runs too long, or takes too much memory, can be ended
 --   warm()                 the request path is compiled
 --   serve()                the loop, until it shall stop
 --
@@ -138,9 +138,9 @@ function main.warm()
   health.publish()
 end
 
--- Let the watchdog end code that runs too long, see engine/interrupt.
-function main.guard(library, message)
-  return interrupt.install(library, message)
+-- Let the watchdog end code that runs too long, or takes too much memory; see engine/interrupt.
+function main.guard(settings)
+  return interrupt.install(settings)
 end
 
 -- Serve until the loop shall end, then end every session.
