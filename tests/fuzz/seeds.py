@@ -1,7 +1,7 @@
-"""What the fuzzer starts from: the wire corpus, and requests that wait, push, stream and watch.
+"""What the fuzzer starts from: the wire corpus, and requests of every other kind.
 
-The application is that of the wire tests with functions for the rest; ``nap`` waits for a moment,
-whatever it is told.
+The application is that of the wire tests, with functions that wait, push and send messages; ``nap``
+waits for a moment, whatever it is told.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ WATCH_ONCE: Final = 77
 
 _FUNCTIONS: Final = """
 local found, fiber = pcall(require, 'fiber')
-local sleep = wait or found and fiber.sleep or function() end
+local sleep = wait or found and fiber.sleep or box.session.receive
 function nap(seconds)
   seconds = tonumber(seconds)
   sleep(seconds and seconds >= 0 and seconds < 0.001 and seconds or 0.0005)
@@ -58,6 +58,9 @@ def _more() -> Iterator[bytes]:
         "box.session.storage.x = ... return box.session.storage.x",
         "return box.session.exists(...), box.session.peer(...)",
         "return nap, ...",
+        "return box.session.push_to(box.session.id(), ...)",
+        "return box.session.receive(0, ...)",
+        "box.session.push_to(box.session.id(), {...}) nap() return box.session.receive(0)",
     )
     for sync, source in enumerate(sources, 100):
         for stream in ({}, {STREAM: 1}, {STREAM: 2}):

@@ -266,6 +266,58 @@ def test_a_half_closed_connection_with_unread_answers(server: Server, witness: R
         await_gone(witness, number)
 
 
+def waiting(witness: Raw) -> int:
+    """Requests that wait, told by those that began and those that ended."""
+    began, ended = witness.eval("return began or 0, ended or 0").data
+    return int(began - ended)
+
+
+WAIT = """
+began = (began or 0) + 1
+pcall(box.session.receive, ...)
+ended = (ended or 0) + 1
+return box.session.sync()
+"""
+
+
+def test_a_flood_of_requests_that_wait(start: Start) -> None:
+    settings = {"iproto": {"net_msg_max": 20}}
+    server = start(workers=1, settings=settings)
+    with Raw(server.address) as witness, Raw(server.address) as client:
+        client.send(
+            b"".join(request({0: EVAL, 1: n}, {0x27: WAIT, 0x21: [0.002]}) for n in range(500))
+        )
+        most = 0
+        for _ in range(100):
+            most = max(most, waiting(witness))
+        assert 0 < most <= 20
+        assert sorted(answer.sync for answer in client.packets(500)) == list(range(500))
+        client.ping()
+
+
+@pytest.mark.parametrize("way", ["close", "half", "reset"])
+def test_clients_that_leave_while_their_requests_wait(
+    server: Server, witness: Raw, way: str
+) -> None:
+    batch = b"".join(request({0: EVAL, 1: n}, {0x27: WAIT, 0x21: [0.2]}) for n in range(100))
+    numbers = []
+    with contextlib.ExitStack() as stack:
+        for _ in range(5):
+            client = stack.enter_context(Raw(server.address))
+            numbers.append(client.call("box.session.id").data[0])
+            client.send(batch)
+            wait_until(lambda: waiting(witness) >= 100, what="requests that wait")
+            if way == "half":
+                client.socket.shutdown(socket.SHUT_WR)
+                client.wait_closed()
+            elif way == "reset":
+                client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, ABORT)
+            client.close()
+    for number in numbers:
+        await_gone(witness, number)
+    assert waiting(witness) == 0
+
+
 def room_for_connections() -> int:
     """Connections of one test: this process and the server's one worker each hold one end."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
