@@ -172,6 +172,7 @@ def _settings(order: WorkerOrder, segment: Segment, attention: Attention) -> dic
         "instance": bytes(segment.header.instance),
         "index": order.index,
         "count": order.count,
+        "name": order.name,
         "version": order.version,
         "max_fds": resource.getrlimit(resource.RLIMIT_NOFILE)[0],
         "intake_fd": order.intake.fileno(),

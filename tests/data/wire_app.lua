@@ -40,3 +40,5 @@ box.iproto.export('exported', named('exported'))
 box.iproto.export('mod.m.exported:name [1]', named('odd'))
 hidden = {f = named('hidden.f')}
 box.iproto.export('hidden', named('before the global'))
+
+box.broadcast('wire key', {1, 'two', {x = box.NULL}})

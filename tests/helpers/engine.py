@@ -34,12 +34,14 @@ _MAX_TURNS: Final = 20_000
 _TURN: Final = """
 local fibers = require('beespace.engine.fibers')
 local output = require('beespace.engine.output')
+local watch = require('beespace.engine.watch')
 local st = require('beespace.engine.state').st
 return function()
   fibers.drive()
+  watch.turn()
   output.send_unsent()
   st.stop = 0
-  return st.ready ~= 0 or st.resumes ~= 0
+  return st.ready ~= 0 or st.resumes ~= 0 or st.due ~= 0
 end
 """
 _END: Final = """
@@ -87,6 +89,7 @@ class Engine:
             "instance": bytes(self.segment.header.instance),
             "index": 0,
             "count": 1,
+            "name": "bee",
             "version": "1.2.3",
             "max_fds": 4096,
             "intake_fd": self._intake.fileno(),

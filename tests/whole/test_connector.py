@@ -31,7 +31,7 @@ def test_function_of_the_application(connection: Any) -> None:
 
 def test_protocol_version_and_features(connection: Any) -> None:
     assert connection._server_protocol_version == 6
-    assert sorted(connection._server_features) == [0, 2]
+    assert sorted(connection._server_features) == [0, 2, 3, 6]
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@
   (default: the end of the first packet);
 * ``answers``: what has to come back; ``then``: whether the connection is ``open`` or ``closed``.
 
+An expected EVENT packet has ``event``, its key, ``sync``, and ``value`` unless the key has none.
 An expected answer has ``code`` (0 for success) and ``sync`` (or ``"any"``), and any of
 
 * success: ``body`` the exact bytes, ``data`` the returned values, ``map_data`` the pairs of one
@@ -34,6 +35,9 @@ from tests.helpers.raw import Packet
 CORPUS: Final = Path(__file__).parent / "corpus"
 SCHEMA_VERSION: Final = 1
 ERROR_EXT: Final = 3
+EVENT: Final = 76
+EVENT_KEY: Final = 0x57
+EVENT_DATA: Final = 0x58
 
 Expected = Mapping[str, Any]
 
@@ -79,6 +83,9 @@ def _read(path: Path) -> Iterator[Case]:
 def check(answer: Packet, expected: Expected, schema_version: int = SCHEMA_VERSION) -> None:
     """Compare one answer with what is expected; raises AssertionError with the difference."""
     _equal("form of the length", answer.length_bytes[:1], b"\xce")
+    if "event" in expected:
+        _check_event(answer, expected)
+        return
     _equal("keys of the header", set(answer.header), {0, 1, 5})
     _equal("schema version", answer.schema_version, schema_version)
     if expected["sync"] != "any":
@@ -89,6 +96,12 @@ def check(answer: Packet, expected: Expected, schema_version: int = SCHEMA_VERSI
         _check_error(answer, expected)
     else:
         _check_success(answer, expected)
+
+
+def _check_event(packet: Packet, expected: Expected) -> None:
+    _equal("header", packet.header, {0: EVENT, 1: expected["sync"]})
+    value = {EVENT_DATA: expected["value"]} if "value" in expected else {}
+    _equal("body", packet.body, {EVENT_KEY: expected["event"], **value})
 
 
 def _check_error(answer: Packet, expected: Expected) -> None:

@@ -7,7 +7,7 @@ import pytest
 from tests.helpers.engine import Client, error_of
 from tests.helpers.raw import frame, pack
 
-UNKNOWN = [11, 12, 13, 17, 30, 65, 67, 68, 70, 74, 75, 99, 127, 128, 255, 300, 65536, 2**32 - 1]
+UNKNOWN = [11, 12, 13, 17, 30, 65, 67, 70, 76, 78, 99, 127, 128, 255, 300, 65536, 2**32 - 1]
 
 
 def ask(client: Client, header: dict[int, int], body: object = None) -> tuple[int, str]:

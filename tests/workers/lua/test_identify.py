@@ -9,7 +9,7 @@ from tests.helpers.engine import Client, Engine, error_of
 from tests.helpers.raw import ID, frame, pack
 
 BAD = (20, "Invalid MsgPack - request body")
-ANNOUNCED = {0x54: 6, 0x55: [0, 2], 0x5B: "chap-sha1"}
+ANNOUNCED = {0x54: 6, 0x55: [0, 2, 3, 6], 0x5B: "chap-sha1"}
 MAKE = "return box.error.new{code = 7, reason = 'x'}"
 
 

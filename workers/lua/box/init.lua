@@ -6,27 +6,33 @@
 local ctl = require('beespace.box.ctl')
 local decode = require('beespace.engine.decode')
 local errors = require('beespace.box.error')
+local events = require('beespace.box.events')
 local info = require('beespace.box.info')
 local iproto = require('beespace.box.iproto')
 local print_to_log = require('beespace.box.print')
 local session = require('beespace.box.session')
+local system_events = require('beespace.box.system_events')
 local workers = require('beespace.box.workers')
 
 local globals = _G
 
 local init = {}
 
--- Define the globals; `facts` as box/info takes them.
+-- Define the globals; `facts` as box/info and box/system_events take them.
 function init.define(facts)
   globals.box = {
     NULL = decode.NULL,
+    broadcast = events.broadcast,
     ctl = ctl,
     error = errors.api,
     info = info.make(facts),
     iproto = iproto,
     session = session,
+    watch = events.watch,
+    watch_once = events.watch_once,
     workers = workers,
   }
+  system_events.define(facts)
   globals.db = {session = session}
   globals.session = session
   globals.print = print_to_log

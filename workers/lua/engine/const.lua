@@ -10,7 +10,7 @@ local const = {
   SCHEMA_VERSION = 1,
   -- What ID answers: protocol version, and feature ids.
   PROTOCOL_VERSION = 6,
-  FEATURES = {0, 2},
+  FEATURES = {0, 2, 3, 6},
   FEATURE_ERROR_EXTENSION = 2,
   AUTH_METHOD = 'chap-sha1',
   TYPE_ERROR = 0x8000,
@@ -34,7 +34,12 @@ const.type = {
   COMMIT = 15,
   ROLLBACK = 16,
   PING = 64,
+  VOTE = 68,
   ID = 73,
+  WATCH = 74,
+  UNWATCH = 75,
+  EVENT = 76,
+  WATCH_ONCE = 77,
   CHUNK = 128,
 }
 
@@ -58,6 +63,8 @@ const.key = {
   ERROR = 0x52,
   VERSION = 0x54,
   FEATURES = 0x55,
+  EVENT_KEY = 0x57,
+  EVENT_DATA = 0x58,
   AUTH_TYPE = 0x5b,
 }
 
@@ -93,7 +100,10 @@ const.changes = {[2] = true, [3] = true, [4] = true, [5] = true, [9] = true}
 const.transaction_types = {[14] = 'BEGIN', [15] = 'COMMIT', [16] = 'ROLLBACK'}
 
 -- The types that may not be sent in a stream, with their names.
-const.out_of_stream = {[7] = 'AUTH', [73] = 'ID'}
+const.out_of_stream = {
+  [7] = 'AUTH', [68] = 'VOTE', [73] = 'ID',
+  [74] = 'WATCH', [75] = 'UNWATCH', [77] = 'WATCH_ONCE',
+}
 
 -- The kind of a MessagePack value by its first byte.
 function const.kind(byte)

@@ -8,16 +8,19 @@ local auth = require('beespace.engine.auth')
 local call = require('beespace.engine.call')
 local const = require('beespace.engine.const')
 local decode = require('beespace.engine.decode')
+local encode = require('beespace.engine.encode')
 local errors = require('beespace.box.error')
+local ffi = require('ffi')
 local identify = require('beespace.engine.identify')
 local packet = require('beespace.engine.packet')
 local reply = require('beespace.engine.reply')
 local state = require('beespace.engine.state')
 local views = require('beespace.engine.views')
+local watch = require('beespace.engine.watch')
 
-local error, tonumber, unpack = error, tonumber, unpack
+local copy, error, tonumber, unpack = ffi.copy, error, tonumber, unpack
 local types, keys = const.type, const.key
-local st = state.st
+local st, cur = state.st, state.cur
 
 local handlers = {}
 
@@ -71,6 +74,47 @@ by_type[types.ID] = function(p, at, e, o, start)
   st.others = st.others + 1
   local w = reply.begin(o, start, st.sync)
   return reply.finish(o, start, identify.answer(p, at, e, o, w))
+end
+
+-- The body of an answer as MessagePack that is there already.
+local function copied(o, w, bytes)
+  if w + #bytes > encode.limits.cap then
+    error(encode.FULL, 0)
+  end
+  copy(o + w, bytes, #bytes)
+  return w + #bytes
+end
+
+by_type[types.VOTE] = function(_, _, _, o, start)
+  st.others = st.others + 1
+  local w = reply.begin(o, start, st.sync)
+  return reply.finish(o, start, copied(o, w, watch.kept('internal.ballot')))
+end
+
+local function event_key(p, at, e)
+  st.others = st.others + 1
+  local key = packet.fields(p, at, e, false)[keys.EVENT_KEY]
+  if key == nil then
+    packet.missing('EVENT_KEY')
+  end
+  return key
+end
+
+-- WATCH and UNWATCH have no answer.
+by_type[types.WATCH] = function(p, at, e, _, start)
+  watch.watch(event_key(p, at, e))
+  return start
+end
+
+by_type[types.UNWATCH] = function(p, at, e, _, start)
+  watch.unwatch(event_key(p, at, e))
+  return start
+end
+
+by_type[types.WATCH_ONCE] = function(p, at, e, o, start)
+  local packed = watch.value(event_key(p, at, e), cur.fd, cur.id)
+  local w = reply.data_head(o, reply.begin(o, start, st.sync), packed and 1 or 0)
+  return reply.finish(o, start, copied(o, w, packed or ''))
 end
 
 -- Answer a packet of any type at o+start; the end of the answer.

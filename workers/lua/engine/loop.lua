@@ -24,7 +24,6 @@ local channels = require('beespace.engine.channels')
 local decode = require('beespace.engine.decode')
 local encode = require('beespace.engine.encode')
 local errors = require('beespace.box.error')
-local event_store = require('beespace.engine.events')
 local fibers = require('beespace.engine.fibers')
 local flight = require('beespace.engine.flight')
 local framing = require('beespace.engine.framing')
@@ -40,6 +39,7 @@ local shared = require('beespace.engine.table')
 local state = require('beespace.engine.state')
 local stopping = require('beespace.engine.stopping')
 local sys = require('beespace.engine.sys')
+local watch = require('beespace.engine.watch')
 
 local C = sys.C
 local error, pcall, tonumber = error, pcall, tonumber
@@ -238,10 +238,13 @@ local function tick(now)
   end
 end
 
--- Let fibers run that are ready, and send what was answered meanwhile.
+-- Let fibers run that are ready, tell who watches what has changed, and send what was answered.
 local function settle()
-  if st.ready ~= 0 and st.rehearsal == 0 then
-    yield(IDLE)
+  if st.rehearsal == 0 then
+    if st.ready ~= 0 then
+      yield(IDLE)
+    end
+    watch.turn()
   end
   if st.unsent ~= 0 then
     output.send_unsent()
@@ -250,7 +253,7 @@ end
 
 -- Milliseconds that the loop may sleep.
 local function patience()
-  if st.ready ~= 0 or st.resumes ~= 0 or messages.dirty ~= 0 or event_store.now.untold ~= 0 then
+  if st.ready ~= 0 or st.resumes ~= 0 or messages.dirty ~= 0 or watch.is_busy() then
     return 0
   elseif st.next_timer == FOREVER then
     return SLEEP
@@ -262,9 +265,6 @@ end
 local function wait()
   local row = shared.row
   row.heartbeat = row.heartbeat + 1
-  if event_store.moved() and st.rehearsal == 0 then
-    event_store.poll()
-  end
   settle()
   if messages.dirty ~= 0 and st.rehearsal == 0 then
     flush_next()

@@ -6,9 +6,9 @@
 --   warm()                 the request path is compiled
 --   serve()                the loop, until it shall stop
 --
--- settings: cdef, facts, address, index, count, version, max_fds, max_packet_size, net_msg_max,
--- stop_timeout, inbox_limit, intake_fd, control_fd, wakeup_fd, bus_reader, bus_writers (descriptors
--- as a text), jit_log, session_results.
+-- settings: cdef, facts, address, index, count, name, version, max_fds, max_packet_size,
+-- net_msg_max, stop_timeout, inbox_limit, intake_fd, control_fd, wakeup_fd, bus_reader, bus_writers
+-- (descriptors as a text), jit_log, session_results.
 
 local jit_options = require('jit.opt')
 local bus = require('beespace.engine.bus')
@@ -95,6 +95,7 @@ function main.prepare(settings)
   box_init.define({
     version = settings.version,
     uuid = instance,
+    name = settings.name,
     index = settings.index,
     count = settings.count,
   })

@@ -33,6 +33,8 @@ local output = {
   PENDING_MAX = PENDING_MAX,
   -- Called when a session that was not read may be read again; engine/flight sets it.
   read_on = function(_) end,
+  -- Called when a session has read so much that no more than half of PENDING_MAX waits.
+  relieved = function(_) end,
 }
 
 -- Sessions whose queues are sent at the end of the turn.
@@ -58,8 +60,16 @@ local function set_stopped(fd, session, reason, holds)
   if now ~= before then
     session.stopped = now
     rewatch(fd, session)
+    if reason == OUTPUT and not holds then
+      output.relieved(fd)
+    end
   end
   return before ~= 0 and now == 0
+end
+
+-- Whether more than PENDING_MAX bytes wait for a session.
+function output.is_full(fd)
+  return band(sessions.all[fd].stopped, OUTPUT) ~= 0
 end
 
 -- Do not read a session while too many of its requests wait; true when it may be read again.

@@ -87,7 +87,9 @@ local function execute_late(bytes)
   encode.settings.error_ext = sessions.all[cur.fd].error_ext
   local w = flight.execute(0)
   if w >= 0 then
-    output.later(cur.fd, state.output, w)
+    if w > 0 then
+      output.later(cur.fd, state.output, w)
+    end
     flight.release()
   end
   return LOST

@@ -32,6 +32,7 @@ typedef struct {
   int rehearsal;    /* 1 while the loop warms up: what belongs to real sessions is left alone */
   double stream;    /* stream that the packet being executed names, 0: none */
   int ready;        /* 1: fibers want to run */
+  int due;          /* subscriptions to look at, see engine/watch */
   int unsent;       /* sessions whose queues are sent at the end of the turn */
   int resumes;      /* sessions whose kept input can be read on */
   double next_timer;  /* when the earliest waiting fiber is due, monotonic seconds */
