@@ -64,6 +64,11 @@ class Session(_Section):
         BeforeValidator(values.whole(values.MIN_INBOX, values.MAX_INBOX)),
         Expected(f"bytes from {values.MIN_INBOX} to {values.MAX_INBOX}"),
     ] = 1024 * 1024
+    output_limit: Annotated[
+        int,
+        BeforeValidator(values.whole(values.MIN_OUTPUT, values.MAX_OUTPUT)),
+        Expected(f"bytes from {values.MIN_OUTPUT} to {values.MAX_OUTPUT}"),
+    ] = 64 * 1024 * 1024
 
 
 class Events(_Section):

@@ -180,6 +180,7 @@ class Supervisor:
                 "net_msg_max": settings.iproto.net_msg_max,
                 "stop_timeout": settings.process.stop_timeout,
                 "inbox_limit": settings.session.inbox_limit,
+                "output_limit": settings.session.output_limit,
                 "request_time": settings.limits.request_time,
                 "lua_memory": settings.lua.memory,
                 "jit_log": settings.developer.jit_log,

@@ -32,6 +32,9 @@ MAX_STOP: Final = 3600
 MAX_REQUEST_TIME: Final = 86400
 MIN_INBOX: Final = 1024
 MAX_INBOX: Final = 2**28
+MIN_OUTPUT: Final = 1024 * 1024
+"""Up to here a session is slowed down by not being read."""
+MAX_OUTPUT: Final = 2**31
 MIN_LUA_MEMORY: Final = 32 * 1024 * 1024
 MAX_LUA_MEMORY: Final = 2**40
 AUTO: Final = "auto"

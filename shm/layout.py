@@ -248,7 +248,7 @@ SLOT: Final = Record(
             Field("pending_out", "u64", _W, "bytes waiting to be sent"),
             Field("in_flight", "u32", _W, "requests being executed"),
             Field("uid", "u32", _W, "user id of the session"),
-            Field("reason", "u32", _W, "why it ends, 0 while it does not"),
+            Field("reason", "u32", _W, "why it ends, see shm.states.EndReason"),
             Field("fd", "u32", _W, "descriptor of the socket in the owning worker"),
             Field(
                 "inbox_bytes",

@@ -48,6 +48,14 @@ class SessionType(IntEnum):
     CONSOLE = 2
 
 
+class EndReason(IntEnum):
+    """Why the server ends a session."""
+
+    NONE = 0
+    OUTPUT_LIMIT = 1
+    """More waits to be sent than session.output_limit."""
+
+
 TRANSITIONS: Final[frozenset[tuple[Writer, SlotState, SlotState]]] = frozenset(
     {
         (Writer.ACCEPTOR, SlotState.FREE, SlotState.CLAIMED),

@@ -101,6 +101,7 @@ class Engine:
             "net_msg_max": 768,
             "stop_timeout": 3,
             "inbox_limit": 1 << 20,
+            "output_limit": 64 << 20,
             "session_results": results,
             "jit_log": jit_log,
         }

@@ -37,6 +37,7 @@ def test_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
     assert made.workers == len(os.sched_getaffinity(0))
     assert made.iproto.max_packet_size == 64 * 1024 * 1024
     assert made.session.limits.total == 65536
+    assert made.session.output_limit == 64 * 1024 * 1024
     assert made.limits.request_time == 10
     assert made.lua.memory == 2 * 1024 * 1024 * 1024
     assert made.events.memory == 8 * 1024 * 1024
@@ -123,6 +124,7 @@ developer: {{jit_log: true}}
     assert made.run_dir == Path.cwd() / "run"
     assert made.data_dir == Path("/data")
     assert made.session.limits.total == 16_000_000
+    assert made.session.output_limit == 64 * 1024 * 1024
     assert made.limits.request_time == 10
     assert made.lua.memory == 2 * 1024 * 1024 * 1024
     assert made.events.memory == 65536

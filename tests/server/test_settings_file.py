@@ -12,7 +12,7 @@ from tests.server.test_settings import refused, written
 
 # Keys of the sections, in the order of an error line.
 IPROTO = "listen, max_packet_size, net_msg_max, threads"
-SESSION = "inbox_limit, limits"
+SESSION = "inbox_limit, limits, output_limit"
 TOP = "app, compat, developer, events, iproto, limits, log, lua, name, process, session"
 
 FILE_LINES = [

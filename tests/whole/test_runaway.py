@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.raw import ClosedError, Raw
+from tests.helpers.raw import EVAL, ClosedError, Raw, request
 from tests.helpers.server import Server, running
 from tests.helpers.wait import wait_until
 
@@ -70,6 +70,24 @@ def test_a_request_that_takes_too_much_memory(server: Server) -> None:
         assert other.eval("return box.info.pid").data == pid
         line = f"code takes too much memory.* peer={client.name} request=eval local t"
         assert wait_until(lambda: server.lines(line), what="a line of the log")
+
+
+def test_a_client_that_leaves_what_it_is_sent_unread(tmp_path: Path) -> None:
+    settings = {"session": {"output_limit": 1 << 20}}
+    source = "for i = 1, 1000 do box.session.push(('x'):rep(100000)) end"
+    with (
+        running(tmp_path, workers=1, settings=settings) as server,
+        Raw(server.address, receive=16384) as deaf,
+        Raw(server.address) as other,
+    ):
+        number = deaf.eval("return box.session.id()").data[0]
+        deaf.send(request({0: EVAL, 1: 9}, {0x27: source}))
+        line = f"/{number} W> closed: [0-9]+ bytes wait for {deaf.name}, session.output_limit is"
+        assert wait_until(lambda: server.lines(line), what="a line of the log")
+        assert other.eval("return box.session.exists(...)", number).data == [0]
+        with pytest.raises(ClosedError):
+            for _ in range(1000):
+                deaf.packet()
 
 
 def test_without_a_limit_code_runs_on(tmp_path: Path) -> None:

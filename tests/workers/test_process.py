@@ -29,6 +29,7 @@ SETTINGS = {
     "net_msg_max": 768,
     "stop_timeout": 1,
     "inbox_limit": 1 << 20,
+    "output_limit": 64 << 20,
     "request_time": 10.0,
     "lua_memory": 2**31,
     "session_results": "old",

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
+from shm.states import EndReason
 from tests.helpers.engine import Client, Engine
 from tests.helpers.raw import EVAL, ping, request
 
@@ -126,3 +129,72 @@ def test_what_waits_goes_first(engine: Engine) -> None:
         client.read()
 
         assert client.buffer.endswith(b"aaalater")
+
+
+# The limit of what waits --------------------------------------------------------------------------
+
+LIMIT = 2 << 20
+PUSHES = "for i = 1, ... do box.session.push(('x'):rep(100000)) end return 'done'"
+
+
+@pytest.fixture
+def limited() -> Iterator[Engine]:
+    """An engine with a limit of 2 MB; what it says of closed sessions is in a global."""
+    with Engine() as made:
+        made.execute(
+            """
+            local output = require('beespace.engine.output')
+            output.limit = ...
+            said = ''
+            output.overflowed = function(id, bytes) said = said .. id .. ' ' .. bytes .. ';' end
+            """,
+            LIMIT,
+        )
+        yield made
+
+
+def said(engine: Engine) -> str:
+    return bytes(engine.execute("return said")).decode()
+
+
+def test_a_client_that_leaves_pushes_unread_is_closed(limited: Engine) -> None:
+    client = limited.connect()
+    number = client.id
+    client.offer(request({0: EVAL, 1: 1}, {0x27: PUSHES, 0x21: [500]}))
+    limited.run()
+
+    assert not client.exists
+    assert client.slot.reason == EndReason.OUTPUT_LIMIT
+    told, bytes_ = said(limited).rstrip(";").split()
+    assert int(told) == number
+    assert LIMIT < int(bytes_) < LIMIT + 110_000
+    client.close()
+    with limited.connect() as other:
+        assert other.in_step()
+        assert other.slot.reason == EndReason.NONE
+
+
+def test_a_client_that_reads_gets_everything(limited: Engine) -> None:
+    with limited.connect() as client:
+        for _ in range(20):
+            answers = client.exchange(request({0: EVAL, 1: 1}, {0x27: PUSHES, 0x21: [15]}))
+            assert len(answers) == 16
+    assert said(limited) == ""
+
+
+def test_one_answer_may_be_longer_than_the_limit(limited: Engine) -> None:
+    with limited.connect() as client:
+        (answer,) = client.exchange(answer_of(5 * LIMIT))
+        assert len(answer.data[0]) == 5 * LIMIT
+        assert client.in_step()
+    assert said(limited) == ""
+
+
+def test_pipelined_answers_wait_for_the_client(limited: Engine) -> None:
+    """The session is not read while they do: nothing is queued behind the limit."""
+    with limited.connect() as client:
+        client.offer(answer_of(5 * LIMIT) * 5)
+        limited.run()
+        client.read()
+        assert [len(answer.data[0]) for answer in client.packets()] == [5 * LIMIT] * 5
+    assert said(limited) == ""

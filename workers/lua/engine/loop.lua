@@ -221,6 +221,12 @@ local function serve(k)
   end
 end
 
+-- A session is closed because its client does not read.
+function output.overflowed(id, bytes)
+  bridge.log('warn', ('closed: %d bytes wait for %s, session.output_limit is %d')
+    :format(bytes, shared.peer(id) or '?', output.limit), id)
+end
+
 -- What is due once a second, at `now` of a monotonic clock; no batch is open.
 local function tick(now)
   -- An answer that failed half-way has touched pages which nobody else gives back.

@@ -1,14 +1,14 @@
 -- Wires a worker together; workers/process.py calls these functions in this order.
 --
 --   prepare(settings)      layout, segment, buffers, channels, globals
---   load(path, text)       the application, as background code
 --   guard(settings)        code that runs too long, or takes too much memory, can be ended
+--   load(path, text)       the application, as background code
 --   warm()                 the request path is compiled
 --   serve()                the loop, until it shall stop
 --
 -- settings: cdef, facts, address, index, count, name, version, max_fds, max_packet_size,
--- net_msg_max, stop_timeout, inbox_limit, intake_fd, control_fd, wakeup_fd, bus_reader, bus_writers
--- (descriptors as a text), jit_log, session_results.
+-- net_msg_max, stop_timeout, inbox_limit, output_limit, intake_fd, control_fd, wakeup_fd,
+-- bus_reader, bus_writers (descriptors as a text), jit_log, session_results.
 
 local jit_options = require('jit.opt')
 local bus = require('beespace.engine.bus')
@@ -24,10 +24,11 @@ local fibers = require('beespace.engine.fibers')
 local flight = require('beespace.engine.flight')
 local greeting = require('beespace.engine.greeting')
 local health = require('beespace.engine.health')
-local interrupt = require('beespace.engine.interrupt')
 local inbox = require('beespace.engine.inbox')
+local interrupt = require('beespace.engine.interrupt')
 local log = require('log')
 local loop = require('beespace.engine.loop')
+local output = require('beespace.engine.output')
 local sessions = require('beespace.engine.sessions')
 local shared = require('beespace.engine.table')
 local state = require('beespace.engine.state')
@@ -77,6 +78,7 @@ function main.prepare(settings)
   st.max_packet = settings.max_packet_size
   flight.limit = settings.net_msg_max
   inbox.limit = settings.inbox_limit
+  output.limit = settings.output_limit
   stopping.timeout = settings.stop_timeout
   stopping.failed = function(text) log.error('a shutdown function failed: %s', text) end
   encode.limits.cap, encode.limits.shared = state.RESULT_LIMIT, state.RESULT_LIMIT

@@ -4,7 +4,8 @@
 -- does not take goes into the session's queue, and EPOLLOUT drains it. Answers of requests that
 -- waited, pushes and events are queued too (later), and sent together at the end of the turn. With
 -- more than PENDING_MAX bytes waiting the session is not read any more, until half of that is
--- drained (back-pressure).
+-- drained (back-pressure). That does not stop pushes, events, and requests that wait: when more is
+-- to be queued behind `limit` bytes, the session is closed.
 
 local bit = require('bit')
 local ffi = require('ffi')
@@ -31,6 +32,10 @@ local WRITABLE, END_OF_TURN = 1, 2
 
 local output = {
   PENDING_MAX = PENDING_MAX,
+  -- Bytes that may wait when more is queued; one answer alone may be longer.
+  limit = 64 * 1024 * 1024,
+  -- Called with the id of a session that is closed for it, and the bytes that wait.
+  overflowed = function(_, _) end,
   -- Called when a session that was not read may be read again; engine/flight sets it.
   read_on = function(_) end,
   -- Called when a session has read so much that no more than half of PENDING_MAX waits.
@@ -108,10 +113,20 @@ local function make_room(buffers, more)
   return true
 end
 
+-- Close a session whose client does not read what it is sent.
+local function give_up(fd, session, bytes)
+  shared.slots[session.slot].reason = shared.OUTPUT_LIMIT
+  output.overflowed(session.id, bytes)
+  sessions.close(fd)
+end
+
 -- Append bytes to the session's queue; false when they were too many and it was closed.
 local function append(fd, session, from, length)
   local buffers = sessions.buffers(session)
-  if buffers == nil or not make_room(buffers, length) then
+  if buffers ~= nil and waiting(buffers) > output.limit then
+    give_up(fd, session, waiting(buffers))
+    return false
+  elseif buffers == nil or not make_room(buffers, length) then
     sessions.close(fd)
     return false
   end

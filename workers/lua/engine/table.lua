@@ -17,6 +17,8 @@ local table_view = {
   CLAIMED = SLOT_CLAIMED,
   LIVE = SLOT_LIVE,
   CLOSING = SLOT_CLOSING,
+  -- Why a session ends.
+  OUTPUT_LIMIT = 1,
 }
 
 local copy, to_string = ffi.copy, ffi.string
