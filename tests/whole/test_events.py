@@ -247,3 +247,18 @@ def test_the_stop_waits_for_who_watches_it(start: Start) -> None:
         assert server.process.poll() is None
     server.process.wait(2)
     assert server.process.returncode == 0
+
+
+def test_the_number_of_waiting_messages(server: Server) -> None:
+    key = "box.session.inbox"
+    with watchers(server) as (here, there):
+        (number,) = there.eval("return box.session.id()")
+        there.watch(key)
+        assert there.event(key) == 0
+        for count in range(1, 6):
+            there.watch(key)
+            assert here.eval("return box.session.push_to(...)", number, "x") == [True]
+            assert there.event(key) == count
+        there.watch(key)
+        assert there.eval("return #box.session.receive(0)") == [5]
+        assert there.event(key) == 0

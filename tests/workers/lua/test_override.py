@@ -154,6 +154,24 @@ def test_a_callback_sees_its_session(client: Client) -> None:
     assert client.engine.execute("return unpack(seen)") == (client.id, 77)
 
 
+def test_an_answer_of_its_own(client: Client) -> None:
+    set_override(
+        client.engine,
+        "box.iproto.type.SELECT",
+        """
+        if body.space_id ~= 512 then return false end
+        box.iproto.send(box.session.id(), {request_type = box.iproto.type.OK, sync = header.SYNC},
+          {data = {1, 2, 3}})
+        return true
+        """,
+    )
+    data = [request({0: 1, 1: sync}, {0x10: space, 0x12: 1, 0x20: []})
+            for sync, space in ((1, 512), (2, 281), (3, 512))]  # fmt: skip
+    answers = client.answers(b"".join(data), 3)
+    assert {answer.sync: answer.data for answer in answers} == {1: [1, 2, 3], 2: [], 3: [1, 2, 3]}
+    assert answers[0].header == {0: 0, 1: 1}
+
+
 # Callbacks that wait -----------------------------------------------------------------------------
 
 WAIT = "wait(0.001)"

@@ -80,6 +80,35 @@ def test_nobody_else_sets_them(client: Client, key: str) -> None:
     assert error_of(client.eval("box.broadcast(...)", key, 1)) == (32, text)
 
 
+def test_the_number_of_waiting_messages(engine: Engine) -> None:
+    key = "box.session.inbox"
+
+    def told(client: Client) -> object:
+        engine.turn()
+        client.read()
+        (event,) = client.packets()
+        assert (event.header, event.body[EVENT_KEY]) == ({0: 76, 1: 3}, key)
+        client.send(request({0: WATCH, 1: 3}, {EVENT_KEY: key}))
+        return event.body[EVENT_DATA]
+
+    with engine.connect() as one, engine.connect() as two:
+        for client in (one, two):
+            client.send(request({0: WATCH, 1: 3}, {EVENT_KEY: key}))
+            assert told(client) == 0
+        for number in (1, 2, 3):
+            assert two.eval("return box.session.push_to(...)", one.id, "hello").data == [True]
+            assert told(one) == number
+        assert one.request(WATCH_ONCE, {EVENT_KEY: key}).data == [3]
+        assert two.request(WATCH_ONCE, {EVENT_KEY: key}).data == [0]
+        one.send(request({0: 10, 1: 7}, {0x22: "box.session.receive", 0x21: [0, 2]}))
+        engine.turn()
+        one.read()
+        answer, event = sorted(one.packets(), key=lambda packet: packet.type)
+        assert answer.data == [["hello", "hello"]]
+        assert (event.type, event.body[EVENT_DATA]) == (76, 1)
+        assert two.packets() == []
+
+
 # The stop ----------------------------------------------------------------------------------------
 
 BEGIN = """

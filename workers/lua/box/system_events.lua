@@ -4,10 +4,13 @@
 -- and none of them changes while the server runs. box.shutdown has no value until the server is
 -- asked to stop; then it is true, and the end is held up while sessions watch it. The ballot is
 -- also what VOTE answers.
+--
+-- box.session.inbox has a value for each session: how many messages wait for it.
 
 local codec = require('beespace.engine.codec')
 local const = require('beespace.engine.const')
 local decode = require('beespace.engine.decode')
+local inbox = require('beespace.engine.inbox')
 local iproto_const = require('beespace.box.iproto_const')
 local stopping = require('beespace.engine.stopping')
 local uuid = require('uuid')
@@ -16,7 +19,7 @@ local watch = require('beespace.engine.watch')
 local setmetatable = setmetatable
 local NULL, map_mt = decode.NULL, decode.map_mt
 local keys, ballot_keys = iproto_const.key, iproto_const.ballot_key
-local SHUTDOWN = 'box.shutdown'
+local SHUTDOWN, INBOX = 'box.shutdown', 'box.session.inbox'
 local NO_UUID = '00000000-0000-0000-0000-000000000000'
 
 local system_events = {}
@@ -79,6 +82,14 @@ end
 stopping.hold(function()
   return watch.count(SHUTDOWN) > 0
 end)
+
+watch.set_local(INBOX, function(_, id)
+  return codec.pack(inbox.count(id))
+end)
+
+function inbox.changed(id)
+  watch.notify_local(nil, id, INBOX)
+end
 
 function watch.ended(key)
   if key == SHUTDOWN then
