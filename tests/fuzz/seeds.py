@@ -28,6 +28,7 @@ function nap(seconds)
   sleep(seconds and seconds >= 0 and seconds < 0.001 and seconds or 0.0005)
   return box.session.id(), box.session.sync()
 end
+function take(...) return box.session.receive(0, ...) end
 function push(...) return box.session.push((...)), ... end
 """
 
@@ -59,8 +60,8 @@ def _more() -> Iterator[bytes]:
         "return box.session.exists(...), box.session.peer(...)",
         "return nap, ...",
         "return box.session.push_to(box.session.id(), ...)",
-        "return box.session.receive(0, ...)",
-        "box.session.push_to(box.session.id(), {...}) nap() return box.session.receive(0)",
+        "return take(...)",
+        "box.session.push_to(box.session.id(), {...}) nap() return take()",
     )
     for sync, source in enumerate(sources, 100):
         for stream in ({}, {STREAM: 1}, {STREAM: 2}):
