@@ -61,6 +61,9 @@ def _more() -> Iterator[bytes]:
         "return nap, ...",
         "return box.session.push_to(box.session.id(), ...)",
         "return take(...)",
+        "return box.broadcast('k', ...)",
+        "local w = box.watch('k', function(key, value) seen = value end) nap() w:unregister()",
+        "return box.watch_once('k')",
         "box.session.push_to(box.session.id(), {...}) nap() return take()",
     )
     for sync, source in enumerate(sources, 100):

@@ -30,6 +30,8 @@ class Target(ABC):
 
     def __init__(self) -> None:
         self.trials = 0
+        self.owes = False
+        """Whether answers that nobody can be sure of may still come."""
         self.renewed: Callable[[], None] = lambda: None
         """Called when the connection was replaced by a new one."""
 
@@ -47,16 +49,19 @@ class Target(ABC):
         else:
             stream = model.read(data + ping(PROBE), LONGEST)
             self.check_probe(stream, self.answers([*parts, ping(PROBE)], stream))
+            if self.owes:
+                self.renew()
 
     def check_probe(self, stream: model.Stream, answers: Sequence[Packet]) -> None:
         """Judge answers, the one to the PING among them."""
         model.judge(stream, answers)
-        found = [(each.type, each.body) for each in answers if each.sync == PROBE]
+        found = [(each.type, each.body) for each in answers if each.header.get(1) == PROBE]
         assert (0, {}) in found, f"the PING was answered with {found}"
 
     def renew(self) -> None:
         """Go on with a new connection, which answers a PING."""
         self.connect()
+        self.owes = False
         self.renewed()
         probe = ping(PROBE)
         stream = model.read(probe, LONGEST)
@@ -140,13 +145,14 @@ class ServerTarget(Target):
         for part in parts:
             self.client.send(part)
         silent = sum(1 for each in stream.packets if model.syncs(each)[1] & set(model.WATCHING))
+        self.owes = silent > 0
         found: list[Packet] = []
         count = 0
         probed = stream.packets[-1:] != (ping(PROBE)[5:],)
         while count < len(stream.packets) - silent or not probed:
             found.append(self.client.packet())
             count += found[-1].type not in (model.CHUNK, model.EVENT)
-            probed = probed or found[-1].sync == PROBE
+            probed = probed or found[-1].header.get(1) == PROBE
         return found
 
     def last_words(self, parts: Sequence[bytes]) -> list[Packet]:
