@@ -147,6 +147,9 @@ class Compat(_Section):
     session_results: Annotated[
         str, BeforeValidator(values.choice("old", "new")), Expected("old or new")
     ] = "old"
+    fiber_user: Annotated[
+        str, BeforeValidator(values.choice("old", "new")), Expected("old or new")
+    ] = "new"
 
 
 class Developer(_Section):

@@ -175,6 +175,7 @@ class Supervisor:
             log=self._log_order,
             settings={
                 "session_results": settings.compat.session_results,
+                "fiber_user": settings.compat.fiber_user,
                 "scheduling": settings.process.scheduling,
                 "max_packet_size": settings.iproto.max_packet_size,
                 "net_msg_max": settings.iproto.net_msg_max,

@@ -103,6 +103,7 @@ class Engine:
             "inbox_limit": 1 << 20,
             "output_limit": 64 << 20,
             "session_results": results,
+            "fiber_user": "new",
             "jit_log": jit_log,
         }
         self.call_main("prepare", self.runtime.table(self.settings))

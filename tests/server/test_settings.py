@@ -44,7 +44,7 @@ def test_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
     assert made.name == "default"
     assert (made.log.level, made.log.format) == ("info", "plain")
     assert made.app.file is None
-    assert made.compat.session_results == "old"
+    assert (made.compat.session_results, made.compat.fiber_user) == ("old", "new")
     assert made.developer.jit_log is False
     assert made.run_dir == Path("/run/user/7/beespace/default")
     assert made.data_dir == Path("/home/bee/state/beespace/default")
@@ -116,7 +116,7 @@ session: {{limits: {{total: 16000000}}}}
 events: {{memory: 65536}}
 process: {{run_dir: run, data_dir: /data}}
 log: {{level: 6, format: json}}
-compat: {{session_results: new}}
+compat: {{session_results: new, fiber_user: old}}
 developer: {{jit_log: true}}
 """
     made = load(written(tmp_path, text), {})
@@ -129,7 +129,8 @@ developer: {{jit_log: true}}
     assert made.lua.memory == 2 * 1024 * 1024 * 1024
     assert made.events.memory == 65536
     assert (made.log.level, made.log.format) == ("verbose", "json")
-    assert (made.compat.session_results, made.developer.jit_log) == ("new", True)
+    assert (made.compat.session_results, made.compat.fiber_user) == ("new", "old")
+    assert made.developer.jit_log is True
 
 
 def test_every_key_and_flag_has_a_variable() -> None:

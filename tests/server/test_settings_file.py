@@ -79,6 +79,10 @@ FILE_LINES = [
         "compat.session_results: got 'both', expected old or new (FILE)",
     ),
     (
+        "compat: {fiber_user: 5}",
+        "compat.fiber_user: got 5, expected old or new (FILE)",
+    ),
+    (
         "process: {scheduling: real-time}",
         "process.scheduling: got 'real-time', expected batch or normal (FILE)",
     ),

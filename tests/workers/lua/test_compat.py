@@ -53,6 +53,16 @@ def test_what_the_settings_chose_is_seen(run: Run) -> None:
     assert run(STATE) == (b"new", 1)
 
 
+def test_the_user_of_fibers(run: Run) -> None:
+    state = "return compat.fiber_user.current, compat.fiber_user.default, flags.fiber_user"
+    assert run(state) == (b"default", b"new", 1)
+
+    run("compat.fiber_user = 'old'")
+
+    assert run(state) == (b"old", b"new", 0)
+    assert run("return compat.is_new('fiber_user')") is False
+
+
 def test_a_setting_over_an_earlier_choice_is_seen(run: Run) -> None:
     run("compat.session_results = 'old' flags.session_results = 1")
 

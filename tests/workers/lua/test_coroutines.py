@@ -61,3 +61,85 @@ def test_errors_of_wrapped_coroutines_carry_the_place_of_the_call(client: Client
 
     assert error_of(client.eval(source)) == (32, "eval:3: no")
     assert client.eval(raw).data == [[1]]
+
+
+def test_a_coroutine_in_which_a_fiber_waits_is_nobody_elses(client: Client) -> None:
+    source = """
+        local fiber = require('fiber')
+        local seen = {}
+        local co = coroutine.create(function() fiber.sleep(0.002) return 'slept' end)
+        local step = coroutine.wrap(function() fiber.sleep(0.002) return 'stepped' end)
+        fiber.create(function() seen[1] = {coroutine.resume(co)} end)
+        fiber.create(function() seen[2] = step() end)
+        local before = coroutine.status(co)
+        local resumed = {coroutine.resume(co)}
+        local stepped = {pcall(function() step() end)}
+        fiber.sleep(0.02)
+        return before, resumed, stepped, seen, coroutine.status(co)"""
+    refusal = "cannot resume running coroutine"
+
+    assert client.answers(evaluation(1, source), 1)[0].data == [
+        "normal",
+        [False, refusal],
+        [False, f"eval:10: {refusal}"],
+        [[True, "slept"], "stepped"],
+        "dead",
+    ]
+
+
+def test_generators_of_many_requests_at_once(client: Client) -> None:
+    source = """
+        local fiber = require('fiber')
+        local first, sum, order = ..., 0, {}
+        local function numbers(from, to)
+          return coroutine.wrap(function()
+            for k = from, to do
+              fiber.sleep(k % 3 * 1e-4)
+              coroutine.yield(k)
+            end
+          end)
+        end
+        for number in numbers(first, first + 4) do
+          for inner in numbers(1, 3) do sum = sum + inner end
+          fiber.yield()
+          order[#order + 1] = number
+        end
+        return sum, order, box.session.sync()"""
+    count = 50
+    sent = b"".join(evaluation(sync, source, sync) for sync in range(1, count + 1))
+
+    answers = client.answers(sent, count)
+    assert sorted(answer.sync for answer in answers) == list(range(1, count + 1))
+    for answer in answers:
+        sync = answer.sync
+        assert answer.data == [30, [sync, sync + 1, sync + 2, sync + 3, sync + 4], sync]
+
+
+def test_cancellation_reaches_into_a_coroutine(client: Client) -> None:
+    source = """
+        local fiber = require('fiber')
+        local seen
+        local f = fiber.create(function()
+          local co = coroutine.create(function() fiber.sleep(3600) end)
+          local ok, raised = coroutine.resume(co)
+          seen = {ok, raised.message, coroutine.status(co)}
+        end)
+        f:cancel()
+        fiber.yield()
+        return seen, f:status()"""
+
+    assert client.answers(evaluation(1, source), 1)[0].data == [
+        [False, "fiber is cancelled", "dead"],
+        "dead",
+    ]
+
+
+def test_who_may_yield(client: Client) -> None:
+    source = """
+        local inside
+        coroutine.wrap(function() inside = coroutine.isyieldable() end)()
+        return coroutine.isyieldable(), inside, pcall(coroutine.yield, 1)"""
+    refused = [False, True, False, "attempt to yield across C-call boundary"]
+
+    assert client.eval(source).data == refused
+    assert client.answers(evaluation(1, "wait(0) " + source), 1)[0].data == refused

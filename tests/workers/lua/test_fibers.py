@@ -99,11 +99,12 @@ def test_a_fiber_of_a_request_belongs_to_no_session(client: Client) -> None:
     assert mine == [client.id, "binary", client.fd, 9, "guest", "yes"]
 
 
-def test_the_old_user_of_fibers(engine: Engine, client: Client) -> None:
-    engine.execute("require('beespace.box.compat_flags').fiber_user = 1")
+def test_the_old_user_of_fibers(client: Client) -> None:
     source = """
         local user
+        require('compat').fiber_user = 'old'
         fibers.create(function() user = box.session.effective_user() end)
+        require('compat').fiber_user = 'default'
         return user, box.session.effective_user()"""
 
     assert client.eval(source).data == ["admin", "guest"]
@@ -158,11 +159,25 @@ def test_cancellation_ends_a_wait_and_the_next_one(client: Client) -> None:
         end
         local record = fibers.create(work)
         fibers.cancel(record)
-        wait(0) wait(0)
-        return seen, record.status"""
+        wait(0)
+        local first = #seen
+        wait(0)
+        return first, seen, record.status"""
     refused = [False, "FiberIsCancelled", "fiber is cancelled"]
 
-    assert client.answers(evaluation(1, source), 1)[0].data == [[refused, refused], "dead"]
+    assert client.answers(evaluation(1, source), 1)[0].data == [1, [refused, refused], "dead"]
+
+
+def test_a_cancelled_fiber_that_ignores_it_holds_nobody_up(client: Client) -> None:
+    source = """
+        local record = fibers.create(function() while not enough do pcall(wait, 3600) end end)
+        fibers.cancel(record)
+        for _ = 1, 10 do wait(0) end
+        enough = true
+        wait(0) wait(0)
+        return record.status"""
+
+    assert client.answers(evaluation(1, source) + ping(2), 2)[1].data == ["dead"]
 
 
 def test_a_cancelled_request_is_answered_with_the_error(engine: Engine, client: Client) -> None:

@@ -63,9 +63,11 @@ function M.client(name_or_code, ...)
   return object
 end
 
--- An error of a named type without an own code, e.g. FiberIsCancelled.
-function M.typed(type_name, message, code)
-  return make({code = code or LUA_ERROR, type = type_name, message = message})
+-- An error of a named type without a code of its own, e.g. FiberIsCancelled; the last error then.
+function M.typed(type_name, message)
+  local object = make({code = LUA_ERROR, type = type_name, message = message})
+  set_last(object)
+  return object
 end
 
 -- What user code raised --------------------------------------------------------------------

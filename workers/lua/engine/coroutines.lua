@@ -1,16 +1,21 @@
 -- The coroutine library as applications see it: a fiber may wait inside a coroutine of theirs.
 --
--- engine/main replaces the three functions that switch. A wait inside an application's coroutine
--- passes through its resumers up to the scheduler, and back down when the fiber goes on. Yielding
--- where no coroutine of the application's own runs is an error, since nobody would resume.
+-- engine/main replaces the functions that switch, and those that tell what can be switched. A wait
+-- inside an application's coroutine passes through its resumers up to the scheduler, and back down
+-- when the fiber goes on; meanwhile no other fiber can resume that coroutine. Yielding where no
+-- coroutine of the application's own runs is an error, since nobody would resume.
 
 local fibers = require('beespace.engine.fibers')
 local pool = require('beespace.engine.pool')
 
 local create, raw_resume, raw_yield = coroutine.create, coroutine.resume, coroutine.yield
-local running, yieldable = coroutine.running, coroutine.isyieldable
-local error, type = error, type
+local running, yieldable, raw_status =
+  coroutine.running, coroutine.isyieldable, coroutine.status
+local error, setmetatable, type = error, setmetatable, type
 local WAIT = fibers.WAIT
+
+-- Coroutines of the application in which a fiber waits.
+local waiting = setmetatable({}, {__mode = 'k'})
 
 local coroutines = {}
 
@@ -20,12 +25,18 @@ local function settle(thread, ...)
   if not ok or what ~= WAIT then
     return ...
   elseif yieldable() then
-    return settle(thread, raw_resume(thread, raw_yield(WAIT)))
+    waiting[thread] = true
+    local answer = raw_yield(WAIT)
+    waiting[thread] = nil
+    return settle(thread, raw_resume(thread, answer))
   end
   return settle(thread, raw_resume(thread, fibers.REFUSED))
 end
 
 function coroutines.resume(thread, ...)
+  if waiting[thread] then
+    return false, 'cannot resume running coroutine'
+  end
   return settle(thread, raw_resume(thread, ...))
 end
 
@@ -53,10 +64,22 @@ function coroutines.yield(...)
   return raw_yield(...)
 end
 
+function coroutines.status(thread)
+  return waiting[thread] and 'normal' or raw_status(thread)
+end
+
+function coroutines.isyieldable()
+  local thread = running()
+  return thread ~= nil and not pool.is_own(thread) and yieldable()
+end
+
 -- Replace the functions in the library's table.
 function coroutines.install(library)
-  library.resume, library.wrap, library.yield =
-    coroutines.resume, coroutines.wrap, coroutines.yield
+  for name, replacement in pairs(coroutines) do
+    if library[name] ~= nil then
+      library[name] = replacement
+    end
+  end
 end
 
 return coroutines

@@ -113,7 +113,7 @@ end
 -- a list of `count` values. Raises what cannot be packed; nil when the worker does not keep up.
 function errand.ask(worker, kind, text, arguments, count)
   last_number = last_number + 1
-  local euid = flags.fiber_user == 0 and cur.euid or state.ADMIN
+  local euid = flags.fiber_user == 1 and cur.euid or state.ADMIN
   local head = pack_value(last_number) .. pack_value(kind) .. pack_value(text) .. pack_value(euid)
   local ticket = {
     number = last_number,

@@ -103,19 +103,25 @@ local function retire(record)
   end
 end
 
+-- Forget the record of a request that has ended without waiting; nobody tells when it does.
+function fibers.tidy()
+  if owned ~= nil and (owned_batch ~= st.batch or owned_at ~= st.i) then
+    retire(owned)
+    owned = nil
+  end
+end
+
 -- The record of the running fiber; that of a request is made now.
 function fibers.current()
   if st.away ~= 0 then
     return running
   end
-  if owned ~= nil then
-    if owned_batch == st.batch and owned_at == st.i then
-      return owned
-    end
-    retire(owned)
+  fibers.tidy()
+  if owned == nil then
+    owned = {status = 'running', name = 'main', euid = cur.euid, cancelled = false, switches = 0,
+      request = true}
+    owned_batch, owned_at = st.batch, st.i
   end
-  owned = {status = 'running', name = 'main', euid = cur.euid, cancelled = false, switches = 0}
-  owned_batch, owned_at = st.batch, st.i
   return owned
 end
 
@@ -150,9 +156,9 @@ end
 -- Coroutines -------------------------------------------------------------------------------------
 
 local function work(record)
-  local arguments = record.arguments
-  record.arguments = nil
-  finish(record, pcall(record.main, unpack(arguments, 1, arguments.n)))
+  local main, arguments = record.main, record.arguments
+  record.main, record.arguments = nil, nil
+  finish(record, pcall(main, unpack(arguments, 1, arguments.n)))
   record.thread = nil
 end
 
@@ -208,7 +214,7 @@ local function make(main, ...)
   local record = {
     status = 'ready',
     name = 'lua',
-    euid = flags.fiber_user == 0 and cur.euid or state.ADMIN,
+    euid = flags.fiber_user == 1 and cur.euid or state.ADMIN,
     cancelled = false,
     switches = 0,
     main = main,
@@ -241,7 +247,7 @@ end
 -- Raise when this fiber was cancelled.
 function fibers.check()
   if fibers.current().cancelled then
-    error(errors.typed('FiberIsCancelled', 'fiber is cancelled', 32))
+    error(errors.typed('FiberIsCancelled', 'fiber is cancelled'))
   end
 end
 
@@ -251,9 +257,10 @@ function fibers.may_wait()
 end
 
 -- Let the current fiber wait: true when it was woken, false when `seconds` are over (nil: never).
-function fibers.suspend_quietly(seconds)
+-- Where nothing can wait it raises, naming the place of the function at `level`.
+function fibers.suspend_quietly(seconds, level)
   if not fibers.may_wait() then
-    error(CANNOT_YIELD, 3)
+    error(CANNOT_YIELD, level or 3)
   end
   local record = fibers.current()
   local id, fd, euid, sync, failure = cur.id, cur.fd, cur.euid, st.sync, last_error()
@@ -272,7 +279,7 @@ function fibers.suspend_quietly(seconds)
   record.status = 'running'
   if answer == REFUSED then
     timers.cancel(record)
-    error(CANNOT_YIELD, 3)
+    error(CANNOT_YIELD, level or 3)
   end
   -- The client may have left, and its descriptor may be another's by now.
   if fd >= 0 and sessions.all[fd].id ~= id then
@@ -285,11 +292,11 @@ end
 
 -- The same, raising when the fiber is cancelled, before or meanwhile. One that was cancelled before
 -- only lets others run, so code that ignores its cancellation does not keep the worker to itself.
-function fibers.suspend(seconds)
+function fibers.suspend(seconds, level)
   if fibers.current().cancelled then
     seconds = 0
   end
-  local woken = fibers.suspend_quietly(seconds)
+  local woken = fibers.suspend_quietly(seconds, level)
   fibers.check()
   return woken
 end

@@ -8,7 +8,8 @@
 --
 -- settings: cdef, facts, address, index, count, name, version, max_fds, max_packet_size,
 -- net_msg_max, stop_timeout, inbox_limit, output_limit, intake_fd, control_fd, wakeup_fd,
--- bus_reader, bus_writers (descriptors as a text), jit_log, session_results.
+-- bus_reader, bus_writers (descriptors as a text), jit_log, session_results,
+-- fiber_user.
 
 local jit_options = require('jit.opt')
 local bus = require('beespace.engine.bus')
@@ -46,6 +47,7 @@ require('compat')
 require('datetime')
 require('decimal')
 require('digest')
+require('fiber')
 require('json')
 require('msgpack')
 require('varbinary')
@@ -94,6 +96,7 @@ function main.prepare(settings)
   coroutines.install(coroutine)
   interrupt.hide(debug)
   compat.session_results = settings.session_results == 'new' and 1 or 0
+  compat.fiber_user = settings.fiber_user == 'old' and 0 or 1
   box_init.define({
     version = settings.version,
     uuid = instance,

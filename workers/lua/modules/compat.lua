@@ -16,6 +16,11 @@ local options = {
     brief = 'Results of session.exists and session.peer: old gives 1 or 0 and "0.0.0.0:0" for a'
       .. ' session that does not exist, new gives true or false and raises an error.',
   },
+  fiber_user = {
+    default = 'new',
+    brief = 'User of a fiber that a request creates: old is admin, whoever created it, new is the'
+      .. ' effective user of its creator.',
+  },
 }
 
 -- What was asked for by name, to tell 'old' from 'default'.

@@ -1,0 +1,57 @@
+-- Wrong arguments, told in the words of Tarantool's C functions, which name the function as the
+-- caller wrote it. Used by modules/fiber and what it makes.
+--
+-- `level` is that of the function whose argument is wrong, as error() counts: 1 is the caller of
+-- the function here.
+
+local getinfo = debug.getinfo
+local error, tonumber, type = error, tonumber, type
+local format = string.format
+local huge = math.huge
+
+local arguments = {}
+
+-- Raise that argument `index` is not what was expected; `got` is the name of its type.
+function arguments.bad(index, expected, got, level)
+  local called = getinfo(level + 1, 'n')
+  local name = called.name or '?'
+  if called.namewhat == 'method' then
+    index = index - 1
+    if index == 0 then
+      error(format("calling '%s' on bad self (%s expected, got %s)", name, expected, got),
+        level + 2)
+    end
+  end
+  error(format("bad argument #%d to '%s' (%s expected, got %s)", index, name, expected, got),
+    level + 2)
+end
+
+-- The type of the first of `count` arguments, for such a text.
+function arguments.type_of(value, count)
+  return count == 0 and 'no value' or type(value)
+end
+
+-- A number as C functions take it: numeric strings too, but no cdata; nil for anything else.
+function arguments.number(value)
+  local kind = type(value)
+  if kind == 'number' or kind == 'string' then
+    return tonumber(value)
+  end
+  return nil
+end
+
+-- A timeout: whether it is one, and its seconds, nil when it never ends.
+function arguments.timeout(value)
+  if type(value) == 'nil' then
+    return true, nil
+  end
+  local seconds = arguments.number(value)
+  if seconds == nil or not (seconds >= 0) then
+    return false, nil
+  elseif seconds == huge then
+    return true, nil
+  end
+  return true, seconds
+end
+
+return arguments

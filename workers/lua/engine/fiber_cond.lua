@@ -1,0 +1,83 @@
+-- Condition variables, what fiber.cond() makes: fibers wait until another one says that something
+-- has changed.
+--
+-- wait() answers true also when the fiber was woken by fiber.wakeup, so a caller looks at its
+-- condition again.
+
+local arguments = require('beespace.engine.arguments')
+local errors = require('beespace.box.error')
+local fibers = require('beespace.engine.fibers')
+local waiters = require('beespace.engine.waiters')
+
+local error, rawget, select, setmetatable, type = error, rawget, select, setmetatable, type
+
+-- Where an object keeps its line of waiters.
+local LINE = {}
+
+local methods = {}
+
+-- The line of a cond; raises what a method says of other values.
+local function line_of(cond, count, usage)
+  local line = type(cond) == 'table' and rawget(cond, LINE) or nil
+  if line == nil then
+    if count == 0 then
+      error('usage: ' .. usage, 3)
+    end
+    arguments.bad(1, 'fiber.cond', type(cond), 2)
+  end
+  return line
+end
+
+-- Wait until woken: wait([timeout]); false when the time is over.
+function methods.wait(...)
+  local cond, timeout = ...
+  local line = line_of(cond, select('#', ...), 'cond:wait([timeout])')
+  local valid, seconds = arguments.timeout(timeout)
+  if not valid then
+    error('usage: cond:wait([timeout])', 2)
+  end
+  waiters.check()
+  local woken = waiters.wait(line, {}, seconds)
+  fibers.check()
+  if not woken then
+    errors.typed('TimedOut', 'timed out')
+  end
+  return woken
+end
+
+-- Wake the fiber that has waited longest.
+function methods.signal(...)
+  local entry = waiters.first(line_of((...), select('#', ...), 'cond:signal()'))
+  if entry ~= nil then
+    waiters.wake(entry)
+  end
+end
+
+-- Wake every fiber that waits.
+function methods.broadcast(...)
+  waiters.wake_all(line_of((...), select('#', ...), 'cond:broadcast()'))
+end
+
+local function refuse()
+  error("unsupported Lua type 'userdata'", 0)
+end
+
+local metatable = {
+  __index = methods,
+  __metatable = 'fiber.cond',
+  __newindex = function()
+    error('attempt to index a userdata value', 2)
+  end,
+  __serialize = refuse,
+  __tostring = function()
+    return 'cond'
+  end,
+}
+
+local cond = {}
+
+function cond.new()
+  return setmetatable({[LINE] = {}}, metatable)
+end
+
+return cond
