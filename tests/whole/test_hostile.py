@@ -272,6 +272,45 @@ def waiting(witness: Raw) -> int:
     return int(began - ended)
 
 
+def test_pushes_to_a_client_that_does_not_read(start: Start) -> None:
+    """One request pushes without end: past the limit of unread output its session is closed."""
+    settings = {"session": {"output_limit": 4 * MEGABYTE}}
+    server = start(app=DATA / "whole_app.lua", workers=1, settings=settings)
+    pushes = """
+    local count, text = 0, ('x'):rep(100000)
+    repeat
+      local ok, err = box.session.push(text)
+      count = count + 1
+    until not ok or count == 5000
+    pushed = count
+    """
+    with Raw(server.address) as witness, Raw(server.address, receive=8192) as deaf:
+        grown = memory(witness)
+        number = deaf.call("box.session.id").data[0]
+        deaf.send(request({0: EVAL, 1: 7}, {0x27: pushes}))
+        await_gone(witness, number)
+        assert 0 < witness.eval("return pushed").data[0] < 500
+        witness.eval("collectgarbage() collectgarbage()")
+        assert grown() < 24 * MEGABYTE
+        witness.ping()
+
+
+def test_events_for_a_client_that_does_not_read(server: Server, witness: Raw) -> None:
+    grown = memory(witness)
+    again = request({0: 74, 1: 1}, {0x57: "hostile"})
+    with Raw(server.address, receive=8192) as deaf:
+        number = deaf.call("box.session.id").data[0]
+        for count in range(300):
+            witness.eval("box.broadcast('hostile', ('x'):rep(100000) .. ...)", count)
+            with contextlib.suppress(BlockingIOError):
+                deaf.socket.setblocking(False)
+                deaf.socket.send(again)
+        assert grown() < 24 * MEGABYTE
+        assert witness.call("box.session.exists", number).data == [1]
+    await_gone(witness, number)
+    witness.eval("box.broadcast('hostile')")
+
+
 WAIT = """
 began = (began or 0) + 1
 pcall(box.session.receive, ...)
