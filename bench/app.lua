@@ -6,6 +6,9 @@
 --
 -- bench_sleep(seconds) lets its fiber sleep and returns the seconds.
 --
+-- bench_flood(id, count, rate) sends that many messages to a session, at that rate a second or as
+-- fast as its inbox takes them (0); bench_collect(count) receives them. See bench/messages.py.
+--
 -- bench_garbage(tables) makes that many small tables and drops all but the last 64. The memory
 -- benchmark calls it before it looks, so that the heap has the size at which the collector works.
 
@@ -28,6 +31,50 @@ function bench_sleep(seconds)
   fiber = fiber or require('fiber')
   fiber.sleep(seconds)
   return seconds
+end
+
+-- Send messages until `due` of `sent` have left or the inbox is full; how many have.
+local function send(id, sent, due, clock)
+  while sent < due do
+    local ok, err = box.session.push_to(id, {sent + 1, clock()})
+    if not ok then
+      if not err.message:find('full', 1, true) then
+        error(err)
+      end
+      break
+    end
+    sent = sent + 1
+  end
+  return sent
+end
+
+function bench_flood(id, count, rate)
+  fiber = fiber or require('fiber')
+  local clock = require('clock').monotonic
+  local started, sent = clock(), 0
+  while sent < count do
+    local due = rate > 0 and math.min(count, math.floor((clock() - started) * rate)) or count
+    sent = send(id, sent, due, clock)
+    if sent < count then
+      fiber.sleep(rate > 0 and 0.001 or 0)
+    end
+  end
+  return started
+end
+
+function bench_collect(count)
+  local clock = require('clock').monotonic
+  local ordered, delays = true, {}
+  repeat
+    local messages = box.session.receive(2)
+    local now = clock()
+    for k = 1, #messages do
+      local number = #delays + 1
+      ordered = ordered and messages[k][1] == number
+      delays[number] = math.floor((now - messages[k][2]) * 1e6)
+    end
+  until #messages == 0 or #delays >= count
+  return ordered, clock(), delays
 end
 
 function bench_garbage(tables)

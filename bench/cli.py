@@ -17,7 +17,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from bench import grid, idle, report, targets
+from bench import grid, idle, messages, report, targets
 from bench.address import AddressError
 from bench.bars import BARS, Role
 from bench.client import MOST_CONNECTIONS, MOST_DEPTH, MOST_SECONDS, Client, Load
@@ -145,6 +145,32 @@ def idle_command(
     }
     _write(json_file, {"machine": report.machine(), "sessions": sessions, "bytes": rows})
     if strict and figures[0].per_session > idle.LIMIT_BYTES:
+        raise typer.Exit(1)
+
+
+@app.command("messages")
+def messages_command(
+    count: Annotated[
+        int, typer.Option(min=1000, max=messages.MOST_MESSAGES, help="Messages a round.")
+    ] = 200_000,
+    rate: Annotated[
+        int, typer.Option(min=1000, max=messages.MOST_RATE, help="Messages a second, when paced.")
+    ] = int(messages.RATE_BAR),
+    subject: Subject = "beespace:2",
+    rounds: Rounds = 5,
+    json_file: JsonFile = None,
+    strict: Strict = False,
+) -> None:
+    """Messages between sessions of two workers."""
+    with _kinds([subject])[0].start() as endpoint:
+        figures = messages.measure(endpoint, count, rate, rounds, _progress)
+    report.messages(figures).show()
+    rows = [
+        {"asked": each.rate, "rate": each.found_rate, "p50": each.p50, "p99": each.p99}
+        for each in figures
+    ]
+    _write(json_file, {"machine": report.machine(), "messages": count, "figures": rows})
+    if strict and not all(met for _, met in (each.bar for each in figures)):
         raise typer.Exit(1)
 
 

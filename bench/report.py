@@ -18,6 +18,7 @@ from typing import Any, Final
 from bench.bars import Figure, Role, Verdict
 from bench.client import BUSY_CLIENT, NOISY_MACHINE
 from bench.idle import IdleFigure
+from bench.messages import MessageFigure
 from bench.rounds import Plan, Series
 from bench.session import Endpoint
 from bench.stats import ratio
@@ -145,6 +146,26 @@ def idle(figures: Sequence[IdleFigure], limit: float) -> Table:
     columns = ("server", "sessions", "before KiB", "after KiB", "bytes/session")
     note = f"bar: at most {limit:g} bytes a session (all processes, kernel not counted)"
     return Table("Memory of idle sessions", columns, tuple(rows), 1, (note,))
+
+
+def messages(figures: Sequence[MessageFigure]) -> Table:
+    """One row a way of sending."""
+    rows = []
+    for figure in figures:
+        bar, met = figure.bar
+        rows.append(
+            (
+                f"{figure.rate:,}/s" if figure.rate else "as fast as possible",
+                f"{figure.found_rate:,.0f}",
+                f"{figure.p50:,.0f}",
+                f"{figure.p99:,.0f}",
+                bar,
+                _outcome(met),
+            )
+        )
+    columns = ("sent", "messages/s", "p50 us", "p99 us", "bar", "outcome")
+    note = f"{figures[0].messages:,} a round, one worker to another, every one checked"
+    return Table("Messages between sessions (medians)", columns, tuple(rows), 1, (note,))
 
 
 def servers(endpoints: Sequence[Endpoint]) -> Table:
