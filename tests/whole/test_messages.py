@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 
-from tests.helpers.raw import Raw
+from tests.helpers.raw import Raw, request
 from tests.helpers.server import DATA, LOOPBACK, Server, running
 from tests.helpers.wait import wait_until
+
+WATCH, EVENT = 74, 76
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +51,13 @@ def push(client: Raw, session: int, *values: Any) -> list[Any]:
     return list(client.eval(source, session, list(values)).data)
 
 
+def told(client: Raw) -> tuple[int, str, int]:
+    """Sync, key and value of the next packet, which is an event."""
+    packet = client.packet()
+    assert packet.type == EVENT
+    return packet.sync, packet.body[0x57], packet.body[0x58]
+
+
 def test_a_message_reaches_the_other_worker_and_comes_back(server: Server) -> None:
     with pair(server) as (one, two, first, second):
         assert push(one, second, {"question": [1, None, "x"]}) == [1]
@@ -83,6 +92,22 @@ def test_a_long_value(server: Server) -> None:
         value = "y" * 900_000
         assert push(one, second, value) == [1]
         assert two.eval("return box.session.receive(5)").data == [[value]]
+
+
+def test_a_watcher_is_told_how_many_messages_wait(server: Server) -> None:
+    key = "box.session.inbox"
+    with pair(server) as (one, two, _, second):
+        two.send(request({0: WATCH, 1: 5}, {0x57: key}))
+        assert told(two) == (5, key, 0)
+        two.send(request({0: WATCH, 1: 5}, {0x57: key}))
+        push(one, second, "a", "b")
+        waiting = told(two)[2]
+        while waiting < 2:
+            two.send(request({0: WATCH, 1: 5}, {0x57: key}))
+            waiting = told(two)[2]
+        assert two.eval("return box.session.receive(0)").data == [["a", "b"]]
+        two.send(request({0: WATCH, 1: 6}, {0x57: key}))
+        assert told(two) == (6, key, 0)
 
 
 def test_a_receiver_that_leaves(server: Server) -> None:

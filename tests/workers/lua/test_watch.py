@@ -237,7 +237,7 @@ watch.set_local('local key', function(fd, id)
 end)
 function set_value(fd, id, value)
   values[id] = value
-  watch.notify_local(fd, id, 'local key', value and codec.pack(value))
+  watch.notify_local(id, 'local key')
 end
 """
 

@@ -177,7 +177,7 @@ function watch.set_local(key, getter)
 end
 
 -- The value of a local key has changed for one session.
-function watch.notify_local(_, session_id, key)
+function watch.notify_local(session_id, key)
   local mine = by_session[session_id]
   local watcher = mine and mine.keys[key]
   if watcher ~= nil then
