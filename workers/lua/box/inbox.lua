@@ -1,14 +1,13 @@
 -- Messages between sessions, for applications: box.session.push_to and box.session.receive.
 --
--- Both are defined here; engine/main loads this file. engine/inbox does the work. A client that
--- watches the key box.session.inbox is told the number of messages that wait for it.
+-- Both are defined here; engine/main loads this file. engine/inbox does the work, and
+-- box/system_events tells who watches the key box.session.inbox how many messages wait.
 
 local codec = require('beespace.engine.codec')
 local errors = require('beespace.box.error')
 local inbox = require('beespace.engine.inbox')
 local session = require('beespace.box.session')
 local state = require('beespace.engine.state')
-local watch = require('beespace.engine.watch')
 
 local error, pcall, select, tonumber, type = error, pcall, select, tonumber, type
 local cur = state.cur
@@ -66,16 +65,6 @@ function session.receive(timeout, max)
     return nil, errors.client('SESSION_CLOSED')
   end
   return inbox.take(cur.id, timeout, max or HUGE)
-end
-
-local KEY = 'box.session.inbox'
-
-watch.set_local(KEY, function(_, id)
-  return codec.pack(inbox.count(id))
-end)
-
-function inbox.changed(id)
-  watch.notify_local(id, KEY)
 end
 
 return session

@@ -88,7 +88,7 @@ watch.set_local(INBOX, function(_, id)
 end)
 
 function inbox.changed(id)
-  watch.notify_local(nil, id, INBOX)
+  watch.notify_local(id, INBOX)
 end
 
 function watch.ended(key)
