@@ -36,6 +36,7 @@ def good(body: dict[int, Any], peer: str) -> dict[int, Any]:
         "box.session.exists": True,
         "box.session.peer": peer,
         "bench_garbage": 64,
+        "bench_sleep": 0.001,
     }
     return {packets.KEY_DATA: [known[function]]}
 

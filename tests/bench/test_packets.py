@@ -17,6 +17,7 @@ REQUESTS = {
     "exists": "ce00000021 82000a01ce000f4240 8222b2626f782e73657373696f6e2e657869737473219105",
     "peer": "ce0000001e 82000a01ce000f4240 8222b0626f782e73657373696f6e2e706565722190",
     "eval": "ce00000019 82000801ce000f4240 8227aa72657475726e202e2e2e219101",
+    "sleep": ("ce00000022 82000a01ce000f4240 8222ab62656e63685f736c6565702191cb3f50624dd2f1a9fc"),
     "cpu": "ce0000001a 82000a01ce000f4240 8222a962656e63685f6370752191cd03e8",
 }
 
@@ -42,6 +43,7 @@ def test_every_scenario_has_its_bytes() -> None:
         ("peer", ["127.0.0.1:1"], ["127.0.0.1:2"]),
         ("eval", [1], [2]),
         ("cpu", [7], [8]),
+        ("sleep", [0.001], [0.002]),
     ],
 )
 def test_a_scenario_knows_a_right_result(name: str, right: object, wrong: object) -> None:
