@@ -21,12 +21,16 @@ UNWATCH: Final = 75
 WATCH_ONCE: Final = 77
 
 _FUNCTIONS: Final = """
-local found, fiber = pcall(require, 'fiber')
-local sleep = wait or found and fiber.sleep or box.session.receive
+local fiber = require('fiber')
 function nap(seconds)
   seconds = tonumber(seconds)
-  sleep(seconds and seconds >= 0 and seconds < 0.001 and seconds or 0.0005)
+  fiber.sleep(seconds and seconds >= 0 and seconds < 0.001 and seconds or 0.0005)
   return box.session.id(), box.session.sync()
+end
+function pass(...)
+  local channel = fiber.channel(1)
+  fiber.create(function(...) nap() channel:put({box.session.id(), ...}) end, ...)
+  return channel:get(0.1)
 end
 function take(...) return box.session.receive(0, ...) end
 function push(...) return box.session.push((...)), ... end
@@ -34,7 +38,7 @@ function push(...) return box.session.push((...)), ... end
 
 
 def application() -> str:
-    """The text of the application; a global ``wait`` is used where there is no module ``fiber``."""
+    """The text of the application."""
     return (DATA / "wire_app.lua").read_text(encoding="utf-8") + _FUNCTIONS
 
 
@@ -61,6 +65,7 @@ def _more() -> Iterator[bytes]:
         "return nap, ...",
         "return box.session.push_to(box.session.id(), ...)",
         "return take(...)",
+        "return pass(...)",
         "return box.broadcast('k', ...)",
         "local w = box.watch('k', function(key, value) seen = value end) nap() w:unregister()",
         "return box.watch_once('k')",

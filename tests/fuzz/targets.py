@@ -22,8 +22,6 @@ from tests.helpers.server import Server, running
 LONGEST: Final = 1 << 20
 PROBE: Final = 0xBEE5BEE5BEE5
 
-_READY: Final = "wait = require('beespace.engine.fibers').suspend"
-
 
 class Target(ABC):
     """A server with one connection that is tried."""
@@ -90,7 +88,6 @@ class EngineTarget(Target):
     def __init__(self, engine: Engine) -> None:
         super().__init__()
         self.engine = engine
-        engine.execute(_READY)
         engine.call_main("load", b"fuzz.lua", seeds.application().encode())
         self.witness = engine.connect()
         self.client = engine.connect()
