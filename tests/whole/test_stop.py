@@ -1,0 +1,110 @@
+"""The end of a server as its clients see it: requests, watchers, shutdown functions, impatience."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.raw import EVAL, Raw, request
+from tests.helpers.server import DATA, Server, alive, running
+from tests.helpers.wait import wait_until
+
+APP = DATA / "whole_app.lua"
+SLEEP = "require('fiber').sleep(...) return 'slept'"
+
+
+def send(client: Raw, source: str, *arguments: object, sync: int = 1) -> None:
+    client.send(request({0: EVAL, 1: sync}, {0x27: source, 0x21: list(arguments)}))
+
+
+def stopping(server: Server) -> None:
+    """Send SIGTERM and wait until the server has heard it."""
+    server.send_signal()
+    wait_until(lambda: server.lines("stopping"), what="the stop to begin")
+
+
+@contextlib.contextmanager
+def serving(folder: Path, timeout: float, app: Path | str = APP) -> Iterator[Server]:
+    """A server that lets its end be held up for ``timeout`` seconds."""
+    settings = {"process": {"stop_timeout": timeout}}
+    with running(folder, app=app, workers=2, settings=settings) as server:
+        yield server
+
+
+def test_running_requests_are_answered_and_new_ones_taken(tmp_path: Path) -> None:
+    with serving(tmp_path, 3) as server, Raw(server.address) as client:
+        began = time.monotonic()
+        send(client, SLEEP, 0.5)
+        stopping(server)
+        send(client, "return 'new'", sync=2)
+
+        assert [(p.sync, p.data) for p in (client.packet(), client.packet())] == [
+            (2, ["new"]),
+            (1, ["slept"]),
+        ]
+        client.wait_closed()
+        assert server.process.wait(5) == 0
+        assert time.monotonic() - began < 2
+
+
+def test_what_outlasts_the_time_is_cancelled(tmp_path: Path) -> None:
+    with serving(tmp_path, 0.3) as server, Raw(server.address) as client:
+        send(client, SLEEP, 3600)
+        stopping(server)
+        answer = client.packet()
+
+        assert (answer.code, answer.text) == (32, "fiber is cancelled")
+        client.wait_closed()
+        assert server.process.wait(5) == 0
+
+
+def test_a_new_connection_is_not_greeted(tmp_path: Path) -> None:
+    with serving(tmp_path, 3) as server, Raw(server.address) as client:
+        send(client, SLEEP, 0.6)
+        acceptor = [each for each in server.children() if "acceptor" in " ".join(each.cmdline())]
+        assert len(acceptor) == 1
+        stopping(server)
+        wait_until(lambda: not alive(acceptor), what="the end of the acceptor")
+        with socket.create_connection(server.address, timeout=5) as late:
+            client.packet()
+            with contextlib.suppress(ConnectionResetError):
+                assert late.recv(128) == b""
+
+
+def test_shutdown_functions_run_in_every_worker(tmp_path: Path) -> None:
+    app = """
+        local fiber, log = require('fiber'), require('log')
+        box.ctl.on_shutdown(function()
+          fiber.sleep(0.2)
+          log.info('worker %d says goodbye', box.info.worker.id)
+        end)
+        """
+    with serving(tmp_path, 3, app) as server:
+        server.stop()
+        assert len(server.lines("worker [01] says goodbye")) == 2
+
+
+def test_a_second_signal_does_not_wait(tmp_path: Path) -> None:
+    with serving(tmp_path, 60) as server, Raw(server.address) as client:
+        send(client, SLEEP, 3600)
+        stopping(server)
+        began = time.monotonic()
+        server.send_signal(signal.SIGINT)
+
+        assert server.process.wait(5) == 0
+        assert time.monotonic() - began < 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_an_idle_server_stops_at_once(tmp_path: Path, number: signal.Signals) -> None:
+    with serving(tmp_path, 60) as server, Raw(server.address) as client:
+        client.ping()
+        began = time.monotonic()
+        server.stop(number)
+        assert time.monotonic() - began < 3
