@@ -8,21 +8,20 @@
 -- over all senders and workers. What one session sends another keeps its order, since it goes
 -- through one lane of the bus. A session without messages has nothing here.
 
-local ffi = require('ffi')
 local bus = require('beespace.engine.bus')
 local codec = require('beespace.engine.codec')
 local fibers = require('beespace.engine.fibers')
 local locks = require('beespace.engine.locks')
+local parcel = require('beespace.engine.parcel')
 local sessions = require('beespace.engine.sessions')
 local shared = require('beespace.engine.table')
 
-local min, tonumber = math.min, tonumber
+local min = math.min
 local LIVE, CLAIMED = shared.LIVE, shared.CLAIMED
 local INBOX = bus.KIND.INBOX
 local NAME = 'the inboxes'
 -- Bytes of memory that a message takes beside its value.
 local EACH = 32
-local ID_BYTES = 8
 
 local inbox = {
   -- Bytes that one inbox holds, each message with EACH more than its value.
@@ -34,8 +33,6 @@ local inbox = {
 
 -- {first =, last =, waiters = {first =, last =, [n] = record}, [n] = packed} by session id.
 local boxes = {}
-
-local id_buffer = ffi.new('uint64_t[1]')
 
 local function box_of(id)
   local box = boxes[id]
@@ -82,8 +79,7 @@ function inbox.put(id, packed)
   if reason ~= nil then
     return nil, reason
   end
-  id_buffer[0] = id
-  if not bus.send(owner, INBOX, ffi.string(id_buffer, ID_BYTES) .. packed) then
+  if not parcel.send(owner, INBOX, id, packed) then
     guarded(give_back, slot, id, size)
     return nil, 'busy'
   end
@@ -98,15 +94,13 @@ end
 
 -- A message has come over the bus.
 local function receive(payload)
-  ffi.copy(id_buffer, payload, ID_BYTES)
-  local id = tonumber(id_buffer[0])
-  local slot = shared.slots[id % shared.capacity]
-  if slot.id ~= id or slot.worker ~= bus.index or slot.state ~= LIVE then
+  local id = parcel.open(payload)
+  if id == nil then
     return
   end
   local box = box_of(id)
   box.last = box.last + 1
-  box[box.last] = payload:sub(ID_BYTES + 1)
+  box[box.last] = payload:sub(parcel.HEAD + 1)
   local first = box.waiters[1]
   if first ~= nil then
     fibers.wake(first)

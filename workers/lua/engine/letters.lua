@@ -6,16 +6,14 @@
 local ffi = require('ffi')
 local bus = require('beespace.engine.bus')
 local output = require('beespace.engine.output')
+local parcel = require('beespace.engine.parcel')
 local shared = require('beespace.engine.table')
 
 local cast, tonumber = ffi.cast, tonumber
 local bytes_p = ffi.typeof('const uint8_t *')
 local SEND = bus.KIND.SEND
-local ID_BYTES = 8
 
 local letters = {}
-
-local id_buffer = ffi.new('uint64_t[1]')
 
 local function hand_over(slot, packet, from)
   output.later(tonumber(slot.fd), cast(bytes_p, packet) + from, #packet - from)
@@ -34,19 +32,16 @@ function letters.send(id, packet)
     hand_over(slot, packet, 0)
     return true
   end
-  id_buffer[0] = id
-  if not bus.send(slot.worker, SEND, ffi.string(id_buffer, ID_BYTES) .. packet) then
+  if not parcel.send(slot.worker, SEND, id, packet) then
     return nil, 'busy'
   end
   return true
 end
 
 bus.on(SEND, function(payload)
-  ffi.copy(id_buffer, payload, ID_BYTES)
-  local id = tonumber(id_buffer[0])
-  local slot = shared.slots[id % shared.capacity]
-  if slot.id == id and slot.worker == bus.index and slot.state == shared.LIVE then
-    hand_over(slot, payload, ID_BYTES)
+  local id, slot = parcel.open(payload)
+  if id ~= nil then
+    hand_over(slot, payload, parcel.HEAD)
   end
 end)
 
