@@ -133,6 +133,14 @@ def test_health_figures() -> None:
         assert 100_000 < engine.row.lua_heap < 100_000_000
 
 
+def test_fibers_are_counted() -> None:
+    with Engine() as engine, engine.connect() as client:
+        source = "for _ = 1, 3 do require('fiber').create(require('fiber').sleep, 60) end"
+        client.eval(source)
+        engine.execute("require('beespace.engine.health').publish()")
+        assert engine.row.fibers == 3
+
+
 def test_without_a_warm_up_everything_works() -> None:
     with Engine(warm=False) as engine, engine.connect() as client:
         assert client.in_step()

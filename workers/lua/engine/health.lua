@@ -1,4 +1,4 @@
--- Figures of this worker that others read: Lua heap, traces, trace aborts.
+-- Figures of this worker that others read: Lua heap, fibers, traces, trace aborts.
 --
 -- main() starts it; the loop publishes once a tick. Trace aborts are counted always (they are
 -- rare) and logged behind the developer switch, since each one is a piece of the request path that
@@ -12,6 +12,7 @@
 
 local jit = require('jit')
 local jit_util = require('jit.util')
+local fibers = require('beespace.engine.fibers')
 local shared = require('beespace.engine.table')
 
 local collectgarbage, tonumber, tostring = collectgarbage, tonumber, tostring
@@ -72,6 +73,7 @@ end
 function health.publish()
   local row = shared.row
   row.lua_heap = tonumber(collectgarbage('count')) * 1024
+  row.fibers = fibers.count
   row.jit_traces = health.traces
   row.jit_aborts = health.aborts
 end
