@@ -35,8 +35,11 @@ local TIME, MEMORY = 1, 2
 -- A count that is never reached.
 local NEVER = 0x7fffffff
 local PULSE = 24
--- A collection must get this part of the limit back, or the next one follows at once.
-local ENOUGH = 0.9
+-- A collection must leave this part of the limit free, or the next one follows at once.
+local ENOUGH = 0.1
+-- As long as one gets this part of the limit back, another one may get more: a buffer of LuaJIT's
+-- own becomes half as long with each.
+local PROGRESS = 0.05
 -- Seconds until another collection is tried after one that was in vain.
 local IN_VAIN = 10
 
@@ -57,16 +60,25 @@ local function disarm(hook)
   lua.lua_sethook(address, nil, 0, 0)
 end
 
+local function heap()
+  return collectgarbage('count') * 1024
+end
+
 -- Collect all garbage; whether that made enough room.
 local function make_room()
   local now = sys.clock(sys.CLOCK_MONOTONIC)
   if now < next_collection then
     return false
   end
-  collectgarbage()
-  local enough = collectgarbage('count') * 1024 < memory_limit * ENOUGH
-  next_collection = enough and 0 or now + IN_VAIN
-  return enough
+  local wanted, least = memory_limit * (1 - ENOUGH), memory_limit * PROGRESS
+  local before
+  local after = heap()
+  repeat
+    collectgarbage()
+    before, after = after, heap()
+  until after < wanted or before - after < least
+  next_collection = after < wanted and 0 or now + IN_VAIN
+  return after < wanted
 end
 
 -- Everything as it was.
