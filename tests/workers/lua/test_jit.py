@@ -18,7 +18,7 @@ from tests.helpers.raw import CALL, EVAL, ID, PING, frame, pack
 from workers.runtime import LUA_ROOT
 
 # These make strings or tables, so that steps of the collector may still become side traces.
-ALLOCATING = frozenset({"peer", "map", "mix"})
+ALLOCATING = frozenset({"peer", "map", "ten", "mix"})
 # Requests a send, and sends: before the traces have to be complete, and afterwards.
 BATCH = 20
 SETTLE = 1500
@@ -69,6 +69,7 @@ REQUESTS = {
     "two": (CALL, {0x22: "math.max", 0x21: [1, 2]}),
     "three": (CALL, {0x22: "math.min", 0x21: [3, 2, 1]}),
     "map": (EVAL, {0x27: "return {a = 1, b = 2}", 0x21: []}),
+    "ten": (EVAL, {0x27: "return {1, 2, 3, 4, 5, 6, 7, 8, 9, 10}", 0x21: []}),
 }
 
 
@@ -204,6 +205,18 @@ def test_odd_requests_do_not_spoil_the_others(server: Server, odd: str) -> None:
     finished = server.stream("exists", STEADY)
 
     assert between(server.stop(), settled, finished) == []
+
+
+def test_containers_of_all_sizes_do_not_spoil_the_loop(server: Server) -> None:
+    server.stream("map", SETTLE)
+    server.stream("ten", SETTLE)
+    finished = server.stream("map", SETTLE)
+    events = between(server.stop(), server.warmed, finished)
+    aborts = [event for event in events if event.kind == "abort"]
+
+    # 16: a trace that began in a loop of the encoder could not return to the request.
+    assert [event for event in aborts if event.code == 16] == []
+    assert [event for event in aborts if "loop.lua" in event.place] == []
 
 
 IN_PROCESS = """

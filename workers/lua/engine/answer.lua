@@ -5,6 +5,9 @@
 -- at st.w, and the end of the answer is returned. One that has waited (st.away) lost the loop: no
 -- batch is open when it ends, so the shared output is free; the answer is queued for its session,
 -- and LOST is returned.
+--
+-- Functions with a variable number of arguments leave by a tail call: while one is on the stack,
+-- LuaJIT gives up every trace that begins in a loop of the encoder and returns to the request.
 
 local decode = require('beespace.engine.decode')
 local encode = require('beespace.engine.encode')
@@ -40,22 +43,20 @@ local function write_results(_, w, ...)
   return results(o, w, select('#', ...), ...)
 end
 
--- Answer CALL and EVAL with the returned values.
+-- Answer CALL and EVAL with the returned values: head and body at st.w, to be finished there.
 function answer.results(...)
   if st.away ~= 0 then
     return late(write_results, ...)
   end
-  local start = st.w
-  return finish(o, start, results(o, begin(o, start, st.sync), select('#', ...), ...))
+  return results(o, begin(o, st.w, st.sync), select('#', ...), ...)
 end
 
--- Answer CALL_16 with the returned values.
+-- The same for CALL_16.
 function answer.legacy(...)
   if st.away ~= 0 then
     return late(legacy.results, ...)
   end
-  local start = st.w
-  return finish(o, start, legacy.results(o, begin(o, start, st.sync), ...))
+  return legacy.results(o, begin(o, st.w, st.sync), ...)
 end
 
 -- End a request that answered by itself.

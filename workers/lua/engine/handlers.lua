@@ -24,7 +24,8 @@ local st, cur = state.st, state.cur
 
 local handlers = {}
 
--- CALL, CALL_16 or EVAL with a body of any form; the end of its answer, or LOST.
+-- CALL, CALL_16 or EVAL with a body of any form; the end of its answer, which is to be finished, or
+-- LOST.
 function handlers.call(code, p, at, e)
   if code == types.EVAL then
     local source, arguments, count = packet.call_body(p, at, e, keys.EXPR, 'EXPR')
@@ -53,9 +54,13 @@ by_type[types.PING] = function(_, _, _, o, start)
   return empty(o, start)
 end
 
-by_type[types.CALL_16] = function(p, at, e)
+by_type[types.CALL_16] = function(p, at, e, o)
   st.calls = st.calls + 1
-  return handlers.call(types.CALL_16, p, at, e)
+  local w = handlers.call(types.CALL_16, p, at, e)
+  if w < 0 then
+    return w
+  end
+  return reply.finish(o, st.w, w)
 end
 
 by_type[types.SELECT] = function(p, at, e, o, start)

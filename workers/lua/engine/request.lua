@@ -241,7 +241,11 @@ function request.execute(i)
     else
       st.evals = st.evals + 1
     end
-    return call_or_eval(code, at)
+    local w = call_or_eval(code, at)
+    if w < 0 then
+      return w
+    end
+    return finish(o, st.w, w)
   elseif code == PING and at == st.i then
     st.pings = st.pings + 1
     local w = begin(o, st.w, st.sync)
