@@ -41,6 +41,26 @@ def test_the_request_is_answered_and_the_worker_lives(server: Server) -> None:
         assert wait_until(lambda: server.lines(line), what="a line of the log")
 
 
+ENDLESS = "{__tostring = function() while true do local s = tostring({}) end end}"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        f"error(setmetatable({{}}, {ENDLESS}))",
+        f"coroutine.wrap(function() error(setmetatable({{}}, {ENDLESS})) end)()",
+        f"require('fiber').sleep(0) error(setmetatable({{}}, {ENDLESS}))",
+        f"box.workers.eval([[error(setmetatable({{}}, {ENDLESS}))]])",
+    ],
+)
+def test_the_text_of_an_error_may_not_take_for_ever(server: Server, source: str) -> None:
+    with Raw(server.address) as client, Raw(server.address) as other:
+        pid = other.eval("return box.info.pid").data
+        assert client.eval(source).code == 32
+        client.ping()
+        assert other.eval("return box.info.pid").data == pid
+
+
 def test_a_function_that_does_not_return_ends_the_worker(server: Server) -> None:
     with Raw(server.address) as client:
         pid = client.eval("return box.info.pid").data[0]

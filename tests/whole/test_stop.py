@@ -53,6 +53,20 @@ def test_running_requests_are_answered_and_new_ones_taken(tmp_path: Path) -> Non
         assert time.monotonic() - began < 2
 
 
+def test_what_another_worker_waits_for_is_done(tmp_path: Path) -> None:
+    source = """
+        local other = 1 - box.workers.id()
+        return box.workers.eval("require('fiber').sleep(0.5) return 'fine'", {}, {target = other})
+        """
+    with serving(tmp_path, 3) as server, Raw(server.address) as client:
+        send(client, source)
+        client.ping()
+        stopping(server)
+
+        assert client.packet().data == ["fine"]
+        assert server.process.wait(5) == 0
+
+
 def test_what_outlasts_the_time_is_cancelled(tmp_path: Path) -> None:
     with serving(tmp_path, 0.3) as server, Raw(server.address) as client:
         send(client, SLEEP, 3600)

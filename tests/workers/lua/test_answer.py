@@ -47,6 +47,14 @@ def test_an_error_whose_text_cannot_be_made(client: Client) -> None:
     assert client.in_step()
 
 
+@pytest.mark.parametrize("wait", ["", "wait(0) "])
+def test_the_text_of_an_error_cannot_wait(client: Client, wait: str) -> None:
+    source = wait + "error(setmetatable({}, {__tostring = function() wait(0) return 'x' end}))"
+    (answer,) = client.answers(request({0: 8, 1: 3}, {0x27: source}), 1)
+    assert answer.code == 32
+    assert client.in_step()
+
+
 def test_errors_are_counted(engine: Engine, client: Client) -> None:
     before = engine.row.errors, engine.row.evals
     client.answers(request({0: 8, 1: 3}, {0x27: "wait(0) error('no')"}), 1)

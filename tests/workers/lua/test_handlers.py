@@ -10,6 +10,9 @@ from tests.helpers.raw import frame, pack
 UNKNOWN = [11, 12, 13, 17, 30, 65, 67, 70, 76, 78, 99, 127, 128, 255, 300, 65536, 2**32 - 1]
 
 
+NOP = 12
+
+
 def ask(client: Client, header: dict[int, int], body: object = None) -> tuple[int, str]:
     data = pack({1: 5, **header}) + (pack(body) if body is not None else b"")
     (answer,) = client.exchange(frame(data))
@@ -20,7 +23,12 @@ def ask(client: Client, header: dict[int, int], body: object = None) -> tuple[in
 @pytest.mark.parametrize("kind", UNKNOWN)
 def test_unknown_types(client: Client, kind: int) -> None:
     assert ask(client, {0: kind}) == (48, f"Unknown request type {kind}")
-    assert ask(client, {0: kind}, {1: 2}) == (48, f"Unknown request type {kind}")
+    if kind != NOP:
+        assert ask(client, {0: kind}, {1: 2}) == (48, f"Unknown request type {kind}")
+
+
+def test_a_nop_has_no_body(client: Client) -> None:
+    assert ask(client, {0: NOP}, {1: 2}) == (20, "Invalid MsgPack - packet body")
 
 
 def test_a_type_beyond_32_bits(client: Client) -> None:

@@ -82,6 +82,7 @@ def test_errors_are_the_callers(client: Client, source: str, code: int, text: st
         ("'add', 1", "expected a table of arguments as 2 argument"),
         ("'add', {}, 1", "expected a table of options as 3 argument"),
         ("'add', {}, {timeout = 'x'}", "timeout: expected a number of seconds"),
+        ("'add', {}, {tiemout = 1}", "expected the options target and timeout, got 'tiemout'"),
         ("'add', {}, {target = 1}", "target: expected 'any', 'all' or a worker from 0 to 0"),
         ("'add', {}, {target = 'one'}", "target: expected 'any', 'all' or a worker from 0 to 0"),
     ],

@@ -20,7 +20,7 @@ local error, pcall, select = error, pcall, select
 local setmetatable, tostring, type = setmetatable, tostring, type
 local cur, settings = state.cur, encode.settings
 -- Keys that only the server sets begin so.
-local SYSTEM = 'box.'
+local SYSTEM, BALLOT = 'box.', 'internal.ballot'
 
 local api = {}
 
@@ -135,7 +135,7 @@ function api.broadcast(...)
     error('Usage: box.broadcast(key[, value])', 0)
   end
   key = key_of(key, 'broadcast')
-  if key:sub(1, #SYSTEM) == SYSTEM then
+  if key:sub(1, #SYSTEM) == SYSTEM or key == BALLOT then
     error("System event can't be override", 0)
   end
   local ok, why = events.put(key, value ~= nil and pack(value) or nil)

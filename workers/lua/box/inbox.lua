@@ -12,6 +12,8 @@ local state = require('beespace.engine.state')
 local error, pcall, select, tonumber, type = error, pcall, select, tonumber, type
 local cur = state.cur
 local HUGE = math.huge
+-- Larger numbers are not exact.
+local MAX_ID = 9007199254740991
 
 local function refused(reason, id)
   if reason == 'none' then
@@ -31,7 +33,7 @@ function session.push_to(...)
   local number = type(id) ~= 'string' and tonumber(id) or nil
   if select('#', ...) ~= 2 then
     error('session.push_to(sid, value): bad arguments', 0)
-  elseif number == nil or number % 1 ~= 0 then
+  elseif number == nil or number % 1 ~= 0 or number < 0 or number > MAX_ID then
     error('session.push_to(): expected a session id as 1 argument', 0)
   end
   local ok, packed = pcall(codec.pack, value)

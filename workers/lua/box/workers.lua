@@ -13,7 +13,8 @@ local errand = require('beespace.engine.errand')
 local errors = require('beespace.box.error')
 local fibers = require('beespace.engine.fibers')
 
-local error, pcall, type, unpack = error, pcall, type, unpack
+local error, pairs, pcall, tostring = error, pairs, pcall, tostring
+local type, unpack = type, unpack
 local floor = math.floor
 
 -- Seconds an errand may take unless the caller says otherwise.
@@ -73,6 +74,11 @@ end
 
 local function check(text, arguments, options, usage)
   local timeout = options.timeout
+  for name in pairs(options) do
+    if name ~= 'target' and name ~= 'timeout' then
+      bad(("expected the options target and timeout, got '%s'"):format(tostring(name)), usage)
+    end
+  end
   if type(text) ~= 'string' then
     bad('expected a string as 1 argument', usage)
   elseif type(arguments) ~= 'table' then

@@ -9,6 +9,7 @@
 -- Functions with a variable number of arguments leave by a tail call: while one is on the stack,
 -- LuaJIT gives up every trace that begins in a loop of the encoder and returns to the request.
 
+local complaints = require('beespace.engine.complaints')
 local decode = require('beespace.engine.decode')
 local encode = require('beespace.engine.encode')
 local errors = require('beespace.box.error')
@@ -72,12 +73,16 @@ end
 local function write_error(start, raised)
   if raised == decode.BAD then
     st.bad = st.bad + 1
+    complaints.about('packet body')
     raised = errors.client('INVALID_MSGPACK', 'packet body')
   end
+  local asking = encode.settings.asking
+  encode.settings.asking = 1
   local ok, w = pcall(reply.fail, o, start, st.sync, raised)
   if not ok then
     w = reply.fail(o, start, st.sync, w)
   end
+  encode.settings.asking = asking
   return w
 end
 

@@ -60,6 +60,8 @@ local LENGTH, HEAD, PIECE = 4, ffi.sizeof('bee_datagram_t'), ffi.sizeof('bee_pie
 local MAX_MESSAGE = 256 * 1024 * 1024
 local MAX_WORKERS = 256
 local NONE = 0xffffffff
+-- Datagrams that one call of drain() reads.
+local MOST_DRAINED = 256
 -- Memory an empty lane keeps.
 local KEEP = 256 * 1024
 local u32p = ffi.typeof('uint32_t *')
@@ -83,6 +85,7 @@ local input = ffi.new('uint8_t[?]', DATAGRAM)
 local epoch = ffi.new('uint32_t[1]')
 local targets, handlers = {}, {}
 local add_channel, drop_channel
+local own_end
 
 -- What the loop asks: whether messages are left to deliver, and lanes to flush.
 bus.now = now
@@ -330,6 +333,20 @@ function bus.next()
   end
 end
 
+-- Deliver at once what has come, MOST_DRAINED datagrams at most. Not to be called by a handler.
+function bus.drain()
+  for _ = 1, MOST_DRAINED do
+    while now.at < now.have do
+      bus.next()
+    end
+    now.at, now.have = 0, 0
+    bus.receive(own_end)
+    if now.at >= now.have then
+      return
+    end
+  end
+end
+
 -- Take part: this is worker `index`, it reads `reader` and writes into `writers`, a text with the
 -- descriptor of each row. `channels` is engine/channels, whose poll set the sockets are in.
 function bus.attach(index, reader, writers, channels)
@@ -343,6 +360,7 @@ function bus.attach(index, reader, writers, channels)
   end
   bus.index, bus.count = index, count
   C.getrandom(epoch, 4, 0)
+  own_end = reader
   add_channel(reader, bus.receive)
 end
 

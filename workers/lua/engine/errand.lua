@@ -15,6 +15,7 @@ local fibers = require('beespace.engine.fibers')
 local flags = require('beespace.box.compat_flags')
 local shared = require('beespace.engine.table')
 local state = require('beespace.engine.state')
+local stopping = require('beespace.engine.stopping')
 
 local error, min, pcall, select, unpack = error, math.min, pcall, select, unpack
 local pack_value, unpack_value = codec.pack, codec.unpack
@@ -30,6 +31,8 @@ local errand = {}
 
 -- Errands that were not answered yet, by number: {record =, payload =}.
 local pending = {}
+-- Errands that this worker does for others; the end waits for them.
+local running = 0
 local last_number = 0
 
 local function pack_values(first, ...)
@@ -50,6 +53,8 @@ local function unpack_values(payload, pos)
   end
   return values, count
 end
+
+stopping.hold(function() return running > 0 end)
 
 -- Running -----------------------------------------------------------------------------------------
 
@@ -79,7 +84,10 @@ local function reply_of(number, ok, ...)
 end
 
 local function run(from, number, kind, text, arguments, count)
+  running = running + 1
   bus.send(from, RPC_REPLY, reply_of(number, pcall(perform, kind, text, arguments, count)))
+  running = running - 1
+  stopping.look()
 end
 
 bus.on(RPC, function(payload, from)

@@ -16,7 +16,7 @@ local parcel = require('beespace.engine.parcel')
 local sessions = require('beespace.engine.sessions')
 local shared = require('beespace.engine.table')
 
-local min = math.min
+local min, tonumber = math.min, tonumber
 local LIVE, CLAIMED = shared.LIVE, shared.CLAIMED
 local INBOX = bus.KIND.INBOX
 local NAME = 'the inboxes'
@@ -31,13 +31,13 @@ local inbox = {
   changed = function(_, _) end,
 }
 
--- {first =, last =, waiters = {first =, last =, [n] = record}, [n] = packed} by session id.
+-- {first =, last =, bytes =, waiters = list of records, [n] = packed} by session id.
 local boxes = {}
 
 local function box_of(id)
   local box = boxes[id]
   if box == nil then
-    box = {first = 1, last = 0, waiters = {}}
+    box = {first = 1, last = 0, bytes = 0, waiters = {}}
     boxes[id] = box
   end
   return box
@@ -100,7 +100,9 @@ local function receive(payload)
   end
   local box = box_of(id)
   box.last = box.last + 1
-  box[box.last] = payload:sub(parcel.HEAD + 1)
+  local packed = payload:sub(parcel.HEAD + 1)
+  box[box.last] = packed
+  box.bytes = box.bytes + #packed + EACH
   local first = box.waiters[1]
   if first ~= nil then
     fibers.wake(first)
@@ -120,6 +122,7 @@ local function take(id, most)
     size = size + #packed + EACH
     values[index] = codec.unpack(packed)
   end
+  box.bytes = box.bytes - size
   guarded(give_back, shared.slots[id % shared.capacity], id, size)
   local left = inbox.count(id)
   if left == 0 and #box.waiters == 0 then
@@ -153,6 +156,12 @@ end
 -- Raises when the fiber is cancelled.
 function inbox.take(id, seconds, most)
   local box = boxes[id]
+  local reserved = tonumber(shared.slots[id % shared.capacity].inbox_bytes)
+  if reserved > (box == nil and 0 or box.bytes) then
+    -- Who sent it may have told the client already.
+    bus.drain()
+    box = boxes[id]
+  end
   local must_wait = inbox.count(id) == 0 or box.waiters[1] ~= nil
   if must_wait and (seconds == nil or seconds > 0) then
     stand_in_line(id, seconds)

@@ -21,10 +21,12 @@ local answer = require('beespace.engine.answer')
 local bridge = require('beespace.bridge')
 local bus = require('beespace.engine.bus')
 local channels = require('beespace.engine.channels')
+local complaints = require('beespace.engine.complaints')
 local decode = require('beespace.engine.decode')
 local encode = require('beespace.engine.encode')
 local errors = require('beespace.box.error')
 local fibers = require('beespace.engine.fibers')
+local figures = require('beespace.engine.figures')
 local flight = require('beespace.engine.flight')
 local framing = require('beespace.engine.framing')
 local health = require('beespace.engine.health')
@@ -49,7 +51,9 @@ local BROKEN, SHORT = framing.BROKEN, framing.SHORT
 local execute, flush, receive = request.execute, output.flush, input.receive
 local open_next, forget_error = intake.next, errors.api.clear
 local messages, next_message, flush_next = bus.now, bus.next, bus.flush_next
+local flush_bus = bus.flush
 local attend_to_channel = channels.attend
+local publish = figures.publish
 local resume_next, IDLE = flight.resume_next, fibers.IDLE
 local encode_settings = encode.settings
 local st, cur = state.st, state.cur
@@ -71,30 +75,6 @@ local TICK = 1
 local loop = {END = 1, CURE = 2}
 
 local events = ffi.new('bee_epoll_event[?]', EVENTS)
-
--- Add the counters of this batch to the session's and the worker's figures.
-local function publish(fd)
-  local pings, calls, evals = st.pings, st.calls, st.evals
-  local selects, auths, others, failed = st.selects, st.auths, st.others, st.errors
-  local all = pings + calls + evals + selects + auths + others
-  local session = sessions.all[fd]
-  if session.id ~= 0 then
-    local slot = shared.slots[session.slot]
-    slot.requests = slot.requests + all
-  end
-  local row = shared.row
-  row.requests = row.requests + all
-  row.pings = row.pings + pings
-  row.calls = row.calls + calls
-  row.evals = row.evals + evals
-  row.selects = row.selects + selects
-  row.auths = row.auths + auths
-  row.others = row.others + others
-  row.errors = row.errors + failed
-  row.protocol_errors = row.protocol_errors + st.bad
-  st.pings, st.calls, st.evals, st.selects = 0, 0, 0, 0
-  st.auths, st.others, st.errors, st.bad = 0, 0, 0, 0
-end
 
 -- Leave the session on `fd`: its code does not run any more.
 local function leave(fd)
@@ -128,6 +108,7 @@ end
 local function refuse(fd, reason)
   st.bad = st.bad + 1
   st.errors = st.errors + 1
+  complaints.about(reason)
   local raised = errors.client('INVALID_MSGPACK', reason)
   flush(fd, reply.fail(state.output, 0, 0, raised))
   sessions.linger(fd)
@@ -153,6 +134,10 @@ local function end_batch(fd, length, prefix)
   local w = st.w
   if w > 0 then
     st.w = 0
+    if messages.dirty ~= 0 and st.rehearsal == 0 then
+      -- What the answers speak of is on its way before they are.
+      flush_bus()
+    end
     flush(fd, w)
     if w > KEEP then
       sys.discard(state.output, KEEP, w)
@@ -232,7 +217,12 @@ local function tick(now)
   -- An answer that failed half-way has touched pages which nobody else gives back.
   sys.discard(state.output, KEEP, state.RESULT_LIMIT)
   sessions.sweep(now)
-  pool.shrink()
+  complaints.tick()
+  local released = pool.shrink()
+  if released > 0 then
+    -- Each took a kilobyte and more, which nobody collects while nothing happens.
+    collectgarbage('step', 2 * released)
+  end
   if sessions.lost > 0 then
     bridge.log('error', ('%d connections lost: no free descriptors or memory in this worker')
       :format(sessions.lost))
@@ -253,6 +243,9 @@ local function settle()
     watch.turn()
   end
   if st.unsent ~= 0 then
+    if messages.dirty ~= 0 and st.rehearsal == 0 then
+      flush_bus()
+    end
     output.send_unsent()
   end
 end
@@ -368,8 +361,9 @@ function loop.guard()
     elseif st.in_request == 0 then
       error(raised, 0)
     end
-    st.in_request = 0
+    -- Still the request's: what it raised may have a __tostring of its own.
     answer_error(raised)
+    st.in_request = 0
   end
 end
 

@@ -8,6 +8,7 @@
 
 local bit = require('bit')
 local ffi = require('ffi')
+local complaints = require('beespace.engine.complaints')
 local const = require('beespace.engine.const')
 local decode = require('beespace.engine.decode')
 local errors = require('beespace.box.error')
@@ -24,6 +25,7 @@ local packet = {}
 
 local function bad_header()
   st.bad = st.bad + 1
+  complaints.about('packet header')
   error(errors.client('INVALID_MSGPACK', 'packet header'))
 end
 

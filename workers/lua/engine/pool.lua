@@ -3,7 +3,7 @@
 -- Called by engine/fibers, which knows what runs in them.
 
 local create = coroutine.create
-local ceil, min = math.ceil, math.min
+local ceil, max, min = math.ceil, math.max, math.min
 
 -- Kept however long nobody needed them.
 local SMALL = 16
@@ -45,13 +45,15 @@ function pool.count()
   return count
 end
 
--- Once a second: let go of half of those that nobody needed since the last time.
+-- Once a second: let go of half of those that nobody needed since the last time; their number.
 function pool.shrink()
-  for _ = 1, ceil((least - SMALL) / 2) do
+  local released = max(0, ceil((least - SMALL) / 2))
+  for _ = 1, released do
     idle[count] = nil
     count = count - 1
   end
   least = count
+  return released
 end
 
 return pool
