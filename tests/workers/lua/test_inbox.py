@@ -87,6 +87,71 @@ def test_who_comes_late_does_not_overtake_who_waits(engine: Engine, client: Clie
     assert {answer.sync: answer.data for answer in answers} == {1: [["first"]], 2: [[]]}
 
 
+def test_a_look_at_what_is_there_takes_nothing_from_who_waits(
+    engine: Engine, client: Client
+) -> None:
+    client.send(evaluation(1, "return box.session.receive(nil, 1)"))
+    engine.execute(
+        """
+        local inbox = require('beespace.engine.inbox')
+        changed = inbox.changed
+        inbox.changed = function(id, count)
+          inbox.changed = changed
+          looked = #inbox.take(id, 0, 1)
+          return changed(id, count)
+        end
+        """
+    )
+    put(engine, client.id, "'first'")
+
+    assert client.answers(b"", 1)[0].data == [["first"]]
+    assert engine.execute("return looked") == 0
+
+
+def test_only_a_message_ends_a_wait_for_ever(engine: Engine, client: Client) -> None:
+    client.send(evaluation(1, "me = fibers.current() return box.session.receive()"))
+    for _ in range(3):
+        engine.execute("fibers.wake(me)")
+        engine.run()
+    assert client.in_step()
+    put(engine, client.id, "'it'")
+    assert client.answers(b"", 1)[0].data == [["it"]]
+
+
+def test_a_value_that_cannot_be_read_stays(engine: Engine, client: Client) -> None:
+    engine.execute(
+        """
+        local codec = require('beespace.engine.codec')
+        unpack_well, fails = codec.unpack, 1
+        codec.unpack = function(...)
+          if fails > 0 then
+            fails = fails - 1
+            error('not enough memory', 0)
+          end
+          return unpack_well(...)
+        end
+        """
+    )
+    try:
+        put(engine, client.id, "'kept'")
+        deliver(engine)
+        before = client.slot.inbox_bytes
+        answer = client.eval("return box.session.receive(0)")
+        assert error_of(answer) == (32, "not enough memory")
+        assert client.slot.inbox_bytes == before
+        assert client.eval("return box.session.receive(0)").data == [["kept"]]
+        assert client.slot.inbox_bytes == 0
+    finally:
+        engine.execute("require('beespace.engine.codec').unpack = unpack_well")
+
+
+def test_an_error_object_stays_one(engine: Engine, client: Client) -> None:
+    put(engine, client.id, "box.error.new(box.error.NO_SUCH_USER, 'bob')")
+    deliver(engine)
+    source = "local e = box.session.receive(0)[1] return e.code, e.message"
+    assert client.eval(source).data == [45, "User 'bob' is not found"]
+
+
 @pytest.mark.parametrize("size", [1, 100, 1000])
 def test_the_limit_is_exact(engine: Engine, client: Client, size: int) -> None:
     value = f"('x'):rep({size})"
@@ -174,6 +239,56 @@ def test_the_number_waiting_is_told(engine: Engine, client: Client) -> None:
     engine.execute("require('beespace.engine.inbox').changed = function() end")
 
     assert told == " ".join(f"{client.id}:{count}" for count in (1, 2, 0))
+
+
+def test_a_cancelled_receiver_hands_on_what_it_was_woken_for(
+    engine: Engine, client: Client
+) -> None:
+    client.send(
+        evaluation(1, "me = fibers.current() return box.session.receive()")
+        + evaluation(2, "return box.session.receive()")
+    )
+    engine.execute("box.session.push_to(...)", client.id, b"next")
+    engine.execute(
+        """
+        local inbox = require('beespace.engine.inbox')
+        cancel_me = inbox.changed
+        inbox.changed = function(...) fibers.cancel(me) return cancel_me(...) end
+        """
+    )
+    answers = client.answers(b"", 2)
+    engine.execute("require('beespace.engine.inbox').changed = cancel_me")
+
+    assert [error_of(answer)[1] or answer.data for answer in answers] == [
+        "fiber is cancelled",
+        [["next"]],
+    ]
+
+
+def test_a_cancelled_fiber_does_not_begin_to_wait(client: Client) -> None:
+    (answer,) = client.answers(
+        evaluation(1, "fibers.cancel(fibers.current()) return box.session.receive()"), 1
+    )
+    assert error_of(answer) == (32, "fiber is cancelled")
+
+
+def test_who_cannot_wait_does_not_stay_in_line(engine: Engine, client: Client) -> None:
+    source = "table.sort({2, 1}, function() box.session.receive(1) return true end)"
+    assert error_of(client.eval(source))[1].endswith("attempt to yield across C-call boundary")
+    put(engine, client.id, "'mine'")
+    deliver(engine)
+    assert client.eval("return box.session.receive(0)").data == [["mine"]]
+
+
+def test_a_session_that_no_worker_has_taken_yet(engine: Engine) -> None:
+    claimed = engine.table.claim(b"127.0.0.1:1", 0, bytes(20))
+    assert claimed is not None
+    found = put(engine, claimed)
+    slot = engine.slot(claimed)
+    engine.table.release(claimed)
+
+    assert found == (None, f"the worker of session {claimed} does not keep up")
+    assert slot.inbox_bytes == 0
 
 
 @pytest.mark.parametrize(

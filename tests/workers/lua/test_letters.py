@@ -60,6 +60,13 @@ def test_wrong_arguments(client: Client, arguments: str, text: str) -> None:
 
 def test_sessions_that_are_not_there(engine: Engine, client: Client) -> None:
     assert ask(client, "box.iproto.send(4711, {})") == (254, "Session 4711 does not exist")
+    background = (255, "Session 'background' is not supported")
+    assert ask(client, "box.iproto.send(0, {})") == background
+    claimed = engine.table.claim(b"127.0.0.1:1", 0, bytes(20))
+    assert claimed is not None
+    busy = (32, f"the worker of session {claimed} does not keep up")
+    assert ask(client, "box.iproto.send(..., {})", claimed) == busy
+    engine.table.release(claimed)
     closing = engine.connect()
     closing.send(evaluation(1, "require('beespace.engine.fibers').suspend_quietly(0.02)"))
     closing.close()

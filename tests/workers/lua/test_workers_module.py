@@ -105,3 +105,55 @@ def test_where_nothing_can_wait(client: Client) -> None:
     source = "table.sort({2, 1}, function() box.workers.call('add') return true end)"
     code, text = error_of(client.eval(source))
     assert (code, text[-39:]) == (32, "attempt to yield across C-call boundary")
+
+
+def test_nothing_runs_where_its_caller_cannot_wait(engine: Engine, client: Client) -> None:
+    engine.execute("ran = 0 function count() ran = ran + 1 end")
+    source = "table.sort({2, 1}, function() box.workers.call('count') return true end)"
+    client.eval(source)
+    client.read()
+    assert engine.execute("return ran") == 0
+
+
+def test_what_the_last_process_of_the_row_left_is_nothing_to_this_one(
+    engine: Engine, client: Client
+) -> None:
+    engine.execute("ran = 0 function count() ran = ran + 1 end")
+    source = """
+        local row = require('beespace.engine.table').row
+        row.pid = 4711
+        require('beespace.engine.fibers').start(function() row.pid = 4712 end)
+        box.workers.call('count', {}, {timeout = 1})"""
+    try:
+        assert ask(client, source) == (77, "worker 0: the worker has ended")
+    finally:
+        engine.row.pid = 0
+    assert engine.execute("return ran") == 0
+
+
+def test_an_answer_for_another_process_answers_nobody(engine: Engine, client: Client) -> None:
+    engine.execute(
+        """
+        local bus, codec = require('beespace.engine.bus'), require('beespace.engine.codec')
+        for number = 1, 100 do
+          bus.send(0, bus.KIND.RPC_REPLY, codec.pack(number) .. codec.pack(true) .. codec.pack(0))
+        end
+        """
+    )
+    assert ask(client, "return box.workers.call('add', {1, 2, 3})") == [6]
+
+
+def test_a_result_that_no_message_holds(engine: Engine, client: Client) -> None:
+    engine.execute("require('beespace.engine.bus').MAX_MESSAGE = 1000")
+    try:
+        found = ask(client, "return box.workers.eval(\"return ('x'):rep(2000)\")")
+    finally:
+        engine.execute("require('beespace.engine.bus').MAX_MESSAGE = 256 * 1024 * 1024")
+    assert found == (32, "worker 0: response too large")
+
+
+def test_an_error_object_as_a_value_stays_one(client: Client) -> None:
+    source = """
+        local e = box.workers.eval('return ...', {box.error.new(45, 'bob')})
+        return e.code, e.message"""
+    assert ask(client, source) == [45, "User 'bob' is not found"]

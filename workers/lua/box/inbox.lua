@@ -36,7 +36,7 @@ function session.push_to(...)
   elseif number == nil or number % 1 ~= 0 or number < 0 or number > MAX_ID then
     error('session.push_to(): expected a session id as 1 argument', 0)
   end
-  local ok, packed = pcall(codec.pack, value)
+  local ok, packed = pcall(codec.pack_for_worker, value)
   if not ok then
     return nil, errors.from(packed)
   end

@@ -143,6 +143,9 @@ function iproto.send(...)
   local sid, header, body = ...
   check_send(select('#', ...), header, body)
   local id = id_of(sid)
+  if id == 0 then
+    error(errors.client('WRONG_SESSION_TYPE', 'background'))
+  end
   local sent, reason = letters.send(id, packets.join(header, body))
   if reason == 'none' then
     error(errors.client('NO_SUCH_SESSION', id))

@@ -94,15 +94,25 @@ local function count_of(arguments)
   return type(arguments.n) == 'number' and arguments.n or table.maxn(arguments)
 end
 
+local function forget_all(tickets)
+  for index = 1, #tickets do
+    errand.forget(tickets[index])
+  end
+end
+
 local function ask_all(targets, kind, text, arguments)
+  for index = 1, #targets do
+    if not errand.is_there(targets[index]) then
+      fail(targets[index], 77, 'it is not there')
+    end
+  end
   local tickets = {}
   for index = 1, #targets do
-    local worker = targets[index]
-    if not errand.is_there(worker) then
-      fail(worker, 77, 'it is not there')
+    tickets[index] = errand.ask(targets[index], kind, text, arguments, count_of(arguments))
+    if tickets[index] == nil then
+      forget_all(tickets)
+      fail(targets[index], 32, 'it does not keep up')
     end
-    local ticket = errand.ask(worker, kind, text, arguments, count_of(arguments))
-    tickets[index] = ticket or fail(worker, 32, 'it does not keep up')
   end
   return tickets
 end
@@ -128,9 +138,7 @@ local function run(kind, text, arguments, options, usage)
   local deadline = check(text, arguments, options, usage)
   local tickets = ask_all(targets_of(options.target, usage), kind, text, arguments)
   local ok, results = pcall(collect_all, tickets, deadline)
-  for index = 1, #tickets do
-    errand.forget(tickets[index])
-  end
+  forget_all(tickets)
   if not ok then
     error(results, 0)
   elseif options.target == 'all' then

@@ -57,6 +57,19 @@ local function pack(value)
   return ffi_string(buffer, w)
 end
 
+--- The same for another worker: error objects stay objects, whatever the running session's client
+-- understands.
+local function pack_for_worker(value)
+  local before = encoder.settings.error_ext
+  encoder.settings.error_ext = 1
+  local ok, packed = pcall(pack, value)
+  encoder.settings.error_ext = before
+  if not ok then
+    error(packed, 0)
+  end
+  return packed
+end
+
 local function check(text, pos)
   if type(text) ~= 'string' then
     error('msgpack: expected a string, got ' .. type(text), 0)
@@ -125,6 +138,7 @@ end
 return {
   NULL = decoder.NULL,
   pack = pack,
+  pack_for_worker = pack_for_worker,
   pass = pass,
   unpack = unpack,
   warm_up = warm_up,

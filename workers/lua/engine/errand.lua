@@ -10,15 +10,18 @@
 local bus = require('beespace.engine.bus')
 local call = require('beespace.engine.call')
 local codec = require('beespace.engine.codec')
+local encode = require('beespace.engine.encode')
 local errors = require('beespace.box.error')
 local fibers = require('beespace.engine.fibers')
 local flags = require('beespace.box.compat_flags')
 local shared = require('beespace.engine.table')
 local state = require('beespace.engine.state')
 local stopping = require('beespace.engine.stopping')
+local sys = require('beespace.engine.sys')
 
 local error, min, pcall, select, unpack = error, math.min, pcall, select, unpack
-local pack_value, unpack_value = codec.pack, codec.unpack
+local FULL = encode.FULL
+local pack_value, unpack_value = codec.pack_for_worker, codec.unpack
 local RPC, RPC_REPLY = bus.KIND.RPC, bus.KIND.RPC_REPLY
 local cur = state.cur
 
@@ -33,7 +36,8 @@ local errand = {}
 local pending = {}
 -- Errands that this worker does for others; the end waits for them.
 local running = 0
-local last_number = 0
+-- No process begins with the numbers of its row's last one, whose answers may still come.
+local last_number = sys.C.getpid() * 2147483648
 
 local function pack_values(first, ...)
   local parts = {first, pack_value(select('#', ...))}
@@ -85,14 +89,23 @@ end
 
 local function run(from, number, kind, text, arguments, count)
   running = running + 1
-  bus.send(from, RPC_REPLY, reply_of(number, pcall(perform, kind, text, arguments, count)))
+  local reply = reply_of(number, pcall(perform, kind, text, arguments, count))
+  if #reply > bus.MAX_MESSAGE then
+    reply = reply_of(number, false, FULL)
+  end
+  bus.send(from, RPC_REPLY, reply)
   running = running - 1
   stopping.look()
 end
 
 bus.on(RPC, function(payload, from)
-  local number, kind, text, euid, pos
-  number, pos = unpack_value(payload)
+  local pid, number, kind, text, euid, pos
+  pid, pos = unpack_value(payload)
+  if pid ~= shared.row.pid then
+    -- It was for the process before this one, and its sender has been told that it ended.
+    return
+  end
+  number, pos = unpack_value(payload, pos)
   kind, pos = unpack_value(payload, pos)
   text, pos = unpack_value(payload, pos)
   euid, pos = unpack_value(payload, pos)
@@ -104,6 +117,7 @@ bus.on(RPC_REPLY, function(payload)
   local number = unpack_value(payload)
   local waiting = pending[number]
   if waiting ~= nil then
+    pending[number] = nil
     waiting.payload = payload
     fibers.wake(waiting.record)
   end
@@ -118,17 +132,18 @@ function errand.is_there(worker)
 end
 
 -- Let a worker run a function ('call') or a source ('eval'); a ticket for collect(). `arguments` is
--- a list of `count` values. Raises what cannot be packed; nil when the worker does not keep up.
+-- a list of `count` values. Raises what cannot be packed, and where nothing can wait; nil when the
+-- worker does not keep up.
 function errand.ask(worker, kind, text, arguments, count)
+  if not fibers.may_wait() then
+    error(fibers.CANNOT_YIELD, 0)
+  end
   last_number = last_number + 1
   local euid = flags.fiber_user == 1 and cur.euid or state.ADMIN
-  local head = pack_value(last_number) .. pack_value(kind) .. pack_value(text) .. pack_value(euid)
-  local ticket = {
-    number = last_number,
-    worker = worker,
-    pid = shared.rows[worker].pid,
-    record = fibers.current(),
-  }
+  local pid = shared.rows[worker].pid
+  local ticket = {number = last_number, worker = worker, pid = pid, record = fibers.current()}
+  local head = pack_value(pid) .. pack_value(last_number) .. pack_value(kind) .. pack_value(text)
+    .. pack_value(euid)
   if not bus.send(worker, RPC, pack_values(head, unpack(arguments, 1, count))) then
     return nil
   end

@@ -16,7 +16,8 @@ local parcel = require('beespace.engine.parcel')
 local sessions = require('beespace.engine.sessions')
 local shared = require('beespace.engine.table')
 
-local min, tonumber = math.min, tonumber
+local error, pcall, tonumber = error, pcall, tonumber
+local max, min = math.max, math.min
 local LIVE, CLAIMED = shared.LIVE, shared.CLAIMED
 local INBOX = bus.KIND.INBOX
 local NAME = 'the inboxes'
@@ -48,7 +49,9 @@ local function reserve(slot, id, size)
   local state = slot.state
   if slot.id ~= id then
     return 'none'
-  elseif state ~= LIVE and state ~= CLAIMED then
+  elseif state == CLAIMED then
+    return 'busy'
+  elseif state ~= LIVE then
     return 'closed'
   elseif slot.inbox_bytes + size > inbox.limit then
     return 'full'
@@ -68,7 +71,8 @@ local function guarded(change, slot, id, size)
 end
 
 -- Put a value (MessagePack bytes) into the inbox of a session of any worker: true, or nil and why
--- not: 'none' (no such session), 'closed', 'full', or 'busy' when its worker does not keep up.
+-- not: 'none' (no such session), 'closed', 'full', or 'busy' when its worker does not keep up or
+-- has not taken it over yet.
 function inbox.put(id, packed)
   if not shared.exists(id) then
     return nil, 'none'
@@ -92,6 +96,14 @@ function inbox.count(id)
   return box == nil and 0 or box.last - box.first + 1
 end
 
+-- The fiber whose turn it is shall look again.
+local function wake_first(box)
+  local first = box.waiters[1]
+  if first ~= nil and box.first <= box.last then
+    fibers.wake(first)
+  end
+end
+
 -- A message has come over the bus.
 local function receive(payload)
   local id = parcel.open(payload)
@@ -103,43 +115,57 @@ local function receive(payload)
   local packed = payload:sub(parcel.HEAD + 1)
   box[box.last] = packed
   box.bytes = box.bytes + #packed + EACH
-  local first = box.waiters[1]
-  if first ~= nil then
-    fibers.wake(first)
-  end
+  wake_first(box)
   inbox.changed(id, inbox.count(id))
 end
 bus.on(INBOX, receive)
 
--- The oldest values, `most` of them at most, whose room is given back.
+-- The oldest values, `most` of them at most, whose room is given back. A value that cannot be read
+-- now (there may be no memory for it) leaves everything as it is.
 local function take(id, most)
   local box = boxes[id]
   local values, size = {}, 0
-  for index = 1, min(most, box.last - box.first + 1) do
-    local packed = box[box.first]
-    box[box.first] = nil
-    box.first = box.first + 1
+  local begin = box.first
+  local stop = min(begin + most - 1, box.last)
+  for index = begin, stop do
+    local packed = box[index]
     size = size + #packed + EACH
-    values[index] = codec.unpack(packed)
+    values[index - begin + 1] = codec.unpack(packed)
   end
+  for index = begin, stop do
+    box[index] = nil
+  end
+  box.first = stop + 1
   box.bytes = box.bytes - size
   guarded(give_back, shared.slots[id % shared.capacity], id, size)
   local left = inbox.count(id)
   if left == 0 and #box.waiters == 0 then
     boxes[id] = nil
-  elseif left > 0 and box.waiters[1] ~= nil then
-    fibers.wake(box.waiters[1])
   end
+  wake_first(box)
   inbox.changed(id, left)
   return values
 end
 
--- Let the running fiber wait in line until messages are there and its turn has come.
+-- Wait until it is the turn of the fiber `me` and messages are there, it is cancelled, its client
+-- has left, or `seconds` are over.
+local function await_turn(id, box, me, seconds)
+  local deadline = seconds ~= nil and fibers.clock() + seconds or nil
+  local woken, ready
+  repeat
+    woken = fibers.suspend_quietly(deadline and max(0, deadline - fibers.clock()))
+    ready = box.waiters[1] == me and box.first <= box.last
+  until ready or not woken or me.cancelled or boxes[id] ~= box
+end
+
+-- Let the running fiber wait in line; whether it was the first when it left.
 local function stand_in_line(id, seconds)
-  local box = box_of(id)
-  local waiters, me = box.waiters, fibers.current()
+  fibers.check()
+  local box, me = box_of(id), fibers.current()
+  local waiters = box.waiters
   waiters[#waiters + 1] = me
-  fibers.suspend_quietly(seconds)
+  local ok, raised = pcall(await_turn, id, box, me, seconds)
+  local was_first = waiters[1] == me
   for index = 1, #waiters do
     if waiters[index] == me then
       table.remove(waiters, index)
@@ -149,11 +175,17 @@ local function stand_in_line(id, seconds)
   if box.last < box.first and #waiters == 0 and boxes[id] == box then
     boxes[id] = nil
   end
+  if not ok or me.cancelled then
+    wake_first(box)
+    fibers.check()
+    error(raised, 0)
+  end
+  return was_first
 end
 
 -- Values for the session `id` of this worker, `most` at most, in order of their coming; waits up to
--- `seconds` (nil: for ever) while there are none. Empty when the time is over or the client left.
--- Raises when the fiber is cancelled.
+-- `seconds` (nil: for ever) while there are none, or while others wait for them. Empty when the
+-- time is over or the client left. Raises when the fiber is cancelled or cannot wait.
 function inbox.take(id, seconds, most)
   local box = boxes[id]
   local reserved = tonumber(shared.slots[id % shared.capacity].inbox_bytes)
@@ -163,12 +195,11 @@ function inbox.take(id, seconds, most)
     box = boxes[id]
   end
   local must_wait = inbox.count(id) == 0 or box.waiters[1] ~= nil
-  if must_wait and (seconds == nil or seconds > 0) then
-    stand_in_line(id, seconds)
-    fibers.check()
-  end
-  if inbox.count(id) == 0 then
-    return {}
+  if must_wait then
+    local may_wait = seconds == nil or seconds > 0
+    if not may_wait or not stand_in_line(id, seconds) or inbox.count(id) == 0 then
+      return {}
+    end
   end
   return take(id, most)
 end

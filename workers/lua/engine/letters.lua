@@ -20,15 +20,18 @@ local function hand_over(slot, packet, from)
 end
 
 -- Send a packet to a session: true, or nil and why not: 'none' (no such session), 'closed', or
--- 'busy' when its worker does not keep up.
+-- 'busy' when its worker does not keep up or has not taken it over yet.
 function letters.send(id, packet)
   if not shared.exists(id) then
     return nil, 'none'
   end
   local slot = shared.slots[id % shared.capacity]
-  if slot.state == shared.CLOSING then
+  local now = slot.state
+  if now == shared.CLOSING then
     return nil, 'closed'
-  elseif slot.worker == bus.index and slot.state == shared.LIVE then
+  elseif now == shared.CLAIMED then
+    return nil, 'busy'
+  elseif slot.worker == bus.index and now == shared.LIVE then
     hand_over(slot, packet, 0)
     return true
   end
