@@ -10,7 +10,8 @@ begins with the hash of that text, so that no two builds can share one segment.
 Rules the tests hold us to: a field has exactly one writer (``HANDOVER`` means: whoever owns the
 slot in its present state, see :mod:`shm.states`; ``LOCKED``: whoever holds the lock that the field
 names), and two fields with different writers never fall in one 64-byte cache line. One exception:
-``inbox_bytes`` lies beside the figures of its slot, since what moves it moves them as well.
+``inbox_bytes`` lies beside the figures of its slot, since what moves it moves them as well, and
+``inbox_phase`` with it.
 
 The events behind the slots are the bytes of a log, see workers/lua/engine/events.lua.
 """
@@ -252,9 +253,15 @@ SLOT: Final = Record(
             Field("fd", "u32", _W, "descriptor of the socket in the owning worker"),
             Field(
                 "inbox_bytes",
-                "u64",
+                "u32",
                 _L,
                 "bytes in the inbox or on their way there, under inbox_lock of the owner's row",
+            ),
+            Field(
+                "inbox_phase",
+                "u32",
+                _L,
+                "moves when a sender's process has died: tells what was reserved before",
             ),
         ),
         (

@@ -12,10 +12,10 @@ from shm import layout
 from shm.layout import CACHE_LINE, Field, Record, Writer
 from workers.runtime import LuaFailureError, Runtime
 
-GOLDEN_HASH = 0x5446A99C0FA113A7
+GOLDEN_HASH = 0x8C4F6824F703402B
 """Changes with every change of the layout: then segments of the two builds do not fit together."""
 
-BESIDE_OTHERS = {("bee_slot_t", "inbox_bytes")}
+BESIDE_OTHERS = {("bee_slot_t", "inbox_bytes"), ("bee_slot_t", "inbox_phase")}
 """Fields that lie in the line of another writer, for the reason that the layout gives."""
 
 STRUCTURES = dict(zip(layout.RECORDS, (layout.Header, layout.Row, layout.Slot), strict=True))

@@ -6,14 +6,14 @@ from tests.helpers.engine import Client, Engine
 
 OPEN = """
 local ffi, parcel = require('ffi'), require('beespace.engine.parcel')
-local id = ffi.new('uint64_t[1]', ...)
-local found, slot = parcel.open(ffi.string(id, parcel.HEAD) .. 'content')
-return found, slot ~= nil and tonumber(slot.fd) or nil
+local head = ffi.new('uint64_t[2]', ..., 7)
+local found, slot, mark = parcel.open(ffi.string(head, parcel.HEAD) .. 'content')
+return found, slot ~= nil and tonumber(slot.fd) or nil, mark
 """
 
 
 def test_a_live_session_is_found(engine: Engine, client: Client) -> None:
-    assert engine.execute(OPEN, client.id) == (client.id, client.fd)
+    assert engine.execute(OPEN, client.id) == (client.id, client.fd, 7)
 
 
 def test_a_session_that_has_ended_is_not(engine: Engine) -> None:

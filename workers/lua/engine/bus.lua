@@ -72,7 +72,10 @@ local bus = {
   LIMIT = 64 * 1024 * 1024,
   -- Bytes of the longest message.
   MAX_MESSAGE = MAX_MESSAGE,
-  KIND = {EVENT_NUDGE = 1, INBOX = 2, SEND = 3, RPC = 4, RPC_REPLY = 5, KILL = 6},
+  KIND = {
+    EVENT_NUDGE = 1, INBOX = 2, SEND = 3, RPC = 4, RPC_REPLY = 5, KILL = 6,
+    HELLO = 7, MARK = 8, MARKED = 9,
+  },
   -- Workers of the server, and which of them this one is; 0 and -1 while there is no bus.
   count = 0,
   index = -1,

@@ -5,8 +5,9 @@
 --   take              the oldest values, whose room is given back
 --
 -- The bytes on their way and waiting are one number in the session's slot, so the limit is exact
--- over all senders and workers. What one session sends another keeps its order, since it goes
--- through one lane of the bus. A session without messages has nothing here.
+-- over all senders and workers; engine/arrears mends it when a sender dies on the way. What one
+-- session sends another keeps its order, since it goes through one lane of the bus. A session
+-- without messages has nothing here.
 
 local bus = require('beespace.engine.bus')
 local codec = require('beespace.engine.codec')
@@ -16,7 +17,7 @@ local parcel = require('beespace.engine.parcel')
 local sessions = require('beespace.engine.sessions')
 local shared = require('beespace.engine.table')
 
-local error, pcall, tonumber = error, pcall, tonumber
+local error, pcall = error, pcall
 local max, min = math.max, math.min
 local LIVE, CLAIMED = shared.LIVE, shared.CLAIMED
 local INBOX = bus.KIND.INBOX
@@ -30,6 +31,9 @@ local inbox = {
   EACH = EACH,
   -- Called with a session's id and the number of its messages when that has changed.
   changed = function(_, _) end,
+  -- Called with a session's id and the bytes of a message for it that was reserved in an earlier
+  -- phase of its slot; engine/arrears sets it.
+  came_late = function(_, _) end,
 }
 
 -- {first =, last =, bytes =, waiters = list of records, [n] = packed} by session id.
@@ -44,7 +48,8 @@ local function box_of(id)
   return box
 end
 
--- Reserve room in a slot, under its owner's lock: nil, or the reason why there is none.
+-- Reserve room in a slot, under its owner's lock: nil and the slot's phase, or the reason why there
+-- is none.
 local function reserve(slot, id, size)
   local state = slot.state
   if slot.id ~= id then
@@ -57,12 +62,12 @@ local function reserve(slot, id, size)
     return 'full'
   end
   slot.inbox_bytes = slot.inbox_bytes + size
-  return nil
+  return nil, slot.inbox_phase
 end
 
 local function give_back(slot, id, size)
   if slot.id == id then
-    slot.inbox_bytes = slot.inbox_bytes - size
+    slot.inbox_bytes = max(0, slot.inbox_bytes - size)
   end
 end
 
@@ -79,15 +84,35 @@ function inbox.put(id, packed)
   end
   local slot = shared.slots[id % shared.capacity]
   local owner, size = slot.worker, #packed + EACH
-  local reason = guarded(reserve, slot, id, size)
+  local reason, phase = guarded(reserve, slot, id, size)
   if reason ~= nil then
     return nil, reason
   end
-  if not parcel.send(owner, INBOX, id, packed) then
+  if not parcel.send(owner, INBOX, id, phase, packed) then
     guarded(give_back, slot, id, size)
     return nil, 'busy'
   end
   return true
+end
+
+local function begin_phase(slot, id, here)
+  local missing = slot.id == id and slot.inbox_bytes - here or 0
+  if missing > 0 then
+    slot.inbox_phase = slot.inbox_phase + 1
+  end
+  return missing
+end
+
+-- Begin a new phase for a session of this worker when messages are on their way to it: their bytes,
+-- 0 when there are none.
+function inbox.begin_phase(id, slot)
+  local box = boxes[id]
+  return guarded(begin_phase, slot, id, box == nil and 0 or box.bytes)
+end
+
+-- Give room back that was reserved for messages which will never come.
+function inbox.give_back(id, bytes)
+  guarded(give_back, shared.slots[id % shared.capacity], id, bytes)
 end
 
 -- Messages that wait in the inbox of a session of this worker.
@@ -106,7 +131,7 @@ end
 
 -- A message has come over the bus.
 local function receive(payload)
-  local id = parcel.open(payload)
+  local id, slot, phase = parcel.open(payload)
   if id == nil then
     return
   end
@@ -114,7 +139,11 @@ local function receive(payload)
   box.last = box.last + 1
   local packed = payload:sub(parcel.HEAD + 1)
   box[box.last] = packed
-  box.bytes = box.bytes + #packed + EACH
+  local size = #packed + EACH
+  box.bytes = box.bytes + size
+  if phase ~= slot.inbox_phase then
+    inbox.came_late(id, size)
+  end
   wake_first(box)
   inbox.changed(id, inbox.count(id))
 end
@@ -188,7 +217,7 @@ end
 -- time is over or the client left. Raises when the fiber is cancelled or cannot wait.
 function inbox.take(id, seconds, most)
   local box = boxes[id]
-  local reserved = tonumber(shared.slots[id % shared.capacity].inbox_bytes)
+  local reserved = shared.slots[id % shared.capacity].inbox_bytes
   if reserved > (box == nil and 0 or box.bytes) then
     -- Who sent it may have told the client already.
     bus.drain()

@@ -35,7 +35,7 @@ function letters.send(id, packet)
     hand_over(slot, packet, 0)
     return true
   end
-  if not parcel.send(slot.worker, SEND, id, packet) then
+  if not parcel.send(slot.worker, SEND, id, 0, packet) then
     return nil, 'busy'
   end
   return true

@@ -12,6 +12,7 @@
 -- fiber_user.
 
 local jit_options = require('jit.opt')
+local arrears = require('beespace.engine.arrears')
 local bus = require('beespace.engine.bus')
 local box_init = require('beespace.box.init')
 local channels = require('beespace.engine.channels')
@@ -151,6 +152,7 @@ end
 
 -- Serve until the loop shall end, then end every session.
 function main.serve()
+  arrears.say_hello()
   repeat
     fibers.drive()
     if st.stop == loop.CURE then

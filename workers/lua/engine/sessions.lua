@@ -193,6 +193,19 @@ function sessions.close(fd)
   end
 end
 
+-- Call `visit(id, slot)` for every session whose client is there.
+function sessions.each(visit)
+  local fd, left = 0, sessions.count
+  while left > 0 and fd < max_fd do
+    local session = all[fd]
+    if session.id ~= 0 then
+      left = left - 1
+      visit(session.id, shared.slots[session.slot])
+    end
+    fd = fd + 1
+  end
+end
+
 -- A request of a session whose client has left has ended.
 function sessions.forget(id)
   local count = leaving[id]
