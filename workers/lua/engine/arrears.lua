@@ -22,7 +22,7 @@ local arrears = {}
 -- The running round: bytes that have not come, by session, and workers that have not answered; nil
 -- when there is none. Rounds of another process of this row have other numbers.
 local missing, unanswered
-local round = sys.C.getpid() * 2147483648
+local round = sys.C.getpid() * 16777216
 -- Whether somebody said hello since the round began.
 local once_more = false
 

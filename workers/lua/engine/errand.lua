@@ -36,8 +36,9 @@ local errand = {}
 local pending = {}
 -- Errands that this worker does for others; the end waits for them.
 local running = 0
--- No process begins with the numbers of its row's last one, whose answers may still come.
-local last_number = sys.C.getpid() * 2147483648
+-- No process begins with the numbers of its row's last one, whose answers may still come; all stay
+-- below 1e14, from which on the codec makes no plain numbers.
+local last_number = sys.C.getpid() * 16777216
 
 local function pack_values(first, ...)
   local parts = {first, pack_value(select('#', ...))}
