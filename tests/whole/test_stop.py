@@ -56,7 +56,8 @@ def test_running_requests_are_answered_and_new_ones_taken(tmp_path: Path) -> Non
 def test_what_another_worker_waits_for_is_done(tmp_path: Path) -> None:
     source = """
         local other = 1 - box.workers.id()
-        return box.workers.eval("require('fiber').sleep(0.5) return 'fine'", {}, {target = other})
+        local source = "require('fiber').sleep(0.5) return 'fine'"
+        return box.workers.eval(source, {}, {target = other})[1][1]
         """
     with serving(tmp_path, 3) as server, Raw(server.address) as client:
         send(client, source)

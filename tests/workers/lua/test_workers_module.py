@@ -32,16 +32,19 @@ def ask(client: Client, source: str) -> object:
     ("source", "expected"),
     [
         ("return box.workers.count(), box.workers.id()", [1, 0]),
-        ("return box.workers.call('add', {1, 2, 3})", [6]),
-        ("return box.workers.call('add')", [0]),
-        ("return box.workers.call('object:method', {5})", [True, 5]),
-        ("return box.workers.eval('return ...', {1, nil, 3, nil, n = 4})", [1, None, 3, None]),
-        ("return box.workers.eval('return')", []),
-        ("return box.workers.eval('wait(0.001) return 1, {2}')", [1, [2]]),
+        ("return box.workers.call('add', {1, 2, 3})", [[[6]]]),
+        ("return box.workers.call('add')", [[[0]]]),
+        ("return box.workers.call('object:method', {5})", [[[True, 5]]]),
+        (
+            "return box.workers.eval('return ...', {1, nil, 3, nil, n = 4})",
+            [[[1, None, 3, None]]],
+        ),
+        ("return box.workers.eval('return')", [[[]]]),
+        ("return box.workers.eval('wait(0.001) return 1, {2}')", [[[1, [2]]]]),
         ("return box.workers.call('add', {1, 2}, {target = 'all'})", [[[3]]]),
         ("return box.workers.eval('return 1, nil', {}, {target = 'all'})", [[[1, None]]]),
-        ("return box.workers.call('add', {1}, {target = 0})", [1]),
-        ("return box.workers.call('add', {1}, {target = 'any', timeout = 1})", [1]),
+        ("return box.workers.call('add', {1}, {target = 0})", [[[1]]]),
+        ("return box.workers.call('add', {1}, {target = 'any', timeout = 1})", [[[1]]]),
     ],
 )
 def test_results(client: Client, source: str, expected: list[object]) -> None:
@@ -52,7 +55,7 @@ def test_the_fiber_has_no_session_and_the_callers_rights(client: Client) -> None
     source = """
         return box.workers.eval([[return box.session.id(), box.session.type(),
           box.session.effective_user(), box.session.sync()]])"""
-    assert ask(client, source) == [0, "background", "guest", 0]
+    assert ask(client, source) == [[[0, "background", "guest", 0]]]
 
 
 @pytest.mark.parametrize(
@@ -83,8 +86,8 @@ def test_errors_are_the_callers(client: Client, source: str, code: int, text: st
         ("'add', {}, 1", "expected a table of options as 3 argument"),
         ("'add', {}, {timeout = 'x'}", "timeout: expected a number of seconds"),
         ("'add', {}, {tiemout = 1}", "expected the options target and timeout, got 'tiemout'"),
-        ("'add', {}, {target = 1}", "target: expected 'any', 'all' or a worker from 0 to 0"),
-        ("'add', {}, {target = 'one'}", "target: expected 'any', 'all' or a worker from 0 to 0"),
+        ("'add', {}, {target = 1}", "target: expected 'all', 'any' or a worker from 0 to 0"),
+        ("'add', {}, {target = 'one'}", "target: expected 'all', 'any' or a worker from 0 to 0"),
     ],
 )
 def test_wrong_arguments(client: Client, arguments: str, text: str) -> None:
@@ -140,7 +143,7 @@ def test_an_answer_for_another_process_answers_nobody(engine: Engine, client: Cl
         end
         """
     )
-    assert ask(client, "return box.workers.call('add', {1, 2, 3})") == [6]
+    assert ask(client, "return box.workers.call('add', {1, 2, 3})") == [[[6]]]
 
 
 def test_a_result_that_no_message_holds(engine: Engine, client: Client) -> None:
@@ -154,6 +157,6 @@ def test_a_result_that_no_message_holds(engine: Engine, client: Client) -> None:
 
 def test_an_error_object_as_a_value_stays_one(client: Client) -> None:
     source = """
-        local e = box.workers.eval('return ...', {box.error.new(45, 'bob')})
+        local e = box.workers.eval('return ...', {box.error.new(45, 'bob')})[1][1]
         return e.code, e.message"""
     assert ask(client, source) == [45, "User 'bob' is not found"]

@@ -4,9 +4,9 @@
 --   call(name, arguments, options)  a function, by its name as CALL finds it
 --   eval(source, arguments, options)
 --
--- options: target = 'any' (the default: one after the other), 'all', or a worker's number; timeout
--- in seconds. Answers the returned values; for 'all' a list with a list of values for each worker.
--- Any error is raised, with the worker's number in its text.
+-- options: target = 'all' (the default), 'any' (one after the other), or a worker's number; timeout
+-- in seconds. Answers a list with a list of the returned values for each worker that was asked, as
+-- Tarantool's experimental.threads does. Any error is raised, with the worker's number in its text.
 
 local bus = require('beespace.engine.bus')
 local errand = require('beespace.engine.errand')
@@ -14,7 +14,7 @@ local errors = require('beespace.box.error')
 local fibers = require('beespace.engine.fibers')
 
 local error, pairs, pcall, tostring = error, pairs, pcall, tostring
-local type, unpack = type, unpack
+local type = type
 local floor = math.floor
 
 -- Seconds an errand may take unless the caller says otherwise.
@@ -56,9 +56,9 @@ end
 
 -- The targets that options name, as a list.
 local function targets_of(target, usage)
-  if target == nil or target == 'any' then
+  if target == 'any' then
     return {any()}
-  elseif target == 'all' then
+  elseif target == nil or target == 'all' then
     local all = {}
     for worker = 0, bus.count - 1 do
       all[worker + 1] = worker
@@ -69,7 +69,7 @@ local function targets_of(target, usage)
     return {target}
   end
   local last = bus.count - 1
-  return bad(("target: expected 'any', 'all' or a worker from 0 to %d"):format(last), usage)
+  return bad(("target: expected 'all', 'any' or a worker from 0 to %d"):format(last), usage)
 end
 
 local function check(text, arguments, options, usage)
@@ -120,12 +120,11 @@ end
 local function collect_all(tickets, deadline)
   local results = {}
   for index = 1, #tickets do
-    local ok, values, count = errand.collect(tickets[index], deadline)
+    local ok, values, text = errand.collect(tickets[index], deadline)
     if not ok then
-      fail(tickets[index].worker, values, count)
+      fail(tickets[index].worker, values, text)
     end
     results[index] = values
-    results[index].n = count
   end
   return results
 end
@@ -141,13 +140,8 @@ local function run(kind, text, arguments, options, usage)
   forget_all(tickets)
   if not ok then
     error(results, 0)
-  elseif options.target == 'all' then
-    for index = 1, #results do
-      results[index].n = nil
-    end
-    return results
   end
-  return unpack(results[1], 1, results[1].n)
+  return results
 end
 
 function workers.call(name, arguments, options)
