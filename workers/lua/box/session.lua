@@ -138,7 +138,7 @@ end
 
 -- Whether the client of the running request has left; its answer will reach nobody.
 function session.closed()
-  return cur.id ~= 0 and (cur.fd < 0 or sessions.all[cur.fd].id ~= cur.id)
+  return cur.id ~= 0 and not sessions.has_client()
 end
 
 -- Users that exist: requests run as guest, background code as the user that started it.

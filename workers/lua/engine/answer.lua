@@ -31,7 +31,7 @@ local answer = {LOST = LOST}
 
 -- Write DATA with `write` for the client of a request that has waited.
 local function late(write, ...)
-  if flight.has_client() then
+  if sessions.has_client() then
     local fd = cur.fd
     encode.settings.error_ext = sessions.all[fd].error_ext
     output.later(fd, o, finish(o, 0, write(o, begin(o, 0, st.sync), ...)))
@@ -94,7 +94,7 @@ end
 -- The same for a request that has waited.
 function answer.fail_late(raised)
   shared.row.errors = shared.row.errors + 1
-  if flight.has_client() then
+  if sessions.has_client() then
     encode.settings.error_ext = sessions.all[cur.fd].error_ext
     output.later(cur.fd, o, write_error(0, raised))
   end

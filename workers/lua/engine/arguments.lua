@@ -5,7 +5,7 @@
 -- the function here.
 
 local getinfo = debug.getinfo
-local error, tonumber, type = error, tonumber, type
+local error, rawget, tonumber, type = error, rawget, tonumber, type
 local format = string.format
 local huge = math.huge
 
@@ -24,6 +24,22 @@ function arguments.bad(index, expected, got, level)
   end
   error(format("bad argument #%d to '%s' (%s expected, got %s)", index, name, expected, got),
     level + 2)
+end
+
+-- What reads the state that objects of a kind keep under `key`: reader(object, count, usage),
+-- called by a method with the number of its arguments. It raises what a method says of other
+-- values.
+function arguments.reader(key, kind)
+  return function(object, count, usage)
+    local state = type(object) == 'table' and rawget(object, key) or nil
+    if state == nil then
+      if count == 0 then
+        error('usage: ' .. usage, 3)
+      end
+      arguments.bad(1, kind, type(object), 2)
+    end
+    return state
+  end
 end
 
 -- The type of the first of `count` arguments, for such a text.

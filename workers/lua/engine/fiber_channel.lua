@@ -13,7 +13,7 @@ local errors = require('beespace.box.error')
 local fibers = require('beespace.engine.fibers')
 local waiters = require('beespace.engine.waiters')
 
-local error, rawget, select, setmetatable, type = error, rawget, select, setmetatable, type
+local error, select, setmetatable, type = error, select, setmetatable, type
 local floor = math.floor
 local check, clock = fibers.check, fibers.clock
 local first_of, wait_in, wake = waiters.first, waiters.wait, waiters.wake
@@ -26,17 +26,8 @@ local STATE = {}
 
 local methods = {}
 
--- The state of a channel; raises what a method says of other values.
-local function state_of(channel, count, usage)
-  local state = type(channel) == 'table' and rawget(channel, STATE) or nil
-  if state == nil then
-    if count == 0 then
-      error('usage: ' .. usage, 3)
-    end
-    arguments.bad(1, 'fiber.channel', type(channel), 2)
-  end
-  return state
-end
+-- The state of a channel.
+local state_of = arguments.reader(STATE, 'fiber.channel')
 
 local function count_of(state)
   return state.last - state.first + 1

@@ -9,24 +9,15 @@ local errors = require('beespace.box.error')
 local fibers = require('beespace.engine.fibers')
 local waiters = require('beespace.engine.waiters')
 
-local error, rawget, select, setmetatable, type = error, rawget, select, setmetatable, type
+local error, select, setmetatable = error, select, setmetatable
 
 -- Where an object keeps its line of waiters.
 local LINE = {}
 
 local methods = {}
 
--- The line of a cond; raises what a method says of other values.
-local function line_of(cond, count, usage)
-  local line = type(cond) == 'table' and rawget(cond, LINE) or nil
-  if line == nil then
-    if count == 0 then
-      error('usage: ' .. usage, 3)
-    end
-    arguments.bad(1, 'fiber.cond', type(cond), 2)
-  end
-  return line
-end
+-- The line of a cond.
+local line_of = arguments.reader(LINE, 'fiber.cond')
 
 -- Wait until woken: wait([timeout]); false when the time is over.
 function methods.wait(...)

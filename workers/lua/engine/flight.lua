@@ -195,19 +195,13 @@ function flight.release()
     next_of_stream(id, fd, record.stream)
   end
   fibers.over(record)
-  if fd >= 0 and sessions.all[fd].id == id then
+  if sessions.has_client() then
     count_back(fd)
   else
     sessions.forget(id)
   end
   flight.total = flight.total - 1
   flight.released()
-end
-
--- Whether the client of the running request is there, to be answered.
-function flight.has_client()
-  local fd = cur.fd
-  return fd >= 0 and sessions.all[fd].id == cur.id
 end
 
 return flight

@@ -78,7 +78,7 @@ end
 
 -- Let the server execute a packet whose callbacks have waited; LOST.
 local function execute_late(bytes)
-  if not flight.has_client() then
+  if not sessions.has_client() then
     return answer.nothing()
   end
   ffi.copy(p, bytes, #bytes)

@@ -41,7 +41,7 @@ typedef struct {
 
 local C = sys.C
 local pcall = pcall
-local st = state.st
+local st, cur = state.st, state.cur
 local SESSION_SIZE = ffi.sizeof('bee_session_t')
 local BUFFERS_SIZE = ffi.sizeof('bee_buffers_t')
 local CLAIMED, LIVE, CLOSING, FREE = shared.CLAIMED, shared.LIVE, shared.CLOSING, shared.FREE
@@ -263,6 +263,12 @@ function sessions.sweep(now)
       end
     end
   end
+end
+
+-- Whether the client of the running code is there, to be answered.
+function sessions.has_client()
+  local fd = cur.fd
+  return fd >= 0 and all[fd].id == cur.id
 end
 
 -- End every session of this worker.
