@@ -52,8 +52,24 @@ class EndReason(IntEnum):
     """Why the server ends a session."""
 
     NONE = 0
-    OUTPUT_LIMIT = 1
-    """More waits to be sent than session.output_limit."""
+    CLIENT = 1
+    """The client closed the connection."""
+    ERROR = 2
+    """The connection broke, or what came over it could not be read."""
+    KILLED = 3
+    """Somebody asked for its end."""
+    IDLE = 4
+    """Nothing came from the client for too long."""
+    LIMIT = 5
+    """A limit on what it may take was exceeded, such as session.output_limit."""
+    SHUTDOWN = 6
+    """The server stops."""
+    WORKER_DIED = 7
+    """The process that held it died."""
+    REFUSED = 8
+    """A function of on_connect failed."""
+    CREDENTIALS = 9
+    """Its user was dropped or disabled, or has another password."""
 
 
 TRANSITIONS: Final[frozenset[tuple[Writer, SlotState, SlotState]]] = frozenset(

@@ -164,7 +164,7 @@ def test_a_client_that_leaves_pushes_unread_is_closed(limited: Engine) -> None:
     limited.run()
 
     assert not client.exists
-    assert client.slot.reason == EndReason.OUTPUT_LIMIT
+    assert client.slot.reason == EndReason.LIMIT
     told, bytes_ = said(limited).rstrip(";").split()
     assert int(told) == number
     assert LIMIT < int(bytes_) < LIMIT + 110_000

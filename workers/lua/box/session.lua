@@ -141,20 +141,16 @@ function session.closed()
   return cur.id ~= 0 and not sessions.has_client()
 end
 
--- Users that exist: requests run as guest, background code as the user that started it.
+-- Names of the users that exist.
 local users = {[state.GUEST] = 'guest', [state.ADMIN] = 'admin'}
-
-local function session_user()
-  return cur.id == 0 and cur.euid or state.GUEST
-end
 
 -- Number and name of the session's user.
 function session.uid()
-  return session_user()
+  return cur.uid
 end
 
 function session.user()
-  return users[session_user()]
+  return users[cur.uid]
 end
 
 -- Number and name of the user whose rights apply now.

@@ -25,6 +25,7 @@ local sessions = require('beespace.engine.sessions')
 local state = require('beespace.engine.state')
 local sys = require('beespace.engine.sys')
 local timers = require('beespace.engine.timers')
+local user = require('beespace.engine.user')
 
 local resume, yield = coroutine.resume, coroutine.yield
 local yieldable = coroutine.isyieldable
@@ -66,7 +67,7 @@ local by_id = fibers.by_id
 local last_id = FIRST_ID - 1
 
 local owner
--- The record of the fiber that was switched to, and of the request that the owner executes.
+-- The fiber that was switched to, and the request that the owner executes.
 local running, owned
 local owned_batch, owned_at = -1, -1
 -- The record that yields WAIT.
@@ -180,14 +181,15 @@ end
 
 -- Run a fiber until it waits or ends, then restore what belongs to the code that runs now.
 local function switch_to(record)
-  local id, fd, euid, sync = cur.id, cur.fd, cur.euid, st.sync
-  local away, in_request, asking = st.away, st.in_request, writing.asking
+  local id, fd, uid, euid, su = cur.id, cur.fd, cur.uid, cur.euid, cur.su
+  local sync, away, in_request, asking = st.sync, st.away, st.in_request, writing.asking
   local before, failure = running, last_error()
   local thread, fresh = record.thread, nil
   if thread == nil then
     thread, fresh = pool.take(body), record
     record.thread = thread
-    cur.id, cur.fd, cur.euid, st.sync = 0, -1, record.euid, 0
+    user.begin(record.euid)
+    st.sync = 0
     set_last(nil)
   end
   running = record
@@ -204,7 +206,7 @@ local function switch_to(record)
   end
   running = before
   st.away, st.in_request, writing.asking = away, in_request, asking
-  cur.id, cur.fd, cur.euid, st.sync = id, fd, euid, sync
+  cur.id, cur.fd, cur.uid, cur.euid, cur.su, st.sync = id, fd, uid, euid, su, sync
   set_last(failure)
 end
 
@@ -263,7 +265,8 @@ function fibers.suspend_quietly(seconds, level)
     error(CANNOT_YIELD, level or 3)
   end
   local record = fibers.current()
-  local id, fd, euid, sync, failure = cur.id, cur.fd, cur.euid, st.sync, last_error()
+  local id, fd, uid, euid, su = cur.id, cur.fd, cur.uid, cur.euid, cur.su
+  local sync, failure = st.sync, last_error()
   record.timed_out = false
   record.status = 'suspended'
   if seconds ~= nil then
@@ -285,7 +288,8 @@ function fibers.suspend_quietly(seconds, level)
   if fd >= 0 and sessions.all[fd].id ~= id then
     fd, sync = -1, 0
   end
-  cur.id, cur.fd, cur.euid, st.sync = id, fd, euid, sync
+  cur.id, cur.fd, st.sync = id, fd, sync
+  user.go_on(id, uid, euid, su)
   set_last(failure)
   return not record.timed_out
 end
@@ -365,7 +369,7 @@ function fibers.drive()
       record.thread = owner
       owner, owned = nil, nil
       fibers.id(record)
-      st.in_request = 0
+      st.in_request, cur.euid, cur.su = 0, cur.uid, 0
       st.switches = st.switches + 1
       fibers.detached(record)
     elseif why == IDLE then

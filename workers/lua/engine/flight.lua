@@ -16,6 +16,7 @@ local sessions = require('beespace.engine.sessions')
 local shared = require('beespace.engine.table')
 local state = require('beespace.engine.state')
 local sys = require('beespace.engine.sys')
+local user = require('beespace.engine.user')
 
 local next, pairs, pcall = next, pairs, pcall
 local st, cur = state.st, state.cur
@@ -127,11 +128,12 @@ local function run_queued(id, fd, stream, packet)
   if fd >= 0 and sessions.all[fd].id ~= id then
     fd = -1
   end
-  cur.id, cur.fd, cur.euid = id, fd, state.GUEST
   if fd < 0 then
+    cur.id, cur.fd = id, fd
     flight.release()
     return
   end
+  user.enter(fd)
   local length = #packet
   ffi.copy(state.input, packet, length)
   st.i = length

@@ -21,6 +21,7 @@ local RECEIVE = state.RECEIVE
 local EAGAIN, EINTR = sys.EAGAIN, sys.EINTR
 local DONTWAIT = sys.MSG_DONTWAIT
 local CLOCK = sys.CLOCK_REALTIME_COARSE
+local reasons = shared.reason
 local st = state.st
 -- Longest rest that is copied anew for each piece.
 local SHORT_REST = 4096
@@ -47,7 +48,7 @@ function input.save(fd, from, to, need)
   local kept = C.malloc(length)
   if buffers == nil or kept == nil then
     C.free(kept)
-    sessions.close(fd)
+    sessions.close(fd, reasons.ERROR)
     return
   end
   copy(kept, state.input + from, length)
@@ -87,6 +88,11 @@ local function is_over(received)
   return errno ~= EAGAIN and errno ~= EINTR
 end
 
+-- Why a connection ends whose last read gave this.
+local function reason_of(received)
+  return received == 0 and reasons.CLIENT or reasons.ERROR
+end
+
 local function start_batch(fd, have)
   st.fd = fd
   st.i = 0
@@ -104,7 +110,7 @@ local function collect(fd, session, buffers)
     local cap = math.min(math.max(buffers.input_cap * 2, RECEIVE * 2), buffers.need)
     local grown = C.realloc(buffers.input, cap)
     if grown == nil then
-      sessions.close(fd)
+      sessions.close(fd, reasons.ERROR)
       return
     end
     buffers.input = grown
@@ -113,7 +119,7 @@ local function collect(fd, session, buffers)
   local room = math.min(buffers.input_cap, buffers.need) - buffers.input_len
   local received = tonumber(C.recv(fd, buffers.input + buffers.input_len, room, DONTWAIT))
   if is_over(received) then
-    sessions.close(fd)
+    sessions.close(fd, reason_of(received))
   elseif received > 0 then
     count(session, received)
     buffers.input_len = buffers.input_len + received
@@ -140,7 +146,7 @@ function input.receive(fd)
     count(session, received)
     start_batch(fd, kept + received)
   elseif is_over(received) then
-    sessions.close(fd)
+    sessions.close(fd, reason_of(received))
   else
     input.save(fd, 0, kept, 0)
   end

@@ -71,7 +71,7 @@ function intake.next()
   end
   greeting.salt(shared.slots[id % shared.capacity].salt)
   if tonumber(C.send(fd, greeting.bytes, greeting.SIZE, SEND_FLAGS)) ~= greeting.SIZE then
-    sessions.close(fd)
+    sessions.close(fd, shared.reason.ERROR)
   end
 end
 

@@ -41,6 +41,7 @@ local shared = require('beespace.engine.table')
 local state = require('beespace.engine.state')
 local stopping = require('beespace.engine.stopping')
 local sys = require('beespace.engine.sys')
+local user = require('beespace.engine.user')
 local watch = require('beespace.engine.watch')
 
 local C = sys.C
@@ -56,10 +57,12 @@ local attend_to_channel = channels.attend
 local publish = figures.publish
 local resume_next, IDLE = flight.resume_next, fibers.IDLE
 local encode_settings = encode.settings
-local st, cur = state.st, state.cur
+local enter_session, leave_session = user.enter, user.leave
+local reasons = shared.reason
+local st = state.st
 local p = state.input
 local SOFT_OUTPUT, KEEP = state.SOFT_OUTPUT, state.KEEP
-local GUEST, ADMIN, FOREVER = state.GUEST, state.ADMIN, state.FOREVER
+local FOREVER = state.FOREVER
 local EPOLLIN, EPOLLOUT, EPOLLERR = sys.EPOLLIN, sys.EPOLLOUT, sys.EPOLLERR
 
 local EVENTS = 256
@@ -84,7 +87,7 @@ local function leave(fd)
     sys.discard(state.input, KEEP, have)
   end
   st.i, st.have, st.fd = 0, 0, -1
-  cur.id, cur.fd, cur.euid = 0, -1, ADMIN
+  leave_session()
 end
 
 -- Send what has been answered so far; the batch goes on unless its session is gone or stopped.
@@ -111,7 +114,7 @@ local function refuse(fd, reason)
   complaints.about(reason)
   local raised = errors.client('INVALID_MSGPACK', reason)
   flush(fd, reply.fail(state.output, 0, 0, raised))
-  sessions.linger(fd)
+  sessions.linger(fd, reasons.ERROR)
 end
 
 -- Keep or refuse the input behind the last whole packet.
@@ -152,13 +155,10 @@ end
 
 -- A session's input is in the buffer: its code runs from now on.
 local function enter(fd)
-  local session = sessions.all[fd]
-  cur.id = session.id
-  cur.fd = fd
-  cur.euid = GUEST
+  enter_session(fd)
   st.batch = st.batch + 1
   forget_error()
-  encode_settings.error_ext = session.error_ext
+  encode_settings.error_ext = sessions.all[fd].error_ext
 end
 
 -- Everything but plain input of a session: channels, queues that drain, broken connections.
@@ -185,7 +185,7 @@ local function attend(fd, mask)
       sessions.close(fd)
     end
   elseif session.stopped ~= 0 then
-    sessions.close(fd)
+    sessions.close(fd, reasons.ERROR)
   else
     receive(fd)
   end

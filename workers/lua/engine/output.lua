@@ -20,6 +20,7 @@ local copy = ffi.copy
 local tonumber = tonumber
 local SEND_FLAGS = sys.MSG_DONTWAIT + sys.MSG_NOSIGNAL
 local EAGAIN, EINTR = sys.EAGAIN, sys.EINTR
+local reasons = shared.reason
 local st = state.st
 local READ, WRITE = sys.EPOLLIN, sys.EPOLLOUT
 local PENDING_MAX = 1024 * 1024
@@ -115,9 +116,8 @@ end
 
 -- Close a session whose client does not read what it is sent.
 local function give_up(fd, session, bytes)
-  shared.slots[session.slot].reason = shared.OUTPUT_LIMIT
   output.overflowed(session.id, bytes)
-  sessions.close(fd)
+  sessions.close(fd, reasons.LIMIT)
 end
 
 -- Append bytes to the session's queue; false when they were too many and it was closed.
@@ -127,7 +127,7 @@ local function append(fd, session, from, length)
     give_up(fd, session, waiting(buffers))
     return false
   elseif buffers == nil or not make_room(buffers, length) then
-    sessions.close(fd)
+    sessions.close(fd, reasons.LIMIT)
     return false
   end
   copy(buffers.output + buffers.output_len, from, length)
@@ -183,7 +183,7 @@ function output.flush(fd, length)
     if sent < 0 then
       local errno = ffi.errno()
       if errno ~= EAGAIN and errno ~= EINTR then
-        sessions.close(fd)
+        sessions.close(fd, reasons.ERROR)
         return
       end
       sent = 0
@@ -228,7 +228,7 @@ local function drain(fd, session)
   if sent < 0 then
     local errno = ffi.errno()
     if errno ~= EAGAIN and errno ~= EINTR then
-      sessions.close(fd)
+      sessions.close(fd, reasons.ERROR)
       return
     end
     sent = 0

@@ -42,6 +42,8 @@ typedef struct {
 local C = sys.C
 local pcall = pcall
 local st, cur = state.st, state.cur
+local GUEST = state.GUEST
+local reasons = shared.reason
 local SESSION_SIZE = ffi.sizeof('bee_session_t')
 local BUFFERS_SIZE = ffi.sizeof('bee_buffers_t')
 local CLAIMED, LIVE, CLOSING, FREE = shared.CLAIMED, shared.LIVE, shared.CLOSING, shared.FREE
@@ -120,6 +122,7 @@ function sessions.open(id, fd)
     return false
   end
   slot.fd = fd
+  slot.uid = GUEST
   slot.state = LIVE
   local session = all[fd]
   session.id = id
@@ -169,14 +172,18 @@ local function free_slot(id)
 end
 
 -- End the session on a descriptor: buffers, socket, and the slot unless requests of it wait.
--- Nothing happens when there is none.
-function sessions.close(fd)
+-- Nothing happens when there is none. `reason` is one of shared.reason, CLIENT unless given.
+function sessions.close(fd, reason)
   local session = all[fd]
   local id = session.id
   if id == 0 then
     return
   end
-  shared.slots[session.slot].state = CLOSING
+  local slot = shared.slots[session.slot]
+  slot.state = CLOSING
+  if slot.reason == 0 then
+    slot.reason = reason or reasons.CLIENT
+  end
   if st.rehearsal == 0 then
     sessions.left(id)
   end
@@ -237,13 +244,14 @@ end
 -- Stop talking to a client without losing what was just sent: closing with unread input would
 -- reset the connection and may take the last answer away. Our direction ends when its queue is
 -- drained, within QUEUE seconds; input is thrown away until the client ends too, for LINGER
--- seconds more at most.
-function sessions.linger(fd)
+-- seconds more at most. `reason` as for close.
+function sessions.linger(fd, reason)
   local session = all[fd]
   if session.id == 0 or session.lingers ~= 0 then
     return
   end
   session.lingers = 1
+  shared.slots[session.slot].reason = reason
   if session.queued == 0 then
     sessions.end_output(fd)
   else
@@ -275,7 +283,7 @@ end
 function sessions.close_all()
   local fd = 0
   while sessions.count > 0 and fd < max_fd do
-    sessions.close(fd)
+    sessions.close(fd, reasons.SHUTDOWN)
     fd = fd + 1
   end
   for id in pairs(leaving) do

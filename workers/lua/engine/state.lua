@@ -39,13 +39,18 @@ typedef struct {
   int overrides;    /* callbacks that answer requests, see engine/override */
   uint32_t pings, calls, evals, selects, auths, others, errors, bad;  /* of this batch */
   double next_tick; /* when the loop looks after what is due, monotonic seconds */
+  double catalog;   /* generation of the users and rights that this worker has */
+  volatile double *generation;  /* that of the server, in the segment */
   uint64_t sync;    /* sync of the packet being executed, big-endian as on the wire */
 } bee_state_t;
 
 typedef struct {
   double id;        /* session id, 0 where there is no session */
   int fd;           /* its socket, -1 where there is none or it is closed */
+  int uid;          /* id of the session's user */
   int euid;         /* id of the user whose rights apply */
+  int su;           /* how often euid was changed for a while, see fibers.as */
+  int rights;       /* 1: the user of this request may call and evaluate everything */
 } bee_current_t;
 ]]
 
@@ -73,7 +78,7 @@ local st = ffi.new('bee_state_t')
 local cur = ffi.new('bee_current_t')
 st.fd = -1
 cur.fd = -1
-cur.euid = state.ADMIN
+cur.uid, cur.euid = state.ADMIN, state.ADMIN
 st.next_timer = state.FOREVER
 st.max_packet = MAX_PACKET
 

@@ -17,8 +17,18 @@ local table_view = {
   CLAIMED = SLOT_CLAIMED,
   LIVE = SLOT_LIVE,
   CLOSING = SLOT_CLOSING,
-  -- Why a session ends.
-  OUTPUT_LIMIT = 1,
+  -- Why a session ends: shm.states.EndReason.
+  reason = {
+    CLIENT = 1,
+    ERROR = 2,
+    KILLED = 3,
+    IDLE = 4,
+    LIMIT = 5,
+    SHUTDOWN = 6,
+    WORKER_DIED = 7,
+    REFUSED = 8,
+    CREDENTIALS = 9,
+  },
 }
 
 local copy, to_string = ffi.copy, ffi.string
