@@ -11,9 +11,10 @@
 An expected EVENT packet has ``event``, its key, ``sync``, and ``value`` unless the key has none.
 An expected answer has ``code`` (0 for success) and ``sync`` (or ``"any"``), and any of
 
-* success: ``body`` the exact bytes, ``data`` the returned values, ``map_data`` the pairs of one
-  returned map, ``map`` the whole body (keys as decimal text), ``match`` a pattern for the values
-  as JSON, ``error`` / ``inner_error`` an error object as only value / inside the only value;
+* success: ``body`` the exact bytes, ``data`` the returned values, ``firsts`` the first field of
+  each of them, ``map_data`` the pairs of one returned map, ``map`` the whole body (keys as decimal
+  text), ``match`` a pattern for the values as JSON, ``error`` / ``inner_error`` an error object as
+  only value / inside the only value;
 * error: ``type``, ``text`` or ``match`` (a pattern), ``fields``, ``stack`` (texts, outermost
   first), ``file``, ``line``, ``errcode`` where the object's code differs from the answer's.
 """
@@ -139,6 +140,8 @@ def _check_data(data: list[Any], expected: Expected) -> None:
     if "data" in expected:
         _equal("values", data, expected["data"])
         _equal("types", [type(v) for v in data], [type(v) for v in expected["data"]])
+    if "firsts" in expected:
+        _equal("first fields", [row[0] for row in data], expected["firsts"])
     if "map_data" in expected:
         _equal("values", data, [dict(expected["map_data"])])
     if "match" in expected:

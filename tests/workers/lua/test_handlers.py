@@ -69,15 +69,11 @@ def test_what_may_be_in_a_stream(client: Client, kind: int, body: object) -> Non
 
 @pytest.mark.parametrize("kind", [2, 3, 4, 5, 9])
 def test_changes_are_refused(client: Client, kind: int) -> None:
-    assert ask(client, {0: kind}, {0x10: 281, 0x21: [1]}) == (
-        113,
-        "View '_vspace' is read-only",
-    )
-    assert ask(client, {0: kind}, {0x10: 512, 0x21: [1]}) == (36, "Space '512' does not exist")
-    assert ask(client, {0: kind}, {0x21: [1]}) == (
-        69,
-        "Missing mandatory field 'SPACE_ID' in request",
-    )
+    body = {0x10: 281, 0x20: [1], 0x21: [1], 0x28: []}
+    assert ask(client, {0: kind}, body) == (113, "View '_vspace' is read-only")
+    assert ask(client, {0: kind}, {**body, 0x10: 512}) == (36, "Space '512' does not exist")
+    del body[0x10]
+    assert ask(client, {0: kind}, body) == (69, "Missing mandatory field 'SPACE_ID' in request")
 
 
 def test_a_user_error_code_is_the_type_of_the_answer(client: Client) -> None:

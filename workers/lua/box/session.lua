@@ -11,7 +11,9 @@ local bit = require('bit')
 local ffi = require('ffi')
 local fibers = require('beespace.engine.fibers')
 local flags = require('beespace.box.compat_flags')
+local session_settings = require('beespace.engine.session_settings')
 local sessions = require('beespace.engine.sessions')
+local settings = require('beespace.box.settings')
 local shared = require('beespace.engine.table')
 local state = require('beespace.engine.state')
 
@@ -25,7 +27,7 @@ local NO_PEER = '0.0.0.0:0'
 -- Numbers up to here are exact and stay numbers; larger syncs are 64-bit cdata.
 local MAX_NUMBER = 99999999999999
 
-local session = {}
+local session = {settings = settings}
 
 -- Id of the current session, 0 where there is none.
 function session.id()
@@ -193,6 +195,7 @@ function sessions.ended(id)
   if storages[id] ~= nil then
     storages[id] = nil
   end
+  session_settings.forget(id)
 end
 
 return setmetatable(session, {

@@ -134,7 +134,8 @@ function handlers.other(code, p, at, e, o, start)
   end
   st.others = st.others + 1
   if const.changes[code] then
-    views.refuse_change(p, at, e)
+    local w = reply.begin(o, start, st.sync)
+    return reply.finish(o, start, views.change(code, p, at, e, o, w))
   elseif const.transaction_types[code] ~= nil then
     error(errors.client('UNSUPPORTED', 'beespace', 'transactions'))
   end

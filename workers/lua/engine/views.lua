@@ -1,117 +1,208 @@
--- SELECT on the system views that connectors read, and the refusal of everything that would change
--- data.
+-- Reading the system spaces, and the refusal of everything that would change them.
 --
--- Called by engine/handlers.lua. There are no data spaces: the views are empty, but a request on
--- them is checked like any other, so a client's mistake gets its usual error. Order of checks:
--- fields, known iterator, space, iterator that the index has, index, key.
+-- Called by engine/handlers for SELECT and the requests that change data, and by box/space for
+-- box.space. There are no data spaces. Order of checks: fields, known iterator, space, access,
+-- index, key, iterator that the index has.
+--
+--   request or box.space -> read(): checks -> view_rows: sorted rows -> view_search -> rows
 
 local const = require('beespace.engine.const')
+local encode = require('beespace.engine.encode')
 local errors = require('beespace.box.error')
 local packet = require('beespace.engine.packet')
 local reply = require('beespace.engine.reply')
+local rows = require('beespace.engine.view_rows')
+local search = require('beespace.engine.view_search')
+local settings = require('beespace.engine.session_settings')
+local source = require('beespace.engine.view_source')
+local spaces = require('beespace.engine.view_spaces')
+local state = require('beespace.engine.state')
 
-local keys = const.key
-local tonumber, type = tonumber, type
-local LAST_ITERATOR = 6
+local keys, types = const.key, const.type
+local error, tonumber, type = error, tonumber, type
+local cur = state.cur
+local LAST_ITERATOR = search.GT
 local LAST_KNOWN_ITERATOR = 11
-
-local function view(name, base, engine, indexes)
-  return {name = name, base = base, engine = engine, indexes = indexes}
-end
-
-local function index(name, ...)
-  return {name = name, parts = {...}}
-end
-
--- By space id; `base` is the space behind the view, as error texts name it.
-local known = {
-  [277] = view('_vcollation', '_collation', 'memtx', {
-    [0] = index('primary', 'unsigned'),
-    [1] = index('name', 'string'),
-  }),
-  [281] = view('_vspace', '_space', 'memtx', {
-    [0] = index('primary', 'unsigned'),
-    [1] = index('owner', 'unsigned'),
-    [2] = index('name', 'string'),
-  }),
-  [289] = view('_vindex', '_index', 'memtx', {
-    [0] = index('primary', 'unsigned', 'unsigned'),
-    [2] = index('name', 'unsigned', 'string'),
-  }),
-}
+local SETTINGS = '_session_settings'
 
 local views = {}
 
-local function find(space)
-  local found = known[tonumber(space)]
+-- The space with this number; raises when there is none.
+function views.find(number)
+  local found = spaces.by_id[tonumber(number)]
   if found == nil then
-    error(errors.client('NO_SUCH_SPACE', ('%.0f'):format(tonumber(space))))
+    error(errors.client('NO_SUCH_SPACE', ('%.0f'):format(tonumber(number))))
   end
   return found
 end
 
-local function check_iterator(found, iterator)
+local function denied(access, kind, name)
+  error(errors.client('ACCESS_DENIED', access, kind, name, source.name(cur.euid)))
+end
+
+local function check_access(space, mask, access)
+  if not source.has(cur.euid, source.USAGE) then
+    denied('Usage', 'universe', '')
+  elseif not source.has(cur.euid, mask, 'space', space.id) then
+    denied(access, 'space', space.name)
+  end
+end
+
+-- Raise unless the iterator is one that exists anywhere.
+function views.check_iterator(iterator)
+  if iterator > LAST_KNOWN_ITERATOR then
+    error(errors.client('ILLEGAL_PARAMS', 'Invalid iterator type'))
+  end
+end
+
+local function index_of(space, number)
+  local index = space.indexes[number]
+  if index == nil then
+    error(errors.client('NO_SUCH_INDEX_ID', number, space.name))
+  end
+  return index
+end
+
+-- Rows of a space by index number, iterator and key, after all checks; the caller must not change
+-- them.
+function views.read(space, number, iterator, key, offset, limit)
+  check_access(space, source.READ, 'Read')
+  local index = index_of(space, number)
+  local checked = search.check_key(index.parts, key)
   if iterator > LAST_ITERATOR then
-    error(errors.client('UNSUPPORTED_INDEX_FEATURE', found.indexes[0].name, 'TREE', found.base,
-      found.engine, 'requested iterator type'))
+    error(errors.client('UNSUPPORTED_INDEX_FEATURE', index.name, 'TREE', space.base.name,
+      space.base.engine, 'requested iterator type'))
   end
+  return search.select(rows.sorted(space, index), index.parts, checked, iterator, offset, limit,
+    rows.visible(space, cur.euid))
 end
 
-local function matches(value, part)
-  if part == 'string' then
-    return type(value) == 'string'
+-- Changes ----------------------------------------------------------------------------------
+
+-- What a change of a space without any data behind it is answered with.
+local function refuse(space, operation)
+  if space.base ~= space then
+    error(errors.client('VIEW_IS_RO', space.name))
   end
-  local number = tonumber(value)
-  return type(value) ~= 'string' and number ~= nil and number >= 0 and number % 1 == 0
+  check_access(space, source.WRITE, 'Write')
+  if space.name == SETTINGS then
+    error(errors.client('UNSUPPORTED', 'Session_settings space', operation .. '()'))
+  end
+  error(errors.client('UNSUPPORTED', 'beespace', ("changes of space '%s'"):format(space.name)))
+end
+views.refuse = refuse
+
+-- The place of a field that an operation names, from 1; `base` is the number of the first field.
+local function field_of(field, base)
+  if field == 'name' then
+    return 1
+  elseif field == 'value' then
+    return 2
+  elseif type(field) == 'string' then
+    error(errors.client('NO_SUCH_FIELD_NAME', field))
+  end
+  local number = tonumber(field)
+  if number == nil then
+    error(errors.client('ILLEGAL_PARAMS', 'field id must be a number'))
+  end
+  return number < 0 and number + 3 or number - base + 1
 end
 
-local function check_key(parts, key)
-  if #key > #parts then
-    error(errors.client('KEY_PART_COUNT', #parts, #key))
+-- The value after an operation of UPDATE.
+local function apply(operation, base)
+  if type(operation) ~= 'table' then
+    error(errors.client('ILLEGAL_PARAMS', 'update operation must be an array {op,..}'))
+  elseif operation[1] ~= '=' then
+    error(errors.client('UNSUPPORTED', 'Session_settings space',
+      ("operation '%s'"):format(tostring(operation[1]))))
   end
-  for position = 1, #key do
-    if not matches(key[position], parts[position]) then
-      error(errors.client('KEY_PART_TYPE', position - 1, parts[position]))
-    end
+  local place = field_of(operation[2], base)
+  if place == 1 then
+    error(errors.client('CANT_UPDATE_PRIMARY_KEY', 'primary', SETTINGS))
+  elseif place == 3 then
+    error(errors.client('EXACT_FIELD_COUNT', 3, 2))
+  elseif place ~= 2 then
+    error(errors.client('NO_SUCH_FIELD_NO', place))
   end
+  return operation[3]
 end
 
--- The fields of a body p[at..e), which may be missing, but not without a space.
-local function fields_of(p, at, e)
+-- UPDATE; only settings of the session can be changed. The new row, nil when there is none with
+-- this key. `base` is the number of the first field.
+function views.update(space, key, operations, base)
+  if space.name ~= SETTINGS then
+    refuse(space, 'update')
+  end
+  check_access(space, source.WRITE, 'Write')
+  local index = space.indexes[0]
+  if #key ~= #index.parts then
+    error(errors.client('EXACT_MATCH', #index.parts, #key))
+  end
+  local name = search.check_key(index.parts, key)[1]
+  local value = settings.get(name)
+  if value == nil then
+    return nil
+  end
+  for place = 1, #operations do
+    value = apply(operations[place], base)
+  end
+  settings.set(name, value)
+  return {name, value}
+end
+
+-- Requests ---------------------------------------------------------------------------------
+
+-- The fields of a body p[at..e), which may be missing, but not without those named.
+local function fields_of(p, at, e, ...)
   local fields = at < e and packet.fields(p, at, e, true) or {}
-  if fields[keys.SPACE_ID] == nil then
-    packet.missing('SPACE_ID')
+  for place = 1, select('#', ...) do
+    local name = select(place, ...)
+    if fields[keys[name]] == nil then
+      packet.missing(name)
+    end
   end
   return fields
 end
 
--- Answer a SELECT with the body p[at..e): DATA at o+w; its end.
-function views.select(p, at, e, o, w)
-  local fields = fields_of(p, at, e)
-  if fields[keys.LIMIT] == nil then
-    packet.missing('LIMIT')
-  elseif fields[keys.KEY] == nil then
-    packet.missing('KEY')
+-- Write rows as DATA at o+w; the end.
+local function write(o, w, found)
+  w = reply.data_head(o, w, #found)
+  for place = 1, #found do
+    w = encode.encode(o, w, found[place], 0)
   end
-  local iterator = tonumber(fields[keys.ITERATOR] or 0)
-  if iterator > LAST_KNOWN_ITERATOR then
-    error(errors.client('ILLEGAL_PARAMS', 'Invalid iterator type'))
-  end
-  local found = find(fields[keys.SPACE_ID])
-  check_iterator(found, iterator)
-  local number = tonumber(fields[keys.INDEX_ID] or 0)
-  local chosen = found.indexes[number]
-  if chosen == nil then
-    error(errors.client('NO_SUCH_INDEX_ID', number, found.name))
-  end
-  check_key(chosen.parts, fields[keys.KEY])
-  return reply.data_head(o, w, 0)
+  return w
 end
 
--- Raise the error for a request that would change data.
-function views.refuse_change(p, at, e)
-  local space = fields_of(p, at, e)[keys.SPACE_ID]
-  error(errors.client('VIEW_IS_RO', find(space).name))
+-- Answer a SELECT with the body p[at..e): DATA at o+w; its end.
+function views.select(p, at, e, o, w)
+  local fields = fields_of(p, at, e, 'SPACE_ID', 'LIMIT', 'KEY')
+  local iterator = tonumber(fields[keys.ITERATOR] or search.EQ)
+  views.check_iterator(iterator)
+  local space = views.find(fields[keys.SPACE_ID])
+  return write(o, w, views.read(space, tonumber(fields[keys.INDEX_ID] or 0), iterator,
+    fields[keys.KEY], tonumber(fields[keys.OFFSET] or 0), tonumber(fields[keys.LIMIT])))
+end
+
+-- The requests that change data: what they are called, and the fields that they must have.
+local changes = {
+  [types.INSERT] = {'replace', 'SPACE_ID', 'TUPLE'},
+  [types.REPLACE] = {'replace', 'SPACE_ID', 'TUPLE'},
+  [types.UPDATE] = {'update', 'SPACE_ID', 'KEY', 'TUPLE'},
+  [types.DELETE] = {'delete', 'SPACE_ID', 'KEY'},
+  [types.UPSERT] = {'upsert', 'SPACE_ID', 'TUPLE', 'OPS'},
+}
+
+-- Answer a request that would change data: DATA at o+w; its end.
+function views.change(code, p, at, e, o, w)
+  local change = changes[tonumber(code)]
+  local fields = fields_of(p, at, e, unpack(change, 2))
+  local space = views.find(fields[keys.SPACE_ID])
+  if tonumber(code) ~= types.UPDATE then
+    refuse(space, change[1])
+  end
+  local row = views.update(space, fields[keys.KEY], fields[keys.TUPLE],
+    tonumber(fields[keys.INDEX_BASE] or 0))
+  return write(o, w, {row})
 end
 
 return views

@@ -1,0 +1,189 @@
+-- The rows of the system spaces, and which of them a user may see.
+--
+-- Called by engine/views. Rows are arrays that nobody changes; they are made of the catalog when
+-- they are first asked for, sorted by each index that is used, and kept until the catalog is
+-- another one. Rows of the session's settings are made for each request.
+
+local decode = require('beespace.engine.decode')
+local digest = require('digest')
+local collations = require('beespace.engine.view_collations')
+local search = require('beespace.engine.view_search')
+local settings = require('beespace.engine.session_settings')
+local source = require('beespace.engine.view_source')
+local spaces = require('beespace.engine.view_spaces')
+
+local ipairs, pairs, setmetatable = ipairs, pairs, setmetatable
+local floor = math.floor
+local map_mt = decode.map_mt
+
+-- Owner of everything that is built in.
+local ADMIN = 1
+-- The last id that system spaces have.
+local LAST_SYSTEM_ID = 511
+-- What lets a user see an object: any of these rights on it.
+local SEEING = source.READ + source.WRITE + source.DROP + source.ALTER
+
+local rows = {}
+
+local function map(content)
+  return setmetatable(content or {}, map_mt)
+end
+
+local makers = {}
+
+function makers._schema()
+  return {{'max_id', LAST_SYSTEM_ID}, {'version', 2, 11, 0}}
+end
+
+function makers._collation()
+  return collations
+end
+
+function makers._space()
+  local made = {}
+  for place, space in ipairs(spaces.list) do
+    made[place] = {space.id, ADMIN, space.name, space.engine, space.field_count, space.flags,
+      space.format}
+  end
+  return made
+end
+
+local function packed_parts(index)
+  local parts = {}
+  for place, part in ipairs(index.parts) do
+    parts[place] = {part.field - 1, part.type}
+  end
+  return parts
+end
+
+function makers._index()
+  local made = {}
+  for _, space in ipairs(spaces.list) do
+    for number, index in pairs(space.indexes) do
+      made[#made + 1] = {space.id, number, index.name, 'tree', map({unique = index.unique}),
+        packed_parts(index)}
+    end
+  end
+  return made
+end
+
+function makers._user()
+  local made = {}
+  for _, each in pairs(source.catalog.principals) do
+    local auth = map()
+    if each.hash ~= nil then
+      auth = map({['chap-sha1'] = digest.base64_encode(each.hash)})
+    end
+    made[#made + 1] = {each.id, each.owner, each.name, each.kind, auth, {},
+      floor(each.modified or 0), map()}
+  end
+  return made
+end
+
+function makers._priv()
+  local made = {}
+  for place, each in ipairs(source.catalog.privileges) do
+    made[place] = {each.grantor, each.grantee, each.object_type, each.object_id, each.mask, map()}
+  end
+  return made
+end
+
+local function flag(value)
+  return value == true
+end
+
+function makers._func()
+  local made = {}
+  for _, each in pairs(source.catalog.functions) do
+    made[#made + 1] = {
+      each.id, each.owner, each.name, each.setuid and each.setuid ~= 0 and 1 or 0,
+      each.language or 'LUA', each.body or '', each.routine_type or 'function',
+      each.param_list or {}, each.returns or 'any', each.aggregate or 'none',
+      each.sql_data_access or 'none', flag(each.is_deterministic), flag(each.is_sandboxed),
+      each.is_null_call ~= false, each.exports or {'LUA'}, map(each.opts), each.comment or '',
+      each.created or '', each.last_altered or '', each.trigger or {},
+    }
+  end
+  return made
+end
+
+function makers._session_settings()
+  local made = {}
+  for place, name in ipairs(settings.names) do
+    made[place] = {name, settings.get(name)}
+  end
+  return made
+end
+
+local function none()
+  return {}
+end
+
+-- Sorted rows by index, and the catalog that they are made of.
+local kept, kept_for = {}, nil
+
+local function sorted(space, index)
+  local made = {}
+  for place, row in ipairs((makers[space.name] or none)()) do
+    made[place] = row
+  end
+  local parts, primary = index.parts, space.indexes[0].parts
+  table.sort(made, function(a, b)
+    return search.before(a, b, parts, primary)
+  end)
+  return made
+end
+
+-- The rows of a space or view in the order of one of its indexes.
+function rows.sorted(space, index)
+  if space.name == '_session_settings' then
+    return makers._session_settings()
+  elseif kept_for ~= source.catalog then
+    kept, kept_for = {}, source.catalog
+  end
+  local found = kept[index]
+  if found == nil then
+    found = sorted(space.base, index)
+    kept[index] = found
+  end
+  return found
+end
+
+-- What one may see of a view, beside those who may see all of it: filter(uid, row).
+local filters = {}
+
+function filters._vspace(uid, row)
+  return source.has(uid, SEEING, 'space', row[1])
+end
+
+filters._vindex = filters._vspace
+
+function filters._vuser(uid, row)
+  return row[1] == uid or row[2] == uid or source.has_role(uid, row[1])
+end
+
+function filters._vfunc(uid, row)
+  return row[2] == uid or source.has(uid, SEEING + source.EXECUTE, 'function', row[1])
+end
+
+function filters._vpriv(uid, row)
+  return row[1] == uid or row[2] == uid
+end
+
+local function everything()
+  return true
+end
+
+-- A function that tells whether a user may see a row of a space.
+function rows.visible(space, uid)
+  local filter = filters[space.name]
+  if filter == nil or source.has(uid, SEEING)
+    or source.has_on(uid, source.READ, 'space', space.base.id) then
+    return everything
+  end
+  return function(row)
+    return filter(uid, row)
+  end
+end
+
+return rows
