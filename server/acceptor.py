@@ -1,8 +1,8 @@
 """The acceptor process: takes connections from the listeners and gives each to a worker.
 
-    listeners --accept--> arrivals --> handover --> workers
-                              |            | no worker can take them: wait, accept no more
-                              |            | table full: farewell
+    doors --accept--> arrivals --> handover --> workers
+                          |            | no worker can take them: wait, accept no more
+                          |            | table full: farewell
     supervisor --control--> worker_up, worker_down, accept, stop
 
 It holds no session. When it dies, sessions go on and the supervisor starts another one on the same
@@ -26,6 +26,7 @@ from uuid import UUID
 import setproctitle
 
 from server import refusal
+from server.doors import Door
 from server.farewell import Farewells
 from server.handover import BATCH, Arrival, Handover, Outcome, Worker
 from shm import logs
@@ -101,12 +102,16 @@ class Acceptor:
         self._header = segment.header
         self._instance = UUID(bytes=bytes(segment.header.instance))
         table = SessionTable(segment)
-        self._capacity = table.capacity
+        header = segment.header
+        self._capacity = capacity = table.capacity - header.reserved
         self._control = Channel(order.control)
         self._selector = selectors.DefaultSelector()
-        self._handover = Handover(table, segment.rows)
+        self._handover = Handover(table, segment)
         self._farewells = Farewells(self._selector)
-        self._doors = [_Door(number, end) for number, end in enumerate(order.listeners)]
+        self._doors = [
+            Door(number, end, private=number == header.control_listener)
+            for number, end in enumerate(order.listeners)
+        ]
         self._waiting: list[Arrival] = []
         self._told_to_accept = False
         self._open = False
@@ -114,11 +119,17 @@ class Acceptor:
         self._retry: float | None = None
         self._look = 0.0
         self._refused = Report(
-            lambda count: log.warning("session table full", refused=count, capacity=table.capacity)
+            lambda count: log.warning("session table full", refused=count, capacity=capacity)
         )
         self._scarce = Report(
             lambda count: log.error("cannot accept connections for now", failures=count)
         )
+        self._strangers = Report(
+            lambda count: log.warning(
+                "control socket: closed what another user opened", count=count
+            )
+        )
+        self._reports = (self._refused, self._scarce, self._strangers)
 
     def stop_on(self, descriptor: int) -> None:
         """Stop in good order when the descriptor is readable, as for ``stop``."""
@@ -182,13 +193,17 @@ class Acceptor:
                 self._selector.unregister(worker)
             worker.intake.close()
 
-    def _accept(self, door: _Door) -> None:
+    def _accept(self, door: Door) -> None:
         """Take what waits at one listener, at most a batch."""
         arrivals: list[Arrival] = []
         accept, peer, number = door.accept, door.peer, door.number
         try:
             while len(arrivals) < BATCH:
                 fd, address = accept()
+                if not door.admits(fd):
+                    os.close(fd)
+                    self._strangers.hit(time.monotonic())
+                    continue
                 arrivals.append(Arrival(fd, peer(address), number))
         except BlockingIOError:
             pass
@@ -236,8 +251,8 @@ class Acceptor:
 
     def _expire(self, now: float) -> None:
         self._farewells.expire(now)
-        self._refused.expire(now)
-        self._scarce.expire(now)
+        for report in self._reports:
+            report.expire(now)
         if self._look <= now:
             self._look = now + LOOK
             self._handover.look(now)
@@ -253,8 +268,7 @@ class Acceptor:
             self._retry,
             self._look,
             self._farewells.deadline(),
-            self._refused.deadline,
-            self._scarce.deadline,
+            *(report.deadline for report in self._reports),
         )
         due = [time_ for time_ in times if time_ is not None]
         return max(min(due) - time.monotonic(), 0)
@@ -272,43 +286,3 @@ class Acceptor:
                 )
             else:
                 self._selector.unregister(door.socket)
-
-
-class _Door:
-    """One listener as the acceptor uses it."""
-
-    def __init__(self, number: int, end: socket.socket) -> None:
-        end.setblocking(False)
-        self.number = number
-        self.socket = end
-        # accept() wraps each descriptor in an object that we would only take apart again: 7 us a
-        # connection against 4 us.
-        self.accept: Callable[[], tuple[int, Any]] = getattr(end, "_accept")  # noqa: B009
-        self.peer: Callable[[Any], bytes] = _PEERS[end.family]
-
-    def opened(self, accept: Callable[[_Door], None]) -> Callable[[], None]:
-        """The callback of this door."""
-        return lambda: accept(self)
-
-
-def _ipv4(address: Any) -> bytes:
-    return f"{address[0]}:{address[1]}".encode()
-
-
-def _ipv6(address: Any) -> bytes:
-    return f"[{address[0]}]:{address[1]}".encode()
-
-
-def _unix(address: Any) -> bytes:
-    path = os.fsencode(address)
-    if not path:
-        return b"unix/:(socket)"
-    # An abstract address begins with NUL; "@" is how tools write it.
-    return b"unix/:" + (b"@" + path[1:] if path.startswith(b"\0") else path)
-
-
-_PEERS: Final[dict[int, Callable[[Any], bytes]]] = {
-    socket.AF_INET: _ipv4,
-    socket.AF_INET6: _ipv6,
-    socket.AF_UNIX: _unix,
-}

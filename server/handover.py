@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from shm import channel, layout
+from shm.segment import Segment
 from shm.sessions import SessionTable
 
 BATCH: Final = channel.MAX_FDS
@@ -93,9 +94,11 @@ class Outcome:
 class Handover:
     """The workers that can be given connections."""
 
-    def __init__(self, table: SessionTable, rows: Any) -> None:
+    def __init__(self, table: SessionTable, segment: Segment) -> None:
         self._table = table
-        self._rows = rows
+        self._rows = segment.rows
+        self._reserved = int(segment.header.reserved)
+        self._control = int(segment.header.control_listener)
         self._workers: dict[int, Worker] = {}
         self._turn = 0
         self._looked = 0.0
@@ -127,9 +130,7 @@ class Handover:
         Descriptors that were sent are closed here; those in the outcome are still open.
         """
         outcome = Outcome()
-        room = max(self._table.capacity - self._table.live(), 0)
-        todo = list(arrivals[:room])
-        outcome.refused = list(arrivals[room:])
+        todo = self._admit(arrivals, outcome)
         while todo:
             takers = [worker for worker in self._workers.values() if not worker.full]
             if not takers:
@@ -137,6 +138,18 @@ class Handover:
                 break
             todo = self._round(todo, takers, outcome)
         return outcome
+
+    def _admit(self, arrivals: Sequence[Arrival], outcome: Outcome) -> list[Arrival]:
+        """Those there is room for; the last slots are kept for the control socket."""
+        room = self._table.capacity - self._table.live()
+        admitted: list[Arrival] = []
+        for arrival in arrivals:
+            kept = 0 if arrival.listener == self._control else self._reserved
+            if len(admitted) < room - kept:
+                admitted.append(arrival)
+            else:
+                outcome.refused.append(arrival)
+        return admitted
 
     def _round(
         self, arrivals: list[Arrival], takers: list[Worker], outcome: Outcome

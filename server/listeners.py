@@ -4,7 +4,9 @@ The supervisor opens them once and keeps them for the life of the server, so tha
 the backlog survive the death of an acceptor. Accepted sockets inherit TCP_NODELAY from here.
 
 A unix socket is made with mode 0600: only the server's user may connect, since a guest may run
-any code. A file left by a dead server is replaced; one that answers is not touched.
+any code. A file left by a dead server is replaced; one that answers is not touched. The control
+socket, a unix socket in the run directory, is ours by the directory's lock: what lies at its path
+is always replaced.
 """
 
 from __future__ import annotations
@@ -24,7 +26,10 @@ from server.uri import TcpUri, UnixUri, Uri
 BACKLOG: Final = 4096
 UNIX_MASK: Final = 0o177
 """File mode bits a unix socket must not have."""
+CONTROL_BACKLOG: Final = 64
 _PROBE_SECONDS: Final = 1.0
+_PATH_BYTES: Final = 107
+"""Longest path of a unix socket."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,11 @@ class Listener:
     uri: Uri
     socket: socket.socket
     inode: int | None = None
+
+    @property
+    def path(self) -> str | None:
+        """Path of a unix socket's file, None for other listeners."""
+        return self.uri.path if isinstance(self.uri, UnixUri) else None
 
     def close(self) -> None:
         """Stop listening; the file of a unix socket goes, if it is still this one's."""
@@ -75,19 +85,39 @@ def _open_tcp(uri: TcpUri) -> Listener:
     return Listener(TcpUri(uri.host, end.getsockname()[1]), end)
 
 
+def open_control(path: str) -> Listener:
+    """Bind the control socket of a run directory that is locked; ServerError when that fails."""
+    if len(os.fsencode(path)) > _PATH_BYTES:
+        raise _no_control(path, f"a unix socket's path has at most {_PATH_BYTES} bytes")
+    try:
+        if Path(path).is_socket():
+            Path(path).unlink()
+        return Listener(UnixUri(path), _bound(path, CONTROL_BACKLOG), _inode(path))
+    except OSError as error:
+        raise _no_control(path, _reason(error)) from error
+
+
 def _open_unix(uri: UnixUri) -> Listener:
     _remove_stale(uri)
+    try:
+        return Listener(uri, _bound(uri.path, BACKLOG), _inode(uri.path))
+    except OSError as error:
+        raise _failed(uri, _reason(error)) from error
+
+
+def _bound(path: str, backlog: int) -> socket.socket:
+    """A unix socket that listens; its file never has another mode than 0600."""
     end = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     mask = os.umask(UNIX_MASK)
     try:
-        end.bind(uri.path)
-        end.listen(BACKLOG)
-    except OSError as error:
+        end.bind(path)
+        end.listen(backlog)
+    except OSError:
         end.close()
-        raise _failed(uri, _reason(error)) from error
+        raise
     finally:
         os.umask(mask)
-    return Listener(uri, end, _inode(uri.path))
+    return end
 
 
 def _remove_stale(uri: UnixUri) -> None:
@@ -126,6 +156,13 @@ def _reason(error: OSError) -> str:
     if error.errno == errno.EADDRINUSE:
         return "the address is in use"
     return (error.strerror or str(error)).lower()
+
+
+def _no_control(path: str, reason: str) -> ServerError:
+    return ServerError(
+        f"process.run_dir: got {str(Path(path).parent)!r}, "
+        f"expected a folder for the control socket: {reason}"
+    )
 
 
 def _failed(uri: Uri, reason: str) -> ServerError:

@@ -1,4 +1,4 @@
-"""What a server holds while it runs: directories, lock, segment, listeners, the workers' bus.
+"""What a server holds while it runs: directories, lock, segment, sockets, the workers' bus.
 
 Opened in this order and given back in the reverse one, also when a later step fails or the server
 ends in an error, so that nothing is left behind. The supervisor is the only caller.
@@ -11,7 +11,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from server import limits, listeners, rundir
 from server.errors import ServerError
@@ -23,6 +23,9 @@ from shm import channel, layout
 from shm.segment import Segment, SegmentError
 from shm.sessions import SessionTable
 
+RESERVE: Final = 8
+"""Slots behind session.limits.total that only connections over the control socket may take."""
+
 
 @dataclass(frozen=True)
 class Resources:
@@ -31,6 +34,7 @@ class Resources:
     segment: Segment
     table: SessionTable
     listeners: tuple[Listener, ...]
+    control: Listener
     bus: tuple[tuple[socket.socket, socket.socket], ...]
     """Reading and writing end of every worker's row, see :func:`shm.channel.bus`."""
 
@@ -47,19 +51,22 @@ def opened(settings: Settings, log: Any) -> Iterator[Resources]:
         held.callback(home.close)
         for leftover in home.remove_leftovers(listeners.answers):
             log.warning("removed what a killed server left", leftover=leftover)
-        home.record([uri.path for uri in settings.iproto.listen if isinstance(uri, UnixUri)])
+        sockets = [uri.path for uri in settings.iproto.listen if isinstance(uri, UnixUri)]
+        home.record(sockets, home.control_path)
         segment = _segment(home.segment_name, settings)
         held.callback(segment.close)
         bound = listeners.open_all(settings.iproto.listen)
         for listener in bound:
             held.callback(listener.close)
-        _announce(segment, bound)
+        control = listeners.open_control(home.control_path)
+        held.callback(control.close)
+        _announce(segment, (*bound, control))
         table = SessionTable(segment)
         held.callback(table.close)
         bus = channel.bus(settings.workers)
         for end in itertools.chain(*bus):
             held.callback(end.close)
-        yield Resources(segment, table, bound, bus)
+        yield Resources(segment, table, bound, control, bus)
 
 
 def _check_limits(settings: Settings, log: Any) -> None:
@@ -70,20 +77,24 @@ def _check_limits(settings: Settings, log: Any) -> None:
 
 
 def _segment(name: str, settings: Settings) -> Segment:
+    total = settings.session.limits.total
     try:
-        return Segment.create(
-            name, settings.session.limits.total, settings.workers, settings.events.memory
-        )
+        segment = Segment.create(name, total + RESERVE, settings.workers, settings.events.memory)
     except SegmentError as error:
         raise ServerError(
-            f"session.limits.total, events.memory: got {settings.session.limits.total} and "
+            f"session.limits.total, events.memory: got {total} and "
             f"{settings.events.memory}, expected what fits: {error}"
         ) from error
+    segment.header.reserved = RESERVE
+    return segment
 
 
 def _announce(segment: Segment, bound: tuple[Listener, ...]) -> None:
-    """Write the listeners' URIs into the header."""
+    """Write the listeners' URIs into the header, the control socket's last."""
     size = layout.LISTENER_BYTES
     texts = [str(listener.uri).encode()[: size - 1].ljust(size, b"\0") for listener in bound]
-    segment.header.listener_names = b"".join(texts)
+    # Not by the header's field: that takes bytes up to the first NUL only.
+    at = layout.Header.listener_names.offset
+    segment.memory[at : at + size * len(bound)] = b"".join(texts)
     segment.header.listeners = len(bound)
+    segment.header.control_listener = len(bound) - 1

@@ -1,7 +1,8 @@
 """The run directory: who runs here, and what a killed server left behind.
 
     server.pid     the supervisor's process id; locked (flock) for as long as it lives
-    server.json    {pid, segment, sockets}: what must not outlive the server
+    server.json    {pid, segment, sockets, control}: what must not outlive the server
+    control.sock   the way in for the server's own user, see server.listeners
 
 The supervisor opens it first and closes it last. Whoever holds the lock owns everything that
 server.json names: if there is such a file when the lock was free, its writer was killed, and its
@@ -25,6 +26,7 @@ from shm import segment
 
 PID_FILE: Final = "server.pid"
 STATE_FILE: Final = "server.json"
+CONTROL_FILE: Final = "control.sock"
 SEGMENT_PREFIX: Final = "beespace-"
 
 
@@ -33,6 +35,7 @@ class RunDir:
 
     def __init__(self, path: Path, lock: int, name: str) -> None:
         self.path = path
+        self.control_path = str(path / CONTROL_FILE)
         self._lock = lock
         # The random part keeps a late clean-up of a killed server, which goes by name (the
         # resource tracker's, for one), away from the segment of the next one.
@@ -81,19 +84,24 @@ class RunDir:
             if file.exists():
                 file.unlink(missing_ok=True)
                 found.append(f"segment {name}")
-        for socket in state.get("sockets", ()):
+        for socket in (*state.get("sockets", ()), state.get("control")):
             if isinstance(socket, str) and Path(socket).is_socket() and not answers(socket):
                 Path(socket).unlink(missing_ok=True)
                 found.append(f"socket {socket}")
         (self.path / STATE_FILE).unlink(missing_ok=True)
         return found
 
-    def record(self, sockets: Sequence[str]) -> None:
+    def record(self, sockets: Sequence[str], control: str | None = None) -> None:
         """Write down what a successor has to remove if this server is killed.
 
         ServerError when that cannot be written.
         """
-        state = {"pid": os.getpid(), "segment": self.segment_name, "sockets": list(sockets)}
+        state = {
+            "pid": os.getpid(),
+            "segment": self.segment_name,
+            "sockets": list(sockets),
+            "control": control,
+        }
         draft = self.path / f"{STATE_FILE}.new"
         try:
             draft.write_text(json.dumps(state) + "\n")

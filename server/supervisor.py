@@ -194,7 +194,10 @@ class Supervisor:
             version=self._version,
             segment=self._resources.segment.name,
             control=control,
-            listeners=tuple(listener.socket for listener in self._resources.listeners),
+            listeners=tuple(
+                listener.socket
+                for listener in (*self._resources.listeners, self._resources.control)
+            ),
             log=self._log_order,
         )
 
@@ -274,6 +277,7 @@ class Supervisor:
             name=settings.name,
             version=self._version,
             listeners=",".join(str(listener.uri) for listener in self._resources.listeners),
+            control=self._resources.control.path,
             workers=settings.workers,
             pid=os.getpid(),
             app=settings.app.file or "none",

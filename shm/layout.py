@@ -29,6 +29,8 @@ CACHE_LINE: Final = 64
 MAGIC: Final = int.from_bytes(b"beespace", "little")
 MAX_WORKERS: Final = 256
 MAX_LISTENERS: Final = 16
+"""Most listeners of clients; the control socket is one more."""
+NO_LISTENER: Final = 255
 LISTENER_BYTES: Final = 96
 PEER_BYTES: Final = 83
 NAME_BYTES: Final = 62
@@ -151,6 +153,8 @@ HEADER: Final = Record(
             Field("instance", "u8", _S, "uuid of this server, announced in the greeting", 16),
             Field("events_offset", "u64", _S, "bytes from the start to the events"),
             Field("events_size", "u64", _S, "bytes of the events, both halves"),
+            Field("control_listener", "u32", _S, "index of the control socket, or NO_LISTENER"),
+            Field("reserved", "u32", _S, "slots that only the control socket may take"),
         ),
         (
             Field("last_id", "u64", _A, "newest session id given out", volatile=True),
@@ -180,7 +184,7 @@ HEADER: Final = Record(
                 "char",
                 _S,
                 "URIs, LISTENER_BYTES each, NUL padded",
-                LISTENER_BYTES * MAX_LISTENERS,
+                LISTENER_BYTES * (MAX_LISTENERS + 1),
             ),
         ),
     ),
@@ -221,6 +225,7 @@ ROW: Final = Record(
             Field("bytes_in", "u64", _W, "bytes received from clients"),
             Field("bytes_out", "u64", _W, "bytes sent to clients"),
             Field("protocol_errors", "u64", _W, "packets that could not be read"),
+            Field("lost_begun", "u64", _W, "lost sessions it began to end, see server.lost"),
         ),
         (Field("inbox_lock", "u8", _L, "mutex of its sessions' inbox_bytes", LOCK_BYTES),),
     ),

@@ -70,6 +70,7 @@ class Segment:
         header.slots_offset = layout.SLOTS_OFFSET
         header.events_offset = layout.events_offset(capacity)
         header.events_size = events
+        header.control_listener = layout.NO_LISTENER
         header.started = time.time()
         header.supervisor_pid = os.getpid()
         header.boot_id[:] = secrets.token_bytes(16)

@@ -69,6 +69,11 @@ class Server:
         return next(a for a in self.addresses if isinstance(a, str))
 
     @property
+    def control(self) -> str:
+        """Path of the control socket."""
+        return str(self.folder / "run" / "control.sock")
+
+    @property
     def port(self) -> int:
         return self.address[1]
 

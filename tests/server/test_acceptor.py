@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from server import acceptor
+from server import acceptor, doors
 from server.acceptor import Acceptor, Report
 from shm import channel
 from shm.channel import Channel, ChannelClosedError
@@ -231,3 +231,19 @@ def test_a_report_tells_once_a_period_with_the_count() -> None:
     assert report.deadline is None
     report.hit(50.0)
     assert told == [2, 5, 1]
+
+
+def test_strangers_at_the_control_socket_are_closed(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage.acceptor._doors[2].private = True
+    monkeypatch.setattr(doors, "user_of", lambda _fd: 12345)
+    stage.worker_up(0)
+    stage.control.send({"op": "accept"})
+    stranger = stage.connect(2)
+    assert stranger.recv(1) == b""
+    monkeypatch.undo()
+    stage.connect(2)
+    ids, fds = stage.taken(0)
+    assert ids == [1]
+    close_all(fds)

@@ -22,7 +22,7 @@ class Side:
     def __init__(self, segment: Segment, table: SessionTable) -> None:
         self.segment = segment
         self.table = table
-        self.handover = Handover(table, segment.rows)
+        self.handover = Handover(table, segment)
         self.ends: list[socket.socket] = []
         for index in range(2):
             ours, theirs = channel.pair()
@@ -184,3 +184,19 @@ def test_a_system_short_of_descriptors_is_tried_again_later(
     assert len(outcome.waiting) == 2
     for arrival in outcome.waiting:
         os.close(arrival.fd)
+
+
+def test_the_last_slots_are_kept_for_the_control_socket(
+    segment: Segment, table: SessionTable
+) -> None:
+    segment.header.reserved, segment.header.control_listener = 2, 1
+    attached = Segment.attach(segment.name)
+    side = Side(attached, SessionTable(attached))
+    clients = [Arrival(os.dup(0), b"client", 0) for _ in range(8)]
+    owners = [Arrival(os.dup(0), b"owner", 1) for _ in range(3)]
+    outcome = side.handover.deliver([*clients, *owners])
+    assert outcome.refused == [*clients[6:], owners[2]]
+    assert sorted(s.peer for s in table.sessions()) == ["client"] * 6 + ["owner"] * 2
+    for arrival in outcome.refused:
+        os.close(arrival.fd)
+    side.close()

@@ -76,6 +76,27 @@ def test_a_file_is_not_replaced(tmp_path: Path) -> None:
     assert path.read_text() == "text"
 
 
+def test_the_control_socket_is_private_and_replaces_what_is_left(tmp_path: Path) -> None:
+    path = tmp_path / "control.sock"
+    left = listeners.open_control(str(path))
+    made = listeners.open_control(str(path))
+    assert oct(path.stat().st_mode)[-3:] == "600"
+    left.close()
+    assert listeners.answers(str(path))
+    made.close()
+    assert not path.exists()
+
+
+def test_a_control_socket_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "control.sock").write_text("precious")
+    with pytest.raises(ServerError, match=r"process.run_dir: got .*address is in use"):
+        listeners.open_control(str(tmp_path / "control.sock"))
+    assert (tmp_path / "control.sock").read_text() == "precious"
+    deep = tmp_path / ("x" * 100)
+    with pytest.raises(ServerError, match="control socket: a unix socket's path has at most 107"):
+        listeners.open_control(str(deep / "control.sock"))
+
+
 def test_the_socket_of_a_successor_is_left(tmp_path: Path) -> None:
     path = tmp_path / "bee.sock"
     (first,) = listeners.open_all([UnixUri(str(path))])

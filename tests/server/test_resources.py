@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import socket
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,8 +14,9 @@ from typing import Any
 import pytest
 
 from server.errors import ExitStatus, ServerError
-from server.resources import opened
+from server.resources import RESERVE, opened
 from server.settings import Settings, load
+from shm import layout
 from shm.segment import SHM_DIR, Segment
 
 
@@ -45,11 +48,21 @@ def test_everything_is_there_and_given_back(
         name = resources.segment.name
         attached = Segment.attach(name)
         port = resources.listeners[0].socket.getsockname()[1]
-        assert (attached.header.capacity, attached.header.workers) == (16, 2)
-        assert attached.header.listeners == 2
+        assert (attached.header.capacity, attached.header.workers) == (16 + RESERVE, 2)
+        assert attached.header.reserved == RESERVE
+        assert attached.header.listeners == 3
+        assert attached.header.control_listener == 2
         assert attached.header.events_size == 8 << 20
-        names = bytes(attached.header.listener_names).split(b"\0")
+        first = layout.Header.listener_names.offset
+        names = bytes(attached.memory[first : first + 3 * layout.LISTENER_BYTES]).split(b"\0")
         assert names[0].decode() == f"127.0.0.1:{port}"
+        control = tmp_path / "run" / "control.sock"
+        uri = f"unix/:{control}"[: layout.LISTENER_BYTES - 1]
+        assert [name.decode() for name in names if name][2] == uri
+        assert resources.control.path == str(control)
+        assert stat.S_IMODE(control.stat().st_mode) == 0o600
+        state = json.loads((tmp_path / "run" / "server.json").read_text())
+        assert (state["sockets"], state["control"]) == ([str(path)], str(control))
         attached.close()
         assert path.exists()
         assert (tmp_path / "data").is_dir()

@@ -77,14 +77,21 @@ def test_leftovers_are_removed(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(str(path))
     killed = RunDir.open(tmp_path, "bee")
-    killed.record([str(path), str(tmp_path / "never-bound")])
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(killed.control_path)
+    killed.record([str(path), str(tmp_path / "never-bound")], killed.control_path)
     left = SHM_DIR / killed.segment_name
     left.touch()
     os.close(killed._lock)
     home = RunDir.open(tmp_path, "bee")
     try:
-        assert home.remove_leftovers(nobody) == [f"segment {left.name}", f"socket {path}"]
+        assert home.remove_leftovers(nobody) == [
+            f"segment {left.name}",
+            f"socket {path}",
+            f"socket {tmp_path}/control.sock",
+        ]
         assert not left.exists()
+        assert not Path(home.control_path).exists()
         assert not path.exists()
         assert home.remove_leftovers(nobody) == []
     finally:
@@ -109,7 +116,7 @@ def test_a_socket_that_another_server_took_over_stays(tmp_path: Path) -> None:
         "[]",
         json.dumps({"segment": "../../etc/passwd", "sockets": []}),
         json.dumps({"segment": "other-segment", "sockets": ["/etc/passwd"]}),
-        json.dumps({"segment": 5, "sockets": [5]}),
+        json.dumps({"segment": 5, "sockets": [5], "control": 5}),
     ],
 )
 def test_a_strange_record_removes_nothing(tmp_path: Path, state: str) -> None:

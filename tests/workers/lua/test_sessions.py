@@ -54,6 +54,23 @@ def test_open_makes_a_claim_live(engine: Engine, pair: tuple[socket.socket, int]
         os.fstat(fd)
 
 
+def test_who_comes_over_the_control_socket_is_admin(
+    engine: Engine, pair: tuple[socket.socket, int]
+) -> None:
+    _, fd = pair
+    engine.segment.header.control_listener = 3
+    session = engine.table.claim(b"unix/:(socket)", 0, SALT, 3)
+    assert session is not None
+    assert open_session(engine, session, fd)
+    assert engine.slot(session).uid == 1
+    ask = "local t = require('beespace.engine.table') return t.of_control(t.slots[...])"
+    assert engine.execute(ask, session % engine.segment.capacity)
+    with engine.connect() as client:
+        assert client.slot.uid == 0
+        assert not engine.execute(ask, client.id % engine.segment.capacity)
+    close_session(engine, fd)
+
+
 def test_open_refuses_what_is_not_claimed(engine: Engine, pair: tuple[socket.socket, int]) -> None:
     _, fd = pair
     session = claim(engine)

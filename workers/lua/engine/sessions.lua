@@ -42,7 +42,7 @@ typedef struct {
 local C = sys.C
 local pcall = pcall
 local st, cur = state.st, state.cur
-local GUEST = state.GUEST
+local GUEST, ADMIN = state.GUEST, state.ADMIN
 local reasons = shared.reason
 local SESSION_SIZE = ffi.sizeof('bee_session_t')
 local BUFFERS_SIZE = ffi.sizeof('bee_buffers_t')
@@ -122,7 +122,7 @@ function sessions.open(id, fd)
     return false
   end
   slot.fd = fd
-  slot.uid = GUEST
+  slot.uid = shared.of_control(slot) and ADMIN or GUEST
   slot.state = LIVE
   local session = all[fd]
   session.id = id

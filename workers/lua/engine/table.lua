@@ -70,6 +70,11 @@ function table_view.swap(other_slots, other_capacity, other_row)
   return old_slots, old_capacity, old_row
 end
 
+-- Whether a slot's session came over the control socket.
+function table_view.of_control(slot)
+  return slot.listener == table_view.header.control_listener
+end
+
 -- Whether the session (a whole number) is in the table.
 function table_view.exists(id)
   return id > 0 and id < ID_LIMIT and slots[id % capacity].id == id
