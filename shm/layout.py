@@ -5,7 +5,7 @@ this module makes ctypes structures for Python and the C text that LuaJIT reads 
 ``ffi.cdef``. A worker compares sizes and offsets of both at start (:func:`facts`), and the segment
 begins with the hash of that text, so that no two builds can share one segment.
 
-    segment:  header | worker rows (MAX_WORKERS) | session slots (capacity) | events
+    segment:  header | worker rows (MAX_WORKERS) | session slots (capacity) | events | triggers
 
 Rules the tests hold us to: a field has exactly one writer (``HANDOVER`` means: whoever owns the
 slot in its present state, see :mod:`shm.states`; ``LOCKED``: whoever holds the lock that the field
@@ -13,7 +13,8 @@ names), and two fields with different writers never fall in one 64-byte cache li
 ``inbox_bytes`` lies beside the figures of its slot, since what moves it moves them as well, and
 ``inbox_phase`` with it.
 
-The events behind the slots are the bytes of a log, see workers/lua/engine/events.lua.
+The events behind the slots are the bytes of a log, see workers/lua/engine/events.lua; behind them
+are the lists of triggers, see workers/lua/engine/triggers.lua.
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ SALT_BYTES: Final = 20
 LOCK_BYTES: Final = 40
 """Size of a pthread mutex, see :mod:`shm.locks`."""
 PAGE: Final = 4096
+TRIGGERS_BYTES: Final = 1 << 20
+"""Size of the trigger lists, both halves."""
 
 
 class Writer(StrEnum):
@@ -157,6 +160,10 @@ HEADER: Final = Record(
             Field("reserved", "u32", _S, "slots that only the control socket may take"),
         ),
         (
+            Field("triggers_offset", "u64", _S, "bytes from the start to the triggers"),
+            Field("triggers_size", "u64", _S, "bytes of the triggers, both halves"),
+        ),
+        (
             Field("last_id", "u64", _A, "newest session id given out", volatile=True),
             Field("claimed", "u64", _A, "sessions claimed since start"),
             Field("released", "u64", _A, "claims the acceptor took back itself"),
@@ -164,9 +171,16 @@ HEADER: Final = Record(
             Field("accept_errors", "u64", _A, "failed accept calls"),
             Field("acceptor_turns", "u64", _A, "turns of the accept loop", volatile=True),
         ),
+        (Field("catalog_generation", "u64", _S, "moves with users and rights", volatile=True),),
         (
-            Field("catalog_generation", "u64", _S, "moves with users and rights", volatile=True),
-            Field("trigger_generation", "u64", _S, "moves with the triggers", volatile=True),
+            Field(
+                "trigger_generation",
+                "u64",
+                _L,
+                "moves with the lists of triggers, under trigger_lock",
+                volatile=True,
+            ),
+            Field("trigger_lock", "u8", _L, "mutex of the triggers", LOCK_BYTES),
         ),
         (
             Field(
@@ -319,6 +333,11 @@ def events_offset(capacity: int) -> int:
     return -(-slots_end(capacity) // PAGE) * PAGE
 
 
+def triggers_offset(capacity: int, events: int) -> int:
+    """Bytes from the start to the triggers: the next page behind the events."""
+    return -(-(events_offset(capacity) + events) // PAGE) * PAGE
+
+
 def segment_size(capacity: int, events: int) -> int:
     """Bytes of a segment with this many slots and bytes of events."""
-    return events_offset(capacity) + events
+    return triggers_offset(capacity, events) + TRIGGERS_BYTES

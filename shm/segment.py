@@ -71,6 +71,8 @@ class Segment:
         header.events_offset = layout.events_offset(capacity)
         header.events_size = events
         header.control_listener = layout.NO_LISTENER
+        header.triggers_offset = layout.triggers_offset(capacity, events)
+        header.triggers_size = layout.TRIGGERS_BYTES
         header.started = time.time()
         header.supervisor_pid = os.getpid()
         header.boot_id[:] = secrets.token_bytes(16)
@@ -79,7 +81,11 @@ class Segment:
         header.magic = layout.MAGIC
         del header
         made = cls(name, owner.buf, owner)
-        locks.prepare(made.header.event_lock, *(row.inbox_lock for row in made.rows))
+        locks.prepare(
+            made.header.event_lock,
+            made.header.trigger_lock,
+            *(row.inbox_lock for row in made.rows),
+        )
         return made
 
     @classmethod

@@ -12,7 +12,7 @@ from shm import layout
 from shm.layout import CACHE_LINE, Field, Record, Writer
 from workers.runtime import LuaFailureError, Runtime
 
-GOLDEN_HASH = 0xB7D73744D630682F
+GOLDEN_HASH = 0xA049B06A5BA94B9E
 """Changes with every change of the layout: then segments of the two builds do not fit together."""
 
 BESIDE_OTHERS = {("bee_slot_t", "inbox_bytes"), ("bee_slot_t", "inbox_phase")}
@@ -45,7 +45,9 @@ def test_parts_follow_each_other_on_cache_lines() -> None:
     assert layout.slots_end(10) == layout.SLOTS_OFFSET + 2560
     assert layout.events_offset(10) == layout.SLOTS_OFFSET + 4096
     assert layout.events_offset(16) == layout.slots_end(16)
-    assert layout.segment_size(10, 65536) == layout.SLOTS_OFFSET + 4096 + 65536
+    assert layout.triggers_offset(10, 65536) == layout.SLOTS_OFFSET + 4096 + 65536
+    assert layout.triggers_offset(10, 65537) == layout.SLOTS_OFFSET + 4096 + 65536 + 4096
+    assert layout.segment_size(10, 65536) == layout.triggers_offset(10, 65536) + (1 << 20)
     assert layout.SLOTS_OFFSET % CACHE_LINE == 0
 
 
@@ -169,9 +171,12 @@ def test_lua_writes_what_python_reads() -> None:
     ("structure", "field", "offset"),
     [
         (layout.Header, "events_offset", 96),
-        (layout.Header, "event_generation", 256),
-        (layout.Header, "event_lock", 320),
-        (layout.Header, "listener_names", 384),
+        (layout.Header, "triggers_offset", 128),
+        (layout.Header, "trigger_generation", 320),
+        (layout.Header, "trigger_lock", 328),
+        (layout.Header, "event_generation", 384),
+        (layout.Header, "event_lock", 448),
+        (layout.Header, "listener_names", 512),
         (layout.Row, "inbox_lock", 320),
         (layout.Slot, "inbox_bytes", 184),
     ],

@@ -51,7 +51,8 @@ def test_create_fills_the_header(segment: Segment) -> None:
     assert (header.capacity, header.workers) == (8, 2)
     assert (header.rows_offset, header.slots_offset) == (layout.ROWS_OFFSET, layout.SLOTS_OFFSET)
     assert (header.events_offset, header.events_size) == (139264, 1 << 20)
-    assert header.event_generation == 0
+    assert (header.triggers_offset, header.triggers_size) == (139264 + (1 << 20), 1 << 20)
+    assert (header.event_generation, header.trigger_generation) == (0, 0)
     assert header.supervisor_pid == os.getpid()
     assert header.last_id == 0
     assert any(header.boot_id)
@@ -128,7 +129,7 @@ def test_full_shm_is_an_error_and_leaves_nothing(
 
     monkeypatch.setattr(os, "posix_fallocate", no_room)
     with pytest.raises(
-        SegmentError, match=r"/dev/shm has no room for the 204800 bytes of .*: No space left"
+        SegmentError, match=r"/dev/shm has no room for the 1253376 bytes of .*: No space left"
     ):
         Segment.create(segment_name, 1, 1, events=65536)
     assert not (SHM_DIR / segment_name).exists()

@@ -1,7 +1,7 @@
-"""A process that takes a lock of a segment: ``NAME ORDER``, where the order is hold or count.
+"""A process that takes a lock of a segment: ``NAME ORDER LOCK``, where the order is hold or count.
 
-``hold`` takes the event lock, says so and waits for its end. ``count`` adds to a plain number in
-the segment under the lock until it is killed.
+``hold`` takes the lock (a field of the header), says so and waits for its end. ``count`` adds to a
+plain number in the segment under the lock until it is killed.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ return function() locks.lock(lock, 'test') end,
 """
 
 
-def functions(segment: Segment) -> tuple[Runtime, tuple[object, object]]:
+def functions(segment: Segment, name: str) -> tuple[Runtime, tuple[object, object]]:
     """A runtime, with what takes the lock and what counts under it."""
     runtime = Runtime({})
-    lock = segment.address + layout.Header.event_lock.offset
+    lock = segment.address + getattr(layout.Header, name).offset
     counter = segment.address + layout.Header.event_generation.offset
     chunk = runtime.execute("return assert(loadstring(...))", PROGRAM.encode())
     take, count = runtime.call(chunk, lock, counter)
@@ -41,7 +41,7 @@ def functions(segment: Segment) -> tuple[Runtime, tuple[object, object]]:
 def main() -> None:
     """Obey the order."""
     segment = Segment.attach(sys.argv[1])
-    runtime, (take, count) = functions(segment)
+    runtime, (take, count) = functions(segment, sys.argv[3])
     if sys.argv[2] == "hold":
         runtime.call(take)
         print("held", flush=True)

@@ -52,9 +52,11 @@ def locker(segment: Segment) -> Locker:
 
 
 @contextmanager
-def holder(segment: Segment, order: str = "hold") -> Iterator[subprocess.Popen[str]]:
-    """A process that holds the lock or takes it again and again."""
-    command = [sys.executable, "-m", "tests.workers.lua.lock_holder", segment.name, order]
+def holder(
+    segment: Segment, order: str = "hold", lock: str = "event_lock"
+) -> Iterator[subprocess.Popen[str]]:
+    """A process that holds a lock or takes it again and again."""
+    command = [sys.executable, "-m", "tests.workers.lua.lock_holder", segment.name, order, lock]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None

@@ -3,21 +3,16 @@
 --   half:  version of its beginning | record | record | ... | free
 --   record (8-byte steps):  version, length of key and value | key | value
 --
--- header.event_generation says which half is in use and how much of it: its upper 32 bits count the
--- compactions (the epoch; an even one uses the first half), the lower ones are the bytes in use.
--- Storing that one word is what makes a change happen: a writer killed before it has changed
--- nothing, since it has only written where nobody reads.
+-- header.event_generation says which half is in use and how much of it (engine/halves); its upper
+-- half counts the compactions.
 --
 -- engine/events calls this file: append() and compact() while it holds the lock, copy() at any
--- time. A half is written anew only after the epoch has moved on, so a copy made while the epoch
--- stayed the same is whole.
+-- time.
 
-local bit = require('bit')
 local ffi = require('ffi')
+local halves = require('beespace.engine.halves')
 local shared = require('beespace.engine.table')
-local sys = require('beespace.engine.sys')
 
-local band, lshift, rshift = bit.band, bit.lshift, bit.rshift
 local cast, copy, to_string = ffi.cast, ffi.copy, ffi.string
 local floor, tonumber = math.floor, tonumber
 
@@ -31,11 +26,7 @@ typedef struct {
 
 local HALF_HEAD, HEAD = 8, ffi.sizeof('bee_event_t')
 local REMOVED = 0xffffffff
--- Pages of the scratch that stay.
-local KEEP = 256 * 1024
-local LOW = 0xffffffffULL
 local event_p, u64p = ffi.typeof('bee_event_t *'), ffi.typeof('uint64_t *')
-local u64 = ffi.typeof('uint64_t')
 
 local log = {
   HALF_HEAD = HALF_HEAD,
@@ -44,14 +35,16 @@ local log = {
   half = 0,
 }
 
-local header, base, scratch
+local header, memory
 
 -- Look at the events of the segment that engine/table is attached to.
 function log.attach()
   header = shared.header
-  base = cast('uint8_t *', header) + tonumber(header.events_offset)
-  log.half = floor(tonumber(header.events_size) / 16) * 8
-  scratch = sys.reserve(math.max(log.half, KEEP))
+  local base = cast('uint8_t *', header)
+  memory = halves.new(base + tonumber(header.events_offset), tonumber(header.events_size),
+    base + ffi.offsetof('bee_header_t', 'event_generation'))
+  log.half = memory.half
+  log.copy, log.done = memory.copy, memory.done
 end
 
 -- The lock that writers hold.
@@ -66,30 +59,8 @@ end
 
 -- Epoch, and bytes in use of its half.
 function log.extent()
-  local word = header.event_generation
-  local length = tonumber(band(word, LOW))
-  return tonumber(rshift(word, 32)), length > HALF_HEAD and length or HALF_HEAD
-end
-
-local function half_of(epoch)
-  return base + epoch % 2 * log.half
-end
-
--- Copy bytes of an epoch's half to the scratch, whose address is the answer; nil when the epoch is
--- over and the bytes may be of another one.
-function log.copy(epoch, from, length)
-  copy(scratch, half_of(epoch) + from, length)
-  if rshift(header.event_generation, 32) ~= epoch then
-    return nil
-  end
-  return scratch
-end
-
--- Give pages of the scratch back after `length` bytes were in it.
-function log.done(length)
-  if length > KEEP then
-    sys.discard(scratch, KEEP, length)
-  end
+  local epoch, length = memory.extent()
+  return epoch, length > HALF_HEAD and length or HALF_HEAD
 end
 
 -- Version at the beginning of a half of which `bytes` is a copy.
@@ -119,20 +90,16 @@ local function write(at, key, value, version)
   end
 end
 
-local function commit(epoch, length)
-  header.event_generation = lshift(u64(epoch), 32) + length
-end
-
 -- Add a record behind the last one, whose end is `at`; there is room.
 function log.append(epoch, at, key, value, version)
-  write(half_of(epoch) + at, key, value, version)
-  commit(epoch, at + log.size(#key, value == nil and REMOVED or #value))
+  write(memory.half_of(epoch) + at, key, value, version)
+  memory.commit(epoch, at + log.size(#key, value == nil and REMOVED or #value))
 end
 
 -- Begin the next epoch with the records that `records` still has ({at =, size =} by key), without
 -- that of `key`, and with a new one for it unless `value` is nil. All that happens at once.
 function log.compact(epoch, length, records, key, value, version)
-  local from, to = half_of(epoch), half_of(epoch + 1)
+  local from, to = memory.half_of(epoch), memory.half_of(epoch + 1)
   cast(u64p, to)[0] = version
   local at, used = HALF_HEAD, HALF_HEAD
   while at < length do
@@ -149,7 +116,7 @@ function log.compact(epoch, length, records, key, value, version)
     write(to + used, key, value, version)
     used = used + log.size(#key, #value)
   end
-  commit(epoch + 1, used)
+  memory.commit(epoch + 1, used)
 end
 
 return log

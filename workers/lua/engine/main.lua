@@ -28,6 +28,7 @@ local greeting = require('beespace.engine.greeting')
 local health = require('beespace.engine.health')
 local inbox = require('beespace.engine.inbox')
 local interrupt = require('beespace.engine.interrupt')
+local landmarks = require('beespace.engine.landmarks')
 local log = require('log')
 local loop = require('beespace.engine.loop')
 local output = require('beespace.engine.output')
@@ -36,6 +37,7 @@ local shared = require('beespace.engine.table')
 local state = require('beespace.engine.state')
 local stopping = require('beespace.engine.stopping')
 local sys = require('beespace.engine.sys')
+local triggers = require('beespace.engine.triggers')
 local uuid = require('uuid')
 local warmup = require('beespace.engine.warmup')
 
@@ -93,6 +95,7 @@ function main.prepare(settings)
   channels.add_channel(settings.wakeup_fd, loop.attend_to_python)
   events.attach()
   bus.attach(settings.index, settings.bus_reader, settings.bus_writers, channels)
+  triggers.attach()
   fibers.own, fibers.failed = loop.guard, report
   coroutines.install(coroutine)
   interrupt.hide(debug)
@@ -105,6 +108,7 @@ function main.prepare(settings)
     index = settings.index,
     count = settings.count,
   })
+  landmarks.attach()
 end
 
 -- Text of what an application raised; a value that carries no place gets the one that raised it.
@@ -129,12 +133,14 @@ function main.load(path, text)
     error(err, 0)
   end
   local ok, reason
+  triggers.begin_loading()
   fibers.settle(fibers.create(function()
     ok, reason = xpcall(chunk, reason_of)
   end))
   if not ok then
     error(reason, 0)
   end
+  triggers.end_loading()
 end
 
 -- Compile the request path.

@@ -1,0 +1,72 @@
+"""Processes that change the triggers at once, and are killed meanwhile, agree at the end."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+import time
+
+from shm.segment import Segment
+from tests.rules.sources import ROOT
+from tests.workers.lua.triggers_worker import Worker
+
+SECONDS = float(os.environ.get("TORTURE_SECONDS", "4"))
+PROCESSES = 4
+
+
+def start(name: str, number: int) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "tests.workers.lua.triggers_worker", name, str(number)]
+    return subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def wait_until_running(process: subprocess.Popen[str]) -> None:
+    assert process.stdout is not None
+    assert process.stderr is not None
+    assert process.stdout.readline() == "running\n", process.stderr.read()
+
+
+def kill(process: subprocess.Popen[str]) -> str:
+    """End a process; what it had to complain of."""
+    process.kill()
+    return process.communicate(timeout=10)[1]
+
+
+def test_all_end_with_the_same_lists(segment_name: str) -> None:
+    draw = random.Random(1)
+    segment = Segment.create(segment_name, 8, 1)
+    watchers = [Worker(segment, number) for number in range(2)]
+    processes = [start(segment_name, number) for number in range(PROCESSES)]
+    complaints: list[str] = []
+    kills = reads = 0
+    try:
+        until = time.monotonic() + SECONDS
+        while time.monotonic() < until and not any(complaints):
+            victim = draw.randrange(PROCESSES)
+            wait_until_running(processes[victim])
+            pause = time.monotonic() + draw.random() * 0.1
+            while time.monotonic() < pause:
+                names = watchers[0].names("storm")
+                assert len(set(names)) == len(names) <= 8
+                reads += 1
+            complaints.append(kill(processes[victim]))
+            kills += 1
+            processes[victim] = start(segment_name, victim)
+    finally:
+        complaints += [kill(process) for process in processes]
+    watchers[1].run("trigger.set('storm', f'last', 'last')")
+    late = Worker(segment, 2)
+    told = [(worker.names("storm"), worker.ran("storm")) for worker in (*watchers, late)]
+    changes = int(segment.header.trigger_generation) >> 32
+    logged = [line for worker in (*watchers, late) for line in worker.logged]
+    segment.close()
+    assert "".join(complaints) == ""
+    assert logged == []
+    assert told[0] == told[1] == told[2]
+    assert told[0][0][0] == "last"
+    assert kills > SECONDS
+    assert changes > 1000
+    assert reads > 100
