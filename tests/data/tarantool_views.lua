@@ -6,7 +6,8 @@
 -- _func (without the functions that are built in for SQL); the ids of the rows that every user
 -- sees and the spaces it may read; all rows of _vspace, _vindex and _vcollation as admin; and
 -- answers to selects as [user, space, index, iterator, key, offset, limit, answer], where the
--- answer is an error or the primary keys of the rows.
+-- answer is an error or the primary keys of the rows; and what pieces of Lua return as admin, as
+-- [source, results] or [source, null, error].
 
 local json = require('json')
 
@@ -215,6 +216,106 @@ for offset = 0, 9, 3 do
   end
 end
 
+local SOURCES = {
+  "local list = {...} for _, t in space:pairs(0, 'GT') do list[#list + 1] = t.id end return list",
+  'return #space:select(), #space:select(0), #space:select{0}, #space:select(nil), #space:select{}',
+  "return space:select({}, {iterator = 'FOO'})",
+  "return space:select({}, {iterator = 'le', limit = 1})[1].id",
+  "return space:select({}, {iterator = 'REQ', limit = 2, offset = 1})[2].name",
+  'return space:select({}, {iterator = 99})',
+  'return #space:select({}, {limit = -1}), #space:select({}, {limit = 1.5})',
+  'return #space:select({}, {unknown = 1}), #space:select({}, {offset = 5, limit = 3})',
+  'return space:get(0).name, space:get{1}.name, space:get(12345)',
+  'return space:get{}', 'return space:get(nil)', 'return space:get{1, 2}', "return space:get('x')",
+  'return space.index.owner:get(1)', "return space.index.name:get('admin').id",
+  'return box.space._vpriv:get{0}', 'return space:count(), space:count(0), space:count{5000}',
+  "return space:count(1, {iterator = 'GT'})", "return space:count('x')",
+  'return space:count({}, {iterator = 77})', "return space.index.name:count('admin')",
+  'return space.index.name:min().name, space.index.name:max().name',
+  "return space.index.name:min('b'), space.index[1]:max(1).id, space.index[1]:min(1).id",
+  'return space.index.name:min{1, 2}', 'return space:bsize(), space.index[0]:bsize()',
+  'return space:insert{1}', 'return space:replace{1}', 'return space:put{1}',
+  'return space:update(1, {})', "return space:update(1, {{'=', 1, 1}})", 'return space:delete(1)',
+  'return space:upsert({1}, {})', 'return space:auto_increment{1}', 'return space:truncate()',
+  "return space.index.name:update('x', {})", "return space.index.name:delete('x')",
+  'return space:format()[1].name, space:format()[3].type, #box.space._vspace:format()',
+  'return space.id, space.name, space.engine, space.field_count, space.temporary, space.enabled',
+  'return space.index.name.id, space.index[2].name, space.index[0].type, space.index[1].unique',
+  'return space.index.name.parts, space.index.nosuch, space.index[9], #space.index',
+  'return box.space.nosuch, box.space[999], box.space[281].name',
+  'return space.select()', 'return space.select({})', 'return space.get(1)',
+  'local t = space:get(1) return t[1], t[3], t.name, t.id, t.nosuch, t[-1], t[0], t[99]',
+  'local t = space:get(1) return t:unpack(2, 3)', 'return box.tuple.is(space:get(1))',
+  "return space:get(0):tomap{names_only = true}.auth['chap-sha1'], space:get(1):tomap()[3]",
+  "return tostring(box.tuple.new{1, 'a', {}, {1, {x = true}}, box.NULL, 1.5, 2^40, -5LL})",
+  'local t = box.tuple.new{1, {a = 1}} return #t, t:totable(), t:tomap(), t[2].a',
+  'return box.tuple.new{1, 2}, box.tuple.new(1, 2), box.tuple.new(), box.tuple.new({})',
+  'return box.tuple.new(nil), box.tuple.new(5), box.tuple.new("x", {1}), box.tuple.new{[2] = 5}',
+  'return box.tuple.new(box.tuple.new{1, 2}), box.tuple.new{1, nil, 3}, box.tuple.new({}, {})',
+  'return box.tuple.new{a = 1}', 'return box.tuple.is(5), box.tuple.is(nil), box.tuple.is({})',
+  'return t:totable(2, 3), t:totable(4), t:totable(3, 99)', 'return t:totable(0)',
+  'return t:totable(1, 0)', 'return t:unpack(2)', 'return t:slice(1, 3)', 'return t:slice(1)',
+  'return t:slice(-3)', 'return t:slice(-3, -1)', 'return t:slice(20)', 'return t:slice(2, 1)',
+  'return t:slice(1, 50)', 'return t:slice()', 'return t:find(1), t:find(0, 1), t:find(1, 1)',
+  'return t:find(2, 1), t:find("nosuch")', 'return t:findall(1)', 'return t:findall(1, 1)',
+  'return t:next()', 'return t:next(1)', 'return t:next(5)', 'return t:bsize()', 'return t',
+  'local list = {} for k, v in t:pairs() do list[k] = v end return list',
+  'local list = {} for k, v in pairs(t) do list[k] = v end return list',
+  'local list = {} for k, v in ipairs(t) do list[k] = v end return list',
+  "return settings:select('sql_default_engine')",
+  "return settings:update('sql_default_engine', {{'=', 'value', 'vinyl'}})",
+  "return settings:update({'sql_default_engine'}, {{'=', 2, 'memtx'}})",
+  "return settings:update('sql_default_engine', {{'=', -1, 'memtx'}})",
+  "return settings.index[0]:update('sql_parser_debug', {{'=', 2, true}})",
+  "return settings:update('sql_parser_debug', {{'=', 2, false}}).value",
+  "return settings:update('sql_default_engine', {{'=', 1, 'memtx'}})",
+  "return settings:update('sql_default_engine', {{'=', 3, 'memtx'}})",
+  "return settings:update('sql_default_engine', {{'=', 9, 'memtx'}})",
+  "return settings:update('nosuch', {{'=', 2, 'memtx'}})",
+  "return settings:update('sql_default_engine', {{'=', 'foo', 'memtx'}})",
+  "return settings:update('sql_default_engine', {{'=', 2, 'foo'}})",
+  "return settings:update('sql_default_engine', {{'=', 2, 5}})",
+  'return settings:update(5, {})', 'return settings:update({}, {})',
+  'return settings:insert{"a", 1}', 'return settings:replace{"a", 1}',
+  'return settings:delete{"a"}',
+  "return settings:get('nosuch'), settings:get{'sql_vdbe_debug'}.value",
+  'return settings.index.primary:max()', 'return settings.temporary, settings.field_count',
+  'return box.session.settings.nosuch', 'box.session.settings.nosuch = 1',
+  'box.session.settings.sql_default_engine = 5', "box.session.settings.sql_parser_debug = 'foo'",
+  "box.session.settings.sql_default_engine = 'foo'", 'return box.session.settings[5]',
+}
+
+local PREFACE = 'local space, settings = box.space._vuser, box.space._session_settings '
+  .. "local t = box.tuple.new{1, 1, 'admin', 'user', {}} "
+
+local function packed(...)
+  local results = {...}
+  for place = 1, select('#', ...) do
+    if results[place] == nil then
+      results[place] = json.null
+    end
+  end
+  return setmetatable(results, json.array_mt)
+end
+
+local function run(source)
+  local results = packed(pcall(loadstring(PREFACE .. source)))
+  if results[1] then
+    table.remove(results, 1)
+    return {source, results}
+  end
+  local raised = results[2]
+  if type(raised) == 'string' then
+    return {source, json.null, {text = raised:match(': (.*)$') or raised}}
+  end
+  return {source, json.null, {code = raised.code, text = raised.message}}
+end
+
+local pieces = {}
+for place, source in ipairs(SOURCES) do
+  pieces[place] = run(source)
+end
+
 -- One object of one line for every entry, so that changes can be seen.
 local function lines(list)
   local texts = {}
@@ -239,6 +340,7 @@ print('"spaces": ' .. lines(rows(box.space._vspace)) .. ',')
 print('"indexes": ' .. lines(rows(box.space._vindex)) .. ',')
 print('"collations": ' .. lines(rows(box.space._vcollation)) .. ',')
 print('"seen": {\n' .. table.concat(users, ',\n') .. '\n},')
-print('"selects": ' .. lines(answers))
+print('"selects": ' .. lines(answers) .. ',')
+print('"lua": ' .. lines(pieces))
 print('}')
 os.exit(0)

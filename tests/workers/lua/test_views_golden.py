@@ -186,3 +186,26 @@ def test_selects(client: Client) -> None:
         if answer != select[-1]:
             different.append((select, answer))
     assert different == []
+
+
+# The rows have more fields here, there is one setting more, and operations are not those of 2.6.
+PREFACE: Final = """
+local space, settings = box.space._vuser, box.space._session_settings
+local t = box.tuple.new{1, 1, 'admin', 'user', {}}
+"""
+
+
+@pytest.mark.parametrize("case", FACTS["lua"], ids=lambda case: case[0])
+def test_lua(client: Client, case: list[Any]) -> None:
+    source, results, *error = case
+    become(client, "admin")
+    answer = client.eval(f"{PREFACE} {source}")
+
+    if not error:
+        assert answer.data == results
+    else:
+        text = error[0]["text"].removeprefix("Illegal parameters, ")
+        assert (answer.code, answer.text.rpartition(": ")[2]) == (
+            error[0].get("code", 32),
+            text.rpartition(": ")[2],
+        )

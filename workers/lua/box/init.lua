@@ -11,7 +11,9 @@ local info = require('beespace.box.info')
 local iproto = require('beespace.box.iproto')
 local print_to_log = require('beespace.box.print')
 local session = require('beespace.box.session')
+local space = require('beespace.box.space')
 local system_events = require('beespace.box.system_events')
+local tuple = require('beespace.box.tuple')
 local workers = require('beespace.box.workers')
 
 local globals = _G
@@ -28,6 +30,8 @@ function init.define(facts)
     info = info.make(facts),
     iproto = iproto,
     session = session,
+    space = space,
+    tuple = tuple.api,
     watch = events.watch,
     watch_once = events.watch_once,
     workers = workers,

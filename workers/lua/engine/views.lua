@@ -48,6 +48,11 @@ local function check_access(space, mask, access)
   end
 end
 
+-- Raise unless the running code may read a space.
+function views.check_read(space)
+  check_access(space, source.READ, 'Read')
+end
+
 -- Raise unless the iterator is one that exists anywhere.
 function views.check_iterator(iterator)
   if iterator > LAST_KNOWN_ITERATOR then
@@ -63,10 +68,10 @@ local function index_of(space, number)
   return index
 end
 
--- Rows of a space by index number, iterator and key, after all checks; the caller must not change
--- them.
+-- Rows of a space by index number, iterator and key, after all checks: a new list of rows that
+-- nobody may change.
 function views.read(space, number, iterator, key, offset, limit)
-  check_access(space, source.READ, 'Read')
+  views.check_read(space)
   local index = index_of(space, number)
   local checked = search.check_key(index.parts, key)
   if iterator > LAST_ITERATOR then
