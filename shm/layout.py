@@ -5,7 +5,8 @@ this module makes ctypes structures for Python and the C text that LuaJIT reads 
 ``ffi.cdef``. A worker compares sizes and offsets of both at start (:func:`facts`), and the segment
 begins with the hash of that text, so that no two builds can share one segment.
 
-    segment:  header | worker rows (MAX_WORKERS) | session slots (capacity) | events | triggers
+    segment:  header | worker rows (MAX_WORKERS) | session slots (capacity)
+              | events | triggers | failures
 
 Rules the tests hold us to: a field has exactly one writer (``HANDOVER`` means: whoever owns the
 slot in its present state, see :mod:`shm.states`; ``LOCKED``: whoever holds the lock that the field
@@ -14,7 +15,8 @@ names), and two fields with different writers never fall in one 64-byte cache li
 ``inbox_phase`` with it.
 
 The events behind the slots are the bytes of a log, see workers/lua/engine/events.lua; behind them
-are the lists of triggers, see workers/lua/engine/triggers.lua.
+are the lists of triggers, see workers/lua/engine/triggers.lua, and records of failed logins, see
+workers/lua/engine/failures.lua.
 """
 
 from __future__ import annotations
@@ -41,6 +43,9 @@ LOCK_BYTES: Final = 40
 PAGE: Final = 4096
 TRIGGERS_BYTES: Final = 1 << 20
 """Size of the trigger lists, both halves."""
+FAILURES: Final = 8192
+"""Records of failed logins; a multiple of 4, since Lua gives each kind of key its share."""
+FAILURE_TEXT_BYTES: Final = 82
 
 
 class Writer(StrEnum):
@@ -162,6 +167,8 @@ HEADER: Final = Record(
         (
             Field("triggers_offset", "u64", _S, "bytes from the start to the triggers"),
             Field("triggers_size", "u64", _S, "bytes of the triggers, both halves"),
+            Field("failures_offset", "u64", _S, "bytes from the start to the failures"),
+            Field("failures", "u32", _S, "records of failed logins"),
         ),
         (
             Field("last_id", "u64", _A, "newest session id given out", volatile=True),
@@ -192,6 +199,7 @@ HEADER: Final = Record(
             ),
         ),
         (Field("event_lock", "u8", _L, "mutex of the events", LOCK_BYTES),),
+        (Field("failure_lock", "u8", _L, "mutex of the failures", LOCK_BYTES),),
         (
             Field(
                 "listener_names",
@@ -293,10 +301,30 @@ SLOT: Final = Record(
     ),
 )
 
-RECORDS: Final = (HEADER, ROW, SLOT)
+FAILURE: Final = Record(
+    "bee_failure_t",
+    128,
+    (
+        (
+            Field("key", "f64", _L, "hash of the user name or address, 0: free; written last"),
+            Field("first", "f64", _L, "start of the recent failures, monotonic seconds"),
+            Field("last", "f64", _L, "newest failure or refusal, seconds since the epoch"),
+            Field("count", "u64", _L, "failures in all"),
+            Field("refused", "u32", _L, "attempts refused because of the failures before"),
+            Field("consecutive", "u32", _L, "failures since the last success"),
+            Field("recent", "u32", _L, "failures that count for the delay"),
+            Field("kind", "u8", _L, "1 known user, 2 unknown user, 3 address"),
+            Field("length", "u8", _L, "bytes of text in use"),
+            Field("text", "char", _L, "user name, cut, or address", FAILURE_TEXT_BYTES),
+        ),
+    ),
+)
+
+RECORDS: Final = (HEADER, ROW, SLOT, FAILURE)
 Header: Final = HEADER.structure()
 Row: Final = ROW.structure()
 Slot: Final = SLOT.structure()
+Failure: Final = FAILURE.structure()
 
 ROWS_OFFSET: Final = HEADER.size
 SLOTS_OFFSET: Final = HEADER.size + ROW.size * MAX_WORKERS
@@ -315,7 +343,7 @@ def layout_hash() -> int:
 def facts() -> list[tuple[str, str, int]]:
     """What LuaJIT must agree to: (record, field, offset) for all, and (record, "", size)."""
     found: list[tuple[str, str, int]] = []
-    for record, made in zip(RECORDS, (Header, Row, Slot), strict=True):
+    for record, made in zip(RECORDS, (Header, Row, Slot, Failure), strict=True):
         found.append((record.name, "", ctypes.sizeof(made)))
         found.extend(
             (record.name, field.name, getattr(made, field.name).offset) for field in record.fields()
@@ -330,14 +358,24 @@ def slots_end(capacity: int) -> int:
 
 def events_offset(capacity: int) -> int:
     """Bytes from the start to the events: the next page behind the slots."""
-    return -(-slots_end(capacity) // PAGE) * PAGE
+    return _page(slots_end(capacity))
 
 
 def triggers_offset(capacity: int, events: int) -> int:
     """Bytes from the start to the triggers: the next page behind the events."""
-    return -(-(events_offset(capacity) + events) // PAGE) * PAGE
+    return _page(events_offset(capacity) + events)
+
+
+def failures_offset(capacity: int, events: int) -> int:
+    """Bytes from the start to the failures: behind the triggers, which fill their pages."""
+    return triggers_offset(capacity, events) + TRIGGERS_BYTES
 
 
 def segment_size(capacity: int, events: int) -> int:
     """Bytes of a segment with this many slots and bytes of events."""
-    return triggers_offset(capacity, events) + TRIGGERS_BYTES
+    return failures_offset(capacity, events) + FAILURE.size * FAILURES
+
+
+def _page(at: int) -> int:
+    """The first page border at or behind a byte."""
+    return -(-at // PAGE) * PAGE

@@ -37,9 +37,10 @@ class SegmentError(Exception):
 
 
 class Segment:
-    """One mapped segment with ctypes views of its three parts.
+    """One mapped segment with ctypes views of its parts.
 
-    ``header`` is one structure, ``rows`` an array of MAX_WORKERS, ``slots`` one of ``capacity``.
+    ``header`` is one structure, ``rows`` an array of MAX_WORKERS, ``slots`` one of ``capacity``,
+    ``failures`` one of FAILURES.
     """
 
     def __init__(
@@ -52,6 +53,9 @@ class Segment:
         self.capacity = int(self.header.capacity)
         self.rows: Any = (layout.Row * layout.MAX_WORKERS).from_buffer(memory, layout.ROWS_OFFSET)
         self.slots: Any = (layout.Slot * self.capacity).from_buffer(memory, layout.SLOTS_OFFSET)
+        self.failures: Any = (layout.Failure * int(self.header.failures)).from_buffer(
+            memory, int(self.header.failures_offset)
+        )
 
     @classmethod
     def create(cls, name: str, capacity: int, workers: int, events: int = EVENTS) -> Segment:
@@ -73,6 +77,8 @@ class Segment:
         header.control_listener = layout.NO_LISTENER
         header.triggers_offset = layout.triggers_offset(capacity, events)
         header.triggers_size = layout.TRIGGERS_BYTES
+        header.failures_offset = layout.failures_offset(capacity, events)
+        header.failures = layout.FAILURES
         header.started = time.time()
         header.supervisor_pid = os.getpid()
         header.boot_id[:] = secrets.token_bytes(16)
@@ -84,6 +90,7 @@ class Segment:
         locks.prepare(
             made.header.event_lock,
             made.header.trigger_lock,
+            made.header.failure_lock,
             *(row.inbox_lock for row in made.rows),
         )
         return made
@@ -125,7 +132,7 @@ class Segment:
 
         Whoever still holds a view of it gets a BufferError; the segment is removed all the same.
         """
-        del self.header, self.rows, self.slots
+        del self.header, self.rows, self.slots, self.failures
         memory, self._memory = self._memory, memoryview(b"")
         if self._owner is not None:
             self._owner.unlink()
@@ -156,7 +163,7 @@ def _reserve(name: str, size: int) -> SharedMemory:
         owner.close()
         owner.unlink()
         raise SegmentError(
-            f"{SHM_DIR} has no room for the {size} bytes of the session table and the events: "
+            f"{SHM_DIR} has no room for the {size} bytes of session table, events and failures: "
             f"{error.strerror}"
         ) from error
     finally:

@@ -12,13 +12,15 @@ from shm import layout
 from shm.layout import CACHE_LINE, Field, Record, Writer
 from workers.runtime import LuaFailureError, Runtime
 
-GOLDEN_HASH = 0xA049B06A5BA94B9E
+GOLDEN_HASH = 0xAC1C887B731177DD
 """Changes with every change of the layout: then segments of the two builds do not fit together."""
 
 BESIDE_OTHERS = {("bee_slot_t", "inbox_bytes"), ("bee_slot_t", "inbox_phase")}
 """Fields that lie in the line of another writer, for the reason that the layout gives."""
 
-STRUCTURES = dict(zip(layout.RECORDS, (layout.Header, layout.Row, layout.Slot), strict=True))
+STRUCTURES = dict(
+    zip(layout.RECORDS, (layout.Header, layout.Row, layout.Slot, layout.Failure), strict=True)
+)
 
 
 ASK = """
@@ -33,7 +35,8 @@ def facts_text() -> str:
 
 
 @pytest.mark.parametrize(
-    ("record", "size"), [(layout.HEADER, 4096), (layout.ROW, 512), (layout.SLOT, 256)]
+    ("record", "size"),
+    [(layout.HEADER, 4096), (layout.ROW, 512), (layout.SLOT, 256), (layout.FAILURE, 128)],
 )
 def test_record_has_its_size(record: Record, size: int) -> None:
     assert ctypes.sizeof(STRUCTURES[record]) == record.size == size
@@ -47,7 +50,8 @@ def test_parts_follow_each_other_on_cache_lines() -> None:
     assert layout.events_offset(16) == layout.slots_end(16)
     assert layout.triggers_offset(10, 65536) == layout.SLOTS_OFFSET + 4096 + 65536
     assert layout.triggers_offset(10, 65537) == layout.SLOTS_OFFSET + 4096 + 65536 + 4096
-    assert layout.segment_size(10, 65536) == layout.triggers_offset(10, 65536) + (1 << 20)
+    assert layout.failures_offset(10, 65536) == layout.triggers_offset(10, 65536) + (1 << 20)
+    assert layout.segment_size(10, 65536) == layout.failures_offset(10, 65536) + (1 << 20)
     assert layout.SLOTS_OFFSET % CACHE_LINE == 0
 
 
@@ -176,7 +180,9 @@ def test_lua_writes_what_python_reads() -> None:
         (layout.Header, "trigger_lock", 328),
         (layout.Header, "event_generation", 384),
         (layout.Header, "event_lock", 448),
-        (layout.Header, "listener_names", 512),
+        (layout.Header, "failures_offset", 144),
+        (layout.Header, "failure_lock", 512),
+        (layout.Header, "listener_names", 576),
         (layout.Row, "inbox_lock", 320),
         (layout.Slot, "inbox_bytes", 184),
     ],
