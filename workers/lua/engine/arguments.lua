@@ -4,7 +4,7 @@
 -- `level` is that of the function whose argument is wrong, as error() counts: 1 is the caller of
 -- the function here.
 
-local getinfo = debug.getinfo
+local getinfo, getmetatable = debug.getinfo, debug.getmetatable
 local error, rawget, tonumber, type = error, rawget, tonumber, type
 local format = string.format
 local huge = math.huge
@@ -54,6 +54,15 @@ function arguments.number(value)
     return tonumber(value)
   end
   return nil
+end
+
+-- Whether a value can be called as a function is.
+function arguments.callable(value)
+  if type(value) == 'function' then
+    return true
+  end
+  local metatable = type(value) ~= 'cdata' and getmetatable(value) or nil
+  return type(metatable) == 'table' and metatable.__call ~= nil
 end
 
 -- A timeout: whether it is one, and its seconds, nil when it never ends.

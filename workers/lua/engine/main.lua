@@ -43,6 +43,7 @@ local warmup = require('beespace.engine.warmup')
 
 require('beespace.box.inbox')
 require('beespace.box.push')
+require('beespace.box.session_triggers')
 
 -- What applications may require is loaded now: it needs our files, which they cannot reach later.
 require('clock')
@@ -53,6 +54,7 @@ require('digest')
 require('fiber')
 require('json')
 require('msgpack')
+require('trigger')
 require('varbinary')
 require('yaml')
 
