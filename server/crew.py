@@ -1,14 +1,16 @@
 """The workers of a server: start them, tell the acceptor about them, clean up after dead ones.
 
     start --> ready --> worker_up to the acceptor --> ... --> dead
-                                                              | slots LIVE, CLOSING: freed at once
+                                                              | slots LIVE, CLOSING: freed at once,
+                                                              | LIVE ones go to server.lost
                                                               | worker_down to the acceptor
                                                               v worker_gone: CLAIMED slots freed
                                               after restart.decide: start again, on the same row
 
 A new worker's descriptor goes to the acceptor only after ``worker_gone`` of the old one, or the
-claims made for the new one would be freed with the old one's. The supervisor owns the crew and
-hears of what happens through :class:`Listener`.
+claims made for the new one would be freed with the old one's. Lost sessions are dealt out to the
+workers that are ready, for their on_disconnect. The supervisor owns the crew and hears of what
+happens through :class:`Listener`.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from typing import Any, Final, Protocol
 from server import children
 from server.children import Child
 from server.loop import Loop, Timer
+from server.lost import LostSessions
 from server.restart import Decision, History, decide
 from shm import channel
 from shm.channel import ChannelClosedError
@@ -34,6 +37,8 @@ SERVED: Final = frozenset({SlotState.LIVE, SlotState.CLOSING})
 CLAIMED: Final = frozenset({SlotState.CLAIMED})
 SWEEP_PERIOD: Final = 1.0
 """Seconds between two looks for claims that a dead acceptor left."""
+DEAL_PERIOD: Final = 0.02
+"""Seconds between two looks whether a worker has begun all lost sessions it was given."""
 QUIET_LOOKS: Final = 2
 """Looks in a row that must find a worker's intake read to the end."""
 
@@ -93,6 +98,8 @@ class Crew:
         self._module = module
         self._order_for = order_for
         self._posts = [_Post(index) for index in range(segment.header.workers)]
+        self._lost = LostSessions()
+        self._dealing = self._stopping = False
 
     def start(self, index: int) -> None:
         """Start the worker of one row; OSError when no process can be made."""
@@ -161,6 +168,8 @@ class Crew:
 
     def stop(self) -> None:
         """Ask all workers to end; none is started again."""
+        self._stopping = True
+        self._deal()
         for post in self._posts:
             if post.timer is not None:
                 post.timer.cancel()
@@ -194,6 +203,7 @@ class Crew:
         if row.state == WorkerState.STARTING:
             row.state = WorkerState.READY
         self._introduce(post)
+        self._deal()
         self._listener.worker_ready(post.index)
 
     def _introduce(self, post: _Post) -> None:
@@ -218,6 +228,8 @@ class Crew:
         row.pid = row.cpu_permille = 0
         row.state = WorkerState.DEAD
         freed = self._reclaim(post, SERVED)
+        self._lost.ended(post.index, int(row.lost_begun))
+        self._deal()
         post.deaths += 1
         post.leaving = self._listener.tell_acceptor(
             {"op": "worker_down", "index": post.index, "death": post.deaths}
@@ -251,7 +263,37 @@ class Crew:
             post.timer = self._loop.after(decision.delay, lambda: self._restart(post))
 
     def _reclaim(self, post: _Post, wanted: frozenset[SlotState]) -> int:
-        return len(self._table.reclaim(post.index, wanted))
+        found = self._table.reclaim(post.index, wanted)
+        control = self._segment.header.control_listener
+        self._lost.add(session for session in found.lost if session.listener != control)
+        return len(found.ids)
+
+    def _deal(self) -> None:
+        """Give lost sessions to the workers that can take them, and look again while some wait."""
+        takers = [(post, post.child) for post in self._posts if post.child and post.child.ready]
+        for post, child in takers:
+            self._deal_to(post, child)
+        left = self._lost.waiting()
+        if left and not self._dealing and takers:
+            self._dealing = True
+            self._loop.after(DEAL_PERIOD, self._deal_again)
+        elif left and self._stopping and not self.pids():
+            self._log.warning("sessions ended without on_disconnect: no worker left", sessions=left)
+            self._lost = LostSessions()
+
+    def _deal_again(self) -> None:
+        self._dealing = False
+        self._deal()
+
+    def _deal_to(self, post: _Post, child: Child) -> None:
+        """A worker that stops gets all its channel takes: it may be gone at the next look."""
+        begun = int(self._segment.rows[post.index].lost_begun)
+        while (batch := self._lost.deal(post.index, begun, more=self._stopping)) is not None:
+            try:
+                child.control.send(batch)
+            except (BlockingIOError, ChannelClosedError):
+                self._lost.not_sent(post.index, len(batch["sessions"]))
+                return
 
     def _sweep_later(self, post: _Post, child: Child, newest: int, looks: int) -> None:
         self._loop.after(SWEEP_PERIOD, lambda: self._sweep(post, child, newest, looks))
@@ -269,7 +311,7 @@ class Crew:
         if looks > 0:
             self._sweep_later(post, child, newest, looks)
             return
-        freed = self._table.reclaim(post.index, CLAIMED, newest)
+        freed = self._table.reclaim(post.index, CLAIMED, newest).ids
         if freed:
             self._log.warning("freed claims of a dead acceptor", sessions=len(freed))
 

@@ -6,11 +6,14 @@ and up to MAX_FDS descriptors may travel with it. Nothing of a request passes he
     to the acceptor    {op: worker_up, index} + descriptor, {op: worker_down, index, death},
                        {op: accept}, {op: stop}
     from the acceptor  {op: ready}, {op: worker_gone, index, death}
-    to a worker        {op: stop}
+    to a worker        {op: lost, first, sessions}, {op: stop}
     from a worker      {op: ready}, {op: failed, error}
 
 ``death`` is the number of the death within the row, from 1: an answer to an earlier one says
 nothing about claims that were made since.
+
+``sessions`` are lists of the fields of :class:`shm.sessions.LostSession`, ``first`` is the number
+of the first one, see server.lost.
 
 Workers tell each other things on the bus (:func:`bus`), which they alone read and write, see
 workers/lua/engine/bus.lua.

@@ -13,7 +13,7 @@ import struct
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from shm import layout, states
 from shm.layout import Writer
@@ -40,6 +40,24 @@ class Session:
     listener: int
     connected: float
     peer: str
+
+
+class LostSession(NamedTuple):
+    """A session whose worker died before it began to end it; ``peer`` as in the slot."""
+
+    id: int
+    uid: int
+    type: int
+    listener: int
+    peer: bytes
+
+
+@dataclass(frozen=True)
+class Reclaimed:
+    """Slots that were freed: their ids, and what the sessions were that were LIVE."""
+
+    ids: list[int]
+    lost: list[LostSession]
 
 
 class SessionTable:
@@ -130,15 +148,16 @@ class SessionTable:
 
     def reclaim(
         self, worker: int, wanted: frozenset[SlotState], newest: int | None = None
-    ) -> list[int]:
+    ) -> Reclaimed:
         """Free the slots of a dead worker that are in one of the ``wanted`` states.
 
         With ``newest`` only ids up to it: claims of a dead acceptor that never reached the worker.
 
         Supervisor only. Claimed slots may be taken only when the acceptor has stopped using that
-        worker. Returns the ids that were freed; a slot whose worker died while freeing it has id 0.
+        worker. A slot whose worker died while freeing it has id 0.
         """
         freed = []
+        live = []
         for slot in self._candidates(worker, wanted):
             number = self._id(slot)
             # The slot of a living worker may have changed hands since the first look.
@@ -147,10 +166,13 @@ class SessionTable:
                 and self._states[slot * _STRIDE + _STATE_WORD] in wanted
             )
             if ours and (newest is None or number <= newest):
+                if self._states[slot * _STRIDE + _STATE_WORD] == SlotState.LIVE:
+                    at = slot * layout.SLOT.size
+                    live.append(bytes(self._bytes[at : at + _END_OF_USER]))
                 self._free(Writer.SUPERVISOR, slot)
                 freed.append(number)
         self._segment.rows[worker].reclaimed += len(freed)
-        return freed
+        return Reclaimed(freed, [_lost(copy) for copy in live])
 
     def _candidates(self, worker: int, wanted: frozenset[SlotState]) -> Iterator[int]:
         """Slots of a worker in one of the states, from copies of all states and workers.
@@ -214,6 +236,7 @@ class SessionTable:
         self._states[slot * _STRIDE + _STATE_WORD] = SlotState.FREE
 
 
+_END_OF_USER: Final = layout.Slot.uid.offset + layout.Slot.uid.size
 _NO_FIGURES: Final = bytes(layout.SLOT.size - _IDENTITY.size)
 
 
@@ -223,6 +246,12 @@ def _marked(values: bytes, wanted: Iterable[int]) -> bytes:
     for value in wanted:
         table[value] = 1
     return values.translate(table)
+
+
+def _lost(copy: bytes) -> LostSession:
+    number, _, _, kind, listener, _, _, used, peer = _IDENTITY.unpack_from(copy)
+    uid = int.from_bytes(copy[layout.Slot.uid.offset :], "little")
+    return LostSession(number, uid, kind, listener, peer[:used])
 
 
 def _session(number: int, copy: bytes) -> Session:

@@ -18,6 +18,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Final
 
+import msgpack
 import setproctitle
 
 from shm import layout, logs
@@ -42,25 +43,32 @@ class Attention:
     def __init__(self, control: Channel) -> None:
         self._control = control
         self._stop = self._drain = False
+        self._lost: list[tuple[int, list[Any]]] = []
         self.wakeup, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.signal(signal.SIGTERM, self._record)
         for ignored in (signal.SIGINT, signal.SIGHUP):
             signal.signal(ignored, signal.SIG_IGN)
         signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
 
-    def attend(self) -> bytes:
-        """Read what has come: ``end`` at once, ``drain`` and end in good order, or nothing."""
+    def attend(self) -> tuple[bytes, bytes | None]:
+        """Read what has come: ``end`` at once, ``drain`` and end in good order, or nothing.
+
+        With it lost sessions as MessagePack, see workers/lua/engine/lost.lua, None without any.
+        """
         with contextlib.suppress(BlockingIOError):
             os.read(self.wakeup, 4096)
         try:
             while (received := self._control.receive()) is not None:
                 message, _ = received
                 self._drain = self._drain or message["op"] == "stop"
+                if message["op"] == "lost":
+                    self._lost.append((message["first"], message["sessions"]))
         except ChannelClosedError:
             self._stop = True
-        if self._stop:
-            return b"end"
-        return b"drain" if self._drain else b""
+        lost, self._lost = self._lost, []
+        # Addresses as strings, which is what the codec makes of Lua's.
+        batches = msgpack.packb(lost, use_bin_type=False) if lost else None
+        return b"end" if self._stop else b"drain" if self._drain else b"", batches
 
     def _record(self, _number: int, _frame: FrameType | None) -> None:
         self._stop = True

@@ -79,6 +79,8 @@ class Engine:
         self.attended = 0
         self.asked = b"end"
         """What the loop is told when it asks: it serves what is there and leaves."""
+        self.batches: bytes | None = None
+        """Lost sessions it is told of with that, once."""
         services = bridge.make_services(bridge.Context(version="1.2.3"))
         self.runtime = Runtime({**services, "attend": self._attend})
         self.main = self.runtime.require("beespace.engine.main")
@@ -197,11 +199,12 @@ class Engine:
         """A new session; ``buffer`` bounds the bytes its socket takes from the worker."""
         return Client(self, peer, buffer=buffer, greet=greet)
 
-    def _attend(self) -> bytes:
+    def _attend(self) -> tuple[bytes, bytes | None]:
         self.attended += 1
         with contextlib.suppress(BlockingIOError):
             os.read(self._woken, 4096)
-        return self.asked
+        batches, self.batches = self.batches, None
+        return self.asked, batches
 
 
 class Client:

@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from shm import layout
 from shm.segment import Segment
-from shm.sessions import SessionTable
+from shm.sessions import LostSession, Reclaimed, SessionTable
 from shm.states import ForbiddenTransitionError, SessionType, SlotState
 
 SALT = bytes(range(layout.SALT_BYTES))
@@ -139,9 +139,9 @@ def test_reclaim_takes_what_the_dead_worker_held(segment: Segment, table: Sessio
     segment.slots[1].state = SlotState.LIVE
     segment.slots[2].state = SlotState.LIVE
     segment.slots[3].state = SlotState.CLOSING
-    assert table.reclaim(0, HELD) == [1, 3]
+    assert table.reclaim(0, HELD).ids == [1, 3]
     assert [found.id for found in table.sessions()] == [2, 4, 5]
-    assert table.reclaim(0, frozenset({SlotState.CLAIMED})) == [5]
+    assert table.reclaim(0, frozenset({SlotState.CLAIMED})).ids == [5]
     assert segment.rows[0].reclaimed == 3
     assert table.live() == 2
 
@@ -152,14 +152,30 @@ def test_reclaim_takes_a_slot_whose_worker_died_while_freeing_it(
     fill(table)
     segment.slots[4].state = SlotState.CLOSING
     segment.slots[4].id = 0
-    assert table.reclaim(0, HELD) == [0]
+    assert table.reclaim(0, HELD) == Reclaimed([0], [])
     assert table.claim(b"p", 0, SALT) == 12
+
+
+def test_reclaim_tells_what_the_live_ones_were(segment: Segment, table: SessionTable) -> None:
+    for listener, peer in enumerate((b"127.0.0.1:4000", b"\xff" * 200, b"claimed", b"closing")):
+        table.claim(peer, 0, SALT, listener)
+    for number, uid in ((1, 32), (2, 0xFFFFFFFF), (4, 7)):
+        segment.slots[number].state = SlotState.LIVE if number < 4 else SlotState.CLOSING
+        segment.slots[number].uid = uid
+        segment.slots[number].reason = 9
+    found = table.reclaim(0, ALL)
+    assert found.ids == [1, 2, 3, 4]
+    assert found.lost == [
+        LostSession(1, 32, SessionType.BINARY, 0, b"127.0.0.1:4000"),
+        LostSession(2, 0xFFFFFFFF, SessionType.BINARY, 1, b"\xff" * layout.PEER_BYTES),
+    ]
+    assert table.reclaim(0, ALL) == Reclaimed([], [])
 
 
 def test_reclaim_up_to_the_newest_id(segment: Segment, table: SessionTable) -> None:
     fill(table, worker=1)
     segment.slots[7].id = 0
-    freed = table.reclaim(1, frozenset({SlotState.CLAIMED}), newest=3)
+    freed = table.reclaim(1, frozenset({SlotState.CLAIMED}), newest=3).ids
     assert freed == [1, 2, 3, 0]
     assert [found.id for found in table.sessions()] == [8, 4, 5, 6]
 
@@ -169,8 +185,8 @@ def test_reclaim_finds_its_slots_in_a_large_table(segment_name: str) -> None:
     table = SessionTable(segment)
     for worker in (254, 1, 254):
         table.claim(b"p", worker, SALT)
-    assert table.reclaim(254, ALL, 0) == []
-    assert table.reclaim(254, ALL, 3) == [1, 3]
+    assert table.reclaim(254, ALL, 0).ids == []
+    assert table.reclaim(254, ALL, 3).ids == [1, 3]
     assert [found.id for found in (table.read(1), table.read(2)) if found] == [2]
     table.close()
     segment.close()
@@ -251,7 +267,7 @@ class Model(RuleBasedStateMachine):
             for number, facts in self.truth.items()
             if facts["worker"] == worker and facts["state"] in wanted
         }
-        assert set(self.table.reclaim(worker, wanted)) == dead
+        assert set(self.table.reclaim(worker, wanted).ids) == dead
         for number in dead:
             del self.truth[number]
 

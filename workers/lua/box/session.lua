@@ -85,6 +85,12 @@ local function peer_id(value)
   return whole(number)
 end
 
+-- Address of the running code's own session when that was a dead worker's, else nil.
+local function lost_peer()
+  local record = cur.id ~= 0 and fibers.current().lost
+  return record and record.peer or nil
+end
+
 local function no_peer(asked)
   if flags.session_results == 0 then
     return NO_PEER
@@ -105,7 +111,7 @@ function session.peer(...)
   elseif type(id) ~= 'number' or id % 1 ~= 0 then
     id = peer_id(id)
   end
-  return shared_peer(id) or no_peer(count == 1)
+  return shared_peer(id) or count == 0 and lost_peer() or no_peer(count == 1)
 end
 
 -- Socket of a session in the worker that owns it: fd([id]); -1 when there is none.

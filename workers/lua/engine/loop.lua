@@ -32,6 +32,7 @@ local framing = require('beespace.engine.framing')
 local health = require('beespace.engine.health')
 local input = require('beespace.engine.input')
 local intake = require('beespace.engine.intake')
+local lost = require('beespace.engine.lost')
 local output = require('beespace.engine.output')
 local pool = require('beespace.engine.pool')
 local reply = require('beespace.engine.reply')
@@ -369,7 +370,10 @@ end
 
 -- Ask the supervisor's channel and the pending signals; called when either has something for us.
 function loop.attend_to_python()
-  local asked = bridge.attend()
+  local asked, batches = bridge.attend()
+  if batches ~= nil then
+    lost.take(batches)
+  end
   if asked == 'end' then
     st.stop = loop.END
   elseif asked == 'drain' then

@@ -1,0 +1,192 @@
+"""on_disconnect of sessions whose worker was killed: elsewhere, once, whatever else dies."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.raw import Raw
+from tests.helpers.server import Server
+from tests.helpers.wait import wait_until
+from tests.whole.conftest import Start
+
+SESSIONS = 500
+"""Sessions of the worker that is killed first."""
+SLOTS_FREE = 0.25
+"""Seconds until the slots of a killed worker are free: 0.02 where nothing else runs."""
+
+APP = """
+local fiber = require('fiber')
+local path, pause = %r, %s
+
+local function note()
+  local s = box.session
+  local file = io.open(path, 'a')
+  file:write(('%%d %%s %%s %%s %%s %%s %%d\\n'):format(s.id(), s.peer(), s.user(), s.type(),
+    tostring(s.exists(s.id())), tostring(next(s.storage)), box.info.pid))
+  file:close()
+end
+
+box.session.on_disconnect(function()
+  note()
+  local deadline = fiber.clock() + pause
+  while fiber.clock() < deadline do end
+end)
+"""
+
+
+@dataclass(frozen=True)
+class Farewell:
+    """One line that on_disconnect has written."""
+
+    session: int
+    peer: str
+    rest: list[str]
+    pid: int
+
+
+@dataclass
+class Stage:
+    """A server, its clients by the process that serves them, and what on_disconnect wrote."""
+
+    server: Server
+    notes: Path
+    clients: dict[int, dict[int, Raw]]
+
+    def farewells(self) -> list[Farewell]:
+        if not self.notes.exists():
+            return []
+        lines = [line.split() for line in self.notes.read_text().splitlines()]
+        return [Farewell(int(w[0]), w[1], w[2:6], int(w[6])) for w in lines if len(w) == 7]
+
+    def count(self) -> int:
+        return len(self.farewells())
+
+
+@pytest.fixture
+def stack() -> Iterator[contextlib.ExitStack]:
+    with contextlib.ExitStack() as made:
+        yield made
+
+
+def build(
+    start: Start, stack: contextlib.ExitStack, folder: Path, workers: int, each: int, pause: float
+) -> Stage:
+    """A server with ``each`` sessions a worker; on_disconnect keeps busy for ``pause`` seconds."""
+    notes = folder / "notes"
+    server = start(app=APP % (str(notes), pause), workers=workers)
+    clients: dict[int, dict[int, Raw]] = {}
+    for _ in range(workers * each):
+        client = stack.enter_context(Raw(server.address))
+        session, pid = client.eval("return box.session.id(), box.info.pid").data
+        clients.setdefault(pid, {})[session] = client
+    return Stage(server, notes, clients)
+
+
+def names(clients: dict[int, Raw]) -> dict[int, str]:
+    return {session: client.name for session, client in clients.items()}
+
+
+def test_another_worker_runs_each_once(
+    start: Start, stack: contextlib.ExitStack, tmp_path: Path
+) -> None:
+    stage = build(start, stack, tmp_path, workers=2, each=SESSIONS, pause=0)
+    (victim, lost), (other, kept) = sorted(stage.clients.items(), key=lambda item: -len(item[1]))
+    assert len(lost) == SESSIONS
+    owner = stack.enter_context(Raw(stage.server.control))
+    asker = next(iter(kept.values()))
+    expected = names(lost)
+    last = max(lost)
+
+    begun = time.monotonic()
+    os.kill(victim, signal.SIGKILL)
+    while asker.call("box.session.exists", last).data != [0]:
+        assert time.monotonic() - begun < 5
+    took = time.monotonic() - begun
+    wait_until(lambda: stage.count() >= SESSIONS, what="the farewells")
+    owner.close()
+    found = stage.farewells()
+
+    assert {each.session: each.peer for each in found} == expected
+    assert len(found) == SESSIONS
+    assert {each.pid for each in found} == {other}
+    assert {tuple(each.rest) for each in found} == {("guest", "binary", "0", "nil")}
+    assert took < SLOTS_FREE
+
+
+def test_the_second_worker_dies_while_it_runs_them(
+    start: Start, stack: contextlib.ExitStack, tmp_path: Path
+) -> None:
+    stage = build(start, stack, tmp_path, workers=3, each=SESSIONS // 4, pause=0.004)
+    victim, *others = stage.clients
+    os.kill(victim, signal.SIGKILL)
+    wait_until(lambda: stage.count() >= 20, what="some farewells")
+    second = stage.farewells()[0].pid
+    assert second in others
+    os.kill(second, signal.SIGKILL)
+    expected = {**names(stage.clients[victim]), **names(stage.clients[second])}
+    # The one that had just begun may not have written its line.
+    wait_until(lambda: stage.count() >= len(expected) - 1, what="the other farewells")
+    time.sleep(0.2)
+
+    found = stage.farewells()
+    twice = [session for session, count in Counter(f.session for f in found).items() if count > 1]
+    assert twice == []
+    assert {each.session: each.peer for each in found}.items() <= expected.items()
+    assert len(found) >= len(expected) - 1
+    assert {each.pid for each in found} > {second}
+
+
+def test_a_single_worker_leaves_them_to_its_replacement(
+    start: Start, stack: contextlib.ExitStack, tmp_path: Path
+) -> None:
+    stage = build(start, stack, tmp_path, workers=1, each=50, pause=0)
+    ((victim, lost),) = stage.clients.items()
+    owner = stack.enter_context(Raw(stage.server.control))
+    owner.ping()
+    expected = names(lost)
+    os.kill(victim, signal.SIGKILL)
+    wait_until(lambda: stage.count() >= 50, what="the farewells")
+    found = stage.farewells()
+    assert sorted(each.session for each in found) == sorted(lost)
+    assert {each.session: each.peer for each in found} == expected
+    assert victim not in {each.pid for each in found}
+    with Raw(stage.server.address) as client:
+        assert client.eval("return box.info.pid").data == [found[0].pid]
+
+
+def test_a_server_that_stops_runs_what_is_left(
+    start: Start, stack: contextlib.ExitStack, tmp_path: Path
+) -> None:
+    stage = build(start, stack, tmp_path, workers=2, each=50, pause=0.002)
+    victim, _ = stage.clients
+    lost = names(stage.clients[victim])
+    os.kill(victim, signal.SIGKILL)
+    wait_until(lambda: stage.count() >= 1, what="the first farewell")
+    stage.server.stop()
+    sessions = [each.session for each in stage.farewells() if each.session in lost]
+    assert sorted(sessions) == sorted(lost)
+    assert stage.server.lines("without on_disconnect") == []
+
+
+def test_no_worker_is_left_and_the_log_says_so(
+    start: Start, stack: contextlib.ExitStack, tmp_path: Path
+) -> None:
+    stage = build(start, stack, tmp_path, workers=1, each=5, pause=0)
+    (victim,) = stage.clients
+    os.kill(stage.server.pid, signal.SIGSTOP)
+    os.kill(victim, signal.SIGKILL)
+    stage.server.send_signal(signal.SIGTERM)
+    os.kill(stage.server.pid, signal.SIGCONT)
+    assert stage.server.process.wait(5) == 0
+    assert stage.count() == 0
+    (line,) = stage.server.lines("without on_disconnect")
+    assert "sessions=5" in line

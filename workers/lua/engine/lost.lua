@@ -1,0 +1,81 @@
+-- Sessions of dead workers: their on_disconnect runs here.
+--
+--   supervisor --batches--> take() --> line --> a fiber for each session, MOST at a time
+--                                                 | row.lost_begun = its number + 1
+--                                                 v
+--                                               on_disconnect
+--
+-- The session itself is gone: it is in no slot and has no storage. In its fiber cur.id and cur.uid
+-- are what they were, and the address is answered from the fiber's record, which box/session asks
+-- for. The supervisor gives what is not begun, by lost_begun, to another worker when this one dies.
+
+local codec = require('beespace.engine.codec')
+local errors = require('beespace.box.error')
+local fibers = require('beespace.engine.fibers')
+local log = require('log')
+local sessions = require('beespace.engine.sessions')
+local shared = require('beespace.engine.table')
+local state = require('beespace.engine.state')
+local stopping = require('beespace.engine.stopping')
+local triggers = require('beespace.engine.triggers')
+local user = require('beespace.engine.user')
+
+local ipairs, pcall = ipairs, pcall
+local as = user.as
+local cur, ADMIN = state.cur, state.ADMIN
+local ON_DISCONNECT = 'box.session.on_disconnect'
+-- Fibers at a time; on_disconnect may wait.
+local MOST = 1000
+
+local lost = {}
+
+local line, first, last = {}, 1, 0
+local running = 0
+
+stopping.hold(function() return running > 0 or first <= last end)
+
+local begin_more
+
+local function run(each)
+  shared.row.lost_begun = each.number + 1
+  fibers.current().lost = each
+  cur.id, cur.uid = each.id, each.uid
+  local ok, raised = pcall(as, ADMIN, triggers.run, ON_DISCONNECT)
+  if not ok then
+    log.error('on_disconnect failed: %s', errors.describe(raised))
+  end
+  sessions.ended(each.id)
+  running = running - 1
+  begin_more()
+  stopping.look()
+end
+
+-- Begin with those that wait in line, while there is room.
+function begin_more()
+  while running < MOST and first <= last do
+    local each = line[first]
+    line[first] = nil
+    first = first + 1
+    running = running + 1
+    fibers.start(run, each).euid = ADMIN
+  end
+end
+
+-- Take over what the supervisor has sent: MessagePack of {{number of the first, sessions}, ...},
+-- a session being {id, uid, type, listener, peer}.
+function lost.take(payload)
+  for _, batch in ipairs((codec.unpack(payload))) do
+    for offset, fields in ipairs(batch[2]) do
+      last = last + 1
+      line[last] = {
+        number = batch[1] + offset - 1,
+        id = fields[1],
+        uid = fields[2],
+        peer = fields[5],
+      }
+    end
+  end
+  begin_more()
+end
+
+return lost
