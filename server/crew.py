@@ -230,6 +230,8 @@ class Crew:
         freed = self._reclaim(post, SERVED)
         self._lost.ended(post.index, int(row.lost_begun))
         self._deal()
+        # It may have changed the catalog and told nobody yet.
+        self._segment.renew_catalog()
         post.deaths += 1
         post.leaving = self._listener.tell_acceptor(
             {"op": "worker_down", "index": post.index, "death": post.deaths}

@@ -1,4 +1,4 @@
-"""What a server holds while it runs: directories, lock, segment, sockets, the workers' bus.
+"""What a server holds while it runs: directories, locks, catalog, segment, sockets, bus.
 
 Opened in this order and given back in the reverse one, also when a later step fails or the server
 ends in an error, so that nothing is left behind. The supervisor is the only caller.
@@ -6,11 +6,14 @@ ends in an error, so that nothing is left behind. The supervisor is the only cal
 
 from __future__ import annotations
 
+import fcntl
 import itertools
+import os
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from server import limits, listeners, rundir
@@ -20,6 +23,8 @@ from server.rundir import RunDir
 from server.settings import Settings
 from server.uri import UnixUri
 from shm import channel, layout
+from shm.catalog.errors import CatalogError
+from shm.catalog.store import FILE, Store
 from shm.segment import Segment, SegmentError
 from shm.sessions import SessionTable
 
@@ -33,6 +38,8 @@ class Resources:
 
     segment: Segment
     table: SessionTable
+    catalog: Path
+    """The catalog's file, made and checked."""
     listeners: tuple[Listener, ...]
     control: Listener
     bus: tuple[tuple[socket.socket, socket.socket], ...]
@@ -53,6 +60,8 @@ def opened(settings: Settings, log: Any) -> Iterator[Resources]:
             log.warning("removed what a killed server left", leftover=leftover)
         sockets = [uri.path for uri in settings.iproto.listen if isinstance(uri, UnixUri)]
         home.record(sockets, home.control_path)
+        held.callback(os.close, _locked(settings.data_dir))
+        catalog = _catalog(settings.data_dir)
         segment = _segment(home.segment_name, settings)
         held.callback(segment.close)
         bound = listeners.open_all(settings.iproto.listen)
@@ -66,7 +75,32 @@ def opened(settings: Settings, log: Any) -> Iterator[Resources]:
         bus = channel.bus(settings.workers)
         for end in itertools.chain(*bus):
             held.callback(end.close)
-        yield Resources(segment, table, bound, control, bus)
+        yield Resources(segment, table, catalog, bound, control, bus)
+
+
+def _locked(data_dir: Path) -> int:
+    """A descriptor that keeps other servers out of the folder as long as it is open."""
+    fd = os.open(data_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(fd)
+        raise ServerError(
+            f"process.data_dir: got {str(data_dir)!r}, expected a folder that no other server uses"
+        ) from error
+    return fd
+
+
+def _catalog(data_dir: Path) -> Path:
+    path = data_dir / FILE
+    try:
+        Store.make(path).close()
+    except CatalogError as error:
+        raise ServerError(
+            f"process.data_dir: got {str(data_dir)!r}, expected a folder with a catalog "
+            f"that can be used: {path}: {error}"
+        ) from error
+    return path
 
 
 def _check_limits(settings: Settings, log: Any) -> None:

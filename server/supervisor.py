@@ -172,6 +172,7 @@ class Supervisor:
             intake=intake,
             bus=(resources.bus[index][0], tuple(writer for _, writer in resources.bus)),
             app=None if settings.app.file is None else str(settings.app.file),
+            catalog=str(resources.catalog),
             log=self._log_order,
             settings={
                 "session_results": settings.compat.session_results,

@@ -62,6 +62,8 @@ class WorkerOrder:
     """Where the other workers' messages arrive, and where those for each row go."""
     app: str | None
     """Absolute path of the application file."""
+    catalog: str | None = None
+    """Path of the catalog's file, which is there; None where nobody asks for it."""
     log: LogOrder = field(default_factory=LogOrder)
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Plain values the engine knows by name: session_results, max_packet_size, ..."""

@@ -10,9 +10,9 @@ begins with the hash of that text, so that no two builds can share one segment.
 
 Rules the tests hold us to: a field has exactly one writer (``HANDOVER`` means: whoever owns the
 slot in its present state, see :mod:`shm.states`; ``LOCKED``: whoever holds the lock that the field
-names), and two fields with different writers never fall in one 64-byte cache line. One exception:
-``inbox_bytes`` lies beside the figures of its slot, since what moves it moves them as well, and
-``inbox_phase`` with it.
+names; ``ANYBODY``: of two values stored at once either will do), and two fields with different
+writers never fall in one 64-byte cache line. One exception: ``inbox_bytes`` lies beside the figures
+of its slot, since what moves it moves them as well, and ``inbox_phase`` with it.
 
 The events behind the slots are the bytes of a log, see workers/lua/engine/events.lua; behind them
 are the lists of triggers, see workers/lua/engine/triggers.lua, and records of failed logins, see
@@ -56,6 +56,7 @@ class Writer(StrEnum):
     WORKER = "worker"
     HANDOVER = "handover"
     LOCKED = "whoever holds the lock"
+    ANYBODY = "anybody, for any new value will do"
 
 
 _CTYPES: Final[dict[str, tuple[Any, str]]] = {
@@ -178,7 +179,15 @@ HEADER: Final = Record(
             Field("accept_errors", "u64", _A, "failed accept calls"),
             Field("acceptor_turns", "u64", _A, "turns of the accept loop", volatile=True),
         ),
-        (Field("catalog_generation", "u64", _S, "moves with users and rights", volatile=True),),
+        (
+            Field(
+                "catalog_generation",
+                "f64",
+                Writer.ANYBODY,
+                "another random number after every change of users, rights or functions",
+                volatile=True,
+            ),
+        ),
         (
             Field(
                 "trigger_generation",

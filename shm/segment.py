@@ -87,6 +87,7 @@ class Segment:
         header.magic = layout.MAGIC
         del header
         made = cls(name, owner.buf, owner)
+        made.renew_catalog()
         locks.prepare(
             made.header.event_lock,
             made.header.trigger_lock,
@@ -116,6 +117,14 @@ class Segment:
             memory.close()
             raise SegmentError(f"segment {name}: made by another version of beespace")
         return cls(name, memory, None)
+
+    def renew_catalog(self) -> None:
+        """Tell every worker that the catalog may have changed; never 0.
+
+        Call it after the change. A worker stamps what it loads with the number that it read before,
+        so with random numbers it misses no change, whoever stores when.
+        """
+        self.header.catalog_generation = float(1 + secrets.randbelow(2**53 - 1))
 
     @property
     def address(self) -> int:

@@ -12,7 +12,7 @@ import base64
 import functools
 import hashlib
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -53,6 +53,11 @@ def make_services(context: Context) -> dict[str, Service]:
         "base64_decode": texts.base64_decode,
         "versions": functools.partial(_versions, context),
     }
+    return guarded(services)
+
+
+def guarded(services: Mapping[str, Service]) -> dict[str, Service]:
+    """The same services, none of which raises."""
     return {name: _guarded(service) for name, service in services.items()}
 
 

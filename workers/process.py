@@ -3,8 +3,8 @@
 The supervisor starts it through :func:`shm.launch.run`; :func:`main` maps the segment, makes the
 Lua runtime, runs the application, warms up, says it is ready, and gives the main thread to the Lua
 loop until it shall stop. From then on Python runs only when Lua asks: for the services of
-:mod:`workers.bridge`, and for signals and the supervisor's messages (:class:`Attention`); beside
-it :mod:`workers.watchdog` looks for code that runs too long.
+:mod:`workers.bridge` and :mod:`workers.catalog`, and for signals and the supervisor's messages
+(:class:`Attention`); beside it :mod:`workers.watchdog` looks for code that runs too long.
 """
 
 from __future__ import annotations
@@ -22,11 +22,13 @@ import msgpack
 import setproctitle
 
 from shm import layout, logs
+from shm.catalog.passwords import Rules
 from shm.channel import Channel, ChannelClosedError
 from shm.launch import ExitCode, WorkerOrder
 from shm.segment import Segment, SegmentError
 from shm.sessions import SessionTable
 from workers import bridge, watchdog
+from workers.catalog import Catalog
 from workers.runtime import LuaFailureError, Runtime
 
 LONGEST_REASON: Final = 10_000
@@ -154,7 +156,8 @@ class _Engine:
 
 def _boot(order: WorkerOrder, segment: Segment, attention: Attention) -> _Engine:
     context = bridge.Context(version=order.version, role=f"worker-{order.index}", log=order.log)
-    runtime = Runtime({**bridge.make_services(context), "attend": attention.attend})
+    services = {**bridge.make_services(context), "attend": attention.attend}
+    runtime = Runtime({**services, **_catalog_services(order, segment)})
     engine = _Engine(runtime)
     engine.call(b"prepare", runtime.table(_settings(order, segment, attention)))
     limits = watchdog.Limits(order.settings["request_time"], order.settings["lua_memory"])
@@ -167,6 +170,13 @@ def _boot(order: WorkerOrder, segment: Segment, attention: Attention) -> _Engine
         engine.call(b"load", str(path).encode(), path.read_bytes())
     engine.call(b"warm")
     return engine
+
+
+def _catalog_services(order: WorkerOrder, segment: Segment) -> dict[str, bridge.Service]:
+    if order.catalog is None:
+        return {}
+    rules = Rules.of(order.settings)
+    return bridge.guarded(Catalog(Path(order.catalog), segment.renew_catalog, rules).services())
 
 
 def _settings(order: WorkerOrder, segment: Segment, attention: Attention) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from server.errors import ExitStatus, ServerError
 from server.resources import RESERVE, opened
 from server.settings import Settings, load
 from shm import layout
+from shm.catalog.store import FILE, Store
 from shm.segment import SHM_DIR, Segment
 
 
@@ -69,6 +70,38 @@ def test_everything_is_there_and_given_back(
     assert list((tmp_path / "run").iterdir()) == []
     assert not path.exists()
     assert not (SHM_DIR / name).exists()
+
+
+def test_the_catalog_is_made_and_kept(settings: Callable[..., Settings], tmp_path: Path) -> None:
+    for _ in range(2):
+        with opened(settings(), Log()) as resources:
+            assert resources.catalog == tmp_path / "data" / FILE
+            assert stat.S_IMODE(resources.catalog.stat().st_mode) == 0o600
+            Store.open(resources.catalog).close()
+    assert resources.catalog.exists()
+
+
+def test_a_catalog_that_cannot_be_used(settings: Callable[..., Settings], tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir(mode=0o700)
+    path = tmp_path / "data" / FILE
+    path.write_bytes(b"no database" * 1000)
+    with pytest.raises(ServerError) as caught, opened(settings(), Log()):
+        pass
+    assert caught.value.exit_code is ExitStatus.FAILED
+    (line,) = caught.value.lines
+    assert line.startswith(f"process.data_dir: got '{tmp_path / 'data'}', expected a folder with ")
+    assert line.endswith(f"{path}: it is damaged, or no catalog at all")
+    assert list((tmp_path / "run").iterdir()) == []
+
+
+def test_one_server_for_a_data_directory(settings: Callable[..., Settings], tmp_path: Path) -> None:
+    with opened(settings(), Log()):
+        other = load({"run_dir": str(tmp_path / "run2"), "data_dir": str(tmp_path / "data")}, {})
+        with pytest.raises(ServerError) as caught, opened(other, Log()):
+            pass
+    assert caught.value.lines == (
+        f"process.data_dir: got '{tmp_path / 'data'}', expected a folder that no other server uses",
+    )
 
 
 def test_a_full_shared_memory_is_one_line(

@@ -168,3 +168,15 @@ def test_untested_machine_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("platform.machine", lambda: "aarch64")
     with pytest.raises(SegmentError, match="machine aarch64 is not supported"):
         refuse_untested_machine()
+
+
+def test_every_catalog_number_is_new() -> None:
+    name = f"beespace-test-{os.getpid()}-catalog"
+    segment = Segment.create(name, 4, 1)
+    seen = [segment.header.catalog_generation]
+    for _ in range(100):
+        segment.renew_catalog()
+        seen.append(segment.header.catalog_generation)
+    segment.close()
+    assert len(set(seen)) == len(seen)
+    assert all(0 < number < 2**53 and number == int(number) for number in seen)

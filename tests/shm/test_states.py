@@ -17,6 +17,7 @@ ALLOWED = {
     Writer.SUPERVISOR: {(CLAIMED, FREE), (LIVE, FREE), (CLOSING, FREE)},
     Writer.HANDOVER: set(),
     Writer.LOCKED: set(),
+    Writer.ANYBODY: set(),
 }
 
 
