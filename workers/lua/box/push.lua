@@ -52,6 +52,8 @@ function session.push(...)
     return nil, errors.client('UNSUPPORTED', "Session 'background'", 'push()')
   elseif session.closed() or sessions.all[cur.fd].lingers ~= 0 then
     return nil, errors.client('SESSION_CLOSED')
+  elseif output.is_kept_out(cur.fd) then
+    return nil, errors.client('UNSUPPORTED', 'A session', 'push() before its greeting')
   elseif encode.settings.asking ~= 0 then
     error('a value cannot be pushed while another one is written', 0)
   end

@@ -9,16 +9,20 @@
 --   on_x(nil, nil, name)        take away what has this name
 --   on_x{name =, func =}        the same two
 --
--- Defines them; engine/main loads this file. The lists are those of engine/triggers, the same in
--- every worker. What runs them: engine/visits (on_connect, on_disconnect), engine/auth (on_auth),
--- engine/access (on_access_denied).
+-- Defines them, and box.session.reason(); engine/main loads this file. The lists are those of
+-- engine/triggers, the same in every worker. What runs them: engine/visits (on_connect,
+-- on_disconnect), engine/auth (on_auth), engine/access (on_access_denied).
 
 local arguments = require('beespace.engine.arguments')
+local fibers = require('beespace.engine.fibers')
 local session = require('beespace.box.session')
+local shared = require('beespace.engine.table')
+local state = require('beespace.engine.state')
 local triggers = require('beespace.engine.triggers')
 
-local error, ipairs, select, type = error, ipairs, select, type
+local error, ipairs, pairs, select, tonumber, type = error, ipairs, pairs, select, tonumber, type
 local callable = arguments.callable
+local cur = state.cur
 
 local function set_or_delete(event, name, func)
   if type(name) ~= 'string' then
@@ -79,6 +83,25 @@ end
 
 for _, name in ipairs({'on_connect', 'on_disconnect', 'on_auth', 'on_access_denied'}) do
   session[name] = make('box.session.' .. name)
+end
+
+-- Names of the reasons why a session ends.
+local reasons = {}
+for name, number in pairs(shared.reason) do
+  reasons[number] = name:lower()
+end
+
+-- Why the current session has ended, as a word; nil while it has not.
+function session.reason()
+  local id = cur.id
+  if id == 0 then
+    return nil
+  end
+  local slot = shared.slots[id % shared.capacity]
+  if slot.id ~= id then
+    return fibers.current().lost and reasons[shared.reason.WORKER_DIED] or nil
+  end
+  return reasons[tonumber(slot.reason)]
 end
 
 return session

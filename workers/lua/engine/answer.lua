@@ -91,12 +91,17 @@ function answer.fail(raised)
   return write_error(st.w, raised)
 end
 
--- The same for a request that has waited.
+-- Tell the client on `fd` what was raised, with the sync of the running code. No batch is open.
+function answer.tell(fd, raised)
+  encode.settings.error_ext = sessions.all[fd].error_ext
+  output.later(fd, o, write_error(0, raised))
+end
+
+-- Answer a request that has waited with what was raised.
 function answer.fail_late(raised)
   shared.row.errors = shared.row.errors + 1
   if sessions.has_client() then
-    encode.settings.error_ext = sessions.all[cur.fd].error_ext
-    output.later(cur.fd, o, write_error(0, raised))
+    answer.tell(cur.fd, raised)
   end
   flight.release()
 end

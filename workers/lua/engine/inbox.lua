@@ -19,7 +19,7 @@ local shared = require('beespace.engine.table')
 
 local error, pcall = error, pcall
 local max, min = math.max, math.min
-local LIVE, CLAIMED = shared.LIVE, shared.CLAIMED
+local CLAIMED = shared.CLAIMED
 local INBOX = bus.KIND.INBOX
 local NAME = 'the inboxes'
 -- Bytes of memory that a message takes beside its value.
@@ -56,7 +56,7 @@ local function reserve(slot, id, size)
     return 'none'
   elseif state == CLAIMED then
     return 'busy'
-  elseif state ~= LIVE then
+  elseif not shared.is_open(slot) then
     return 'closed'
   elseif slot.inbox_bytes + size > inbox.limit then
     return 'full'

@@ -3,7 +3,7 @@
 -- The loop calls receive() when the intake channel is readable, and then next() once for each
 -- connection of the batch: a new connection is a step of the loop like any other, so LuaJIT
 -- compiles it. One message is one batch: session ids as 64-bit integers, and as many descriptors
--- in the same order. A connection is greeted at once.
+-- in the same order. A connection is greeted at once, unless functions of on_connect come first.
 
 local ffi = require('ffi')
 local bit = require('bit')
@@ -12,10 +12,12 @@ local sessions = require('beespace.engine.sessions')
 local shared = require('beespace.engine.table')
 local state = require('beespace.engine.state')
 local sys = require('beespace.engine.sys')
+local triggers = require('beespace.engine.triggers')
 
 local C = sys.C
 local cast = ffi.cast
 local floor, tonumber = math.floor, tonumber
+local count = triggers.count
 local st = state.st
 local SEND_FLAGS = sys.MSG_DONTWAIT + sys.MSG_NOSIGNAL
 local RECEIVE_FLAGS = bit.bor(sys.MSG_DONTWAIT, sys.MSG_CMSG_CLOEXEC)
@@ -24,6 +26,8 @@ local RECEIVE_FLAGS = bit.bor(sys.MSG_DONTWAIT, sys.MSG_CMSG_CLOEXEC)
 local MAX_BATCH = 253
 -- struct cmsghdr: length, level, type.
 local CONTROL_HEAD = 16
+
+local ON_CONNECT = 'box.session.on_connect'
 
 local CONTROL_BYTES = CONTROL_HEAD + 4 * MAX_BATCH + 8
 
@@ -37,6 +41,8 @@ local fds = cast('int *', control + CONTROL_HEAD)
 local intake = {
   -- Kept referenced: the pointer in `message` does not keep it alive.
   vector = vector,
+  -- Called instead of greet() when on_connect has functions; engine/visits sets it.
+  welcome = function(_, _) end,
 }
 
 -- Read one batch from the channel `fd`; false when the other end is gone for good.
@@ -60,6 +66,18 @@ function intake.receive(fd)
   return true
 end
 
+-- Send the greeting to the client of the session `id`, on `fd`; false when it cannot be sent.
+function intake.greet(id, fd)
+  greeting.salt(shared.slots[id % shared.capacity].salt)
+  if tonumber(C.send(fd, greeting.bytes, greeting.SIZE, SEND_FLAGS)) ~= greeting.SIZE then
+    sessions.close(fd, shared.reason.ERROR)
+    return false
+  end
+  return true
+end
+
+local greet = intake.greet
+
 -- Open and greet the next connection of the batch.
 function intake.next()
   local index = st.taken
@@ -69,9 +87,10 @@ function intake.next()
     C.close(fd)
     return
   end
-  greeting.salt(shared.slots[id % shared.capacity].salt)
-  if tonumber(C.send(fd, greeting.bytes, greeting.SIZE, SEND_FLAGS)) ~= greeting.SIZE then
-    sessions.close(fd, shared.reason.ERROR)
+  if count(ON_CONNECT) ~= 0 and not shared.of_control(shared.slots[id % shared.capacity]) then
+    intake.welcome(id, fd)
+  else
+    greet(id, fd)
   end
 end
 

@@ -26,12 +26,11 @@ function letters.send(id, packet)
     return nil, 'none'
   end
   local slot = shared.slots[id % shared.capacity]
-  local now = slot.state
-  if now == shared.CLOSING then
-    return nil, 'closed'
-  elseif now == shared.CLAIMED then
+  if slot.state == shared.CLAIMED then
     return nil, 'busy'
-  elseif slot.worker == bus.index and now == shared.LIVE then
+  elseif not shared.is_open(slot) then
+    return nil, 'closed'
+  elseif slot.worker == bus.index then
     hand_over(slot, packet, 0)
     return true
   end

@@ -44,6 +44,7 @@ local warmup = require('beespace.engine.warmup')
 require('beespace.box.inbox')
 require('beespace.box.push')
 require('beespace.box.session_triggers')
+require('beespace.engine.visits')
 
 -- What applications may require is loaded now: it needs our files, which they cannot reach later.
 require('clock')
@@ -168,6 +169,8 @@ function main.serve()
       st.stop = 0
     end
   until st.stop == loop.END
+  sessions.dismiss()
+  fibers.run_ready()
   sessions.close_all()
   bus.flush()
 end

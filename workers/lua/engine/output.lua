@@ -27,7 +27,7 @@ local PENDING_MAX = 1024 * 1024
 local QUEUE_MAX = 0xffffffff
 
 -- Why a session is not read, bits of `stopped`.
-local OUTPUT, REQUESTS = 1, 2
+local OUTPUT, REQUESTS, ARRIVING = 1, 2, 4
 -- How its queue is sent.
 local WRITABLE, END_OF_TURN = 1, 2
 
@@ -81,6 +81,20 @@ end
 -- Do not read a session while too many of its requests wait; true when it may be read again.
 function output.throttle(fd, holds)
   return set_stopped(fd, sessions.all[fd], REQUESTS, holds)
+end
+
+-- Do not read a session, and send it nothing, until it is admitted: its greeting comes first.
+function output.keep_out(fd)
+  set_stopped(fd, sessions.all[fd], ARRIVING, true)
+end
+
+function output.admit(fd)
+  set_stopped(fd, sessions.all[fd], ARRIVING, false)
+end
+
+-- Whether a session was not admitted yet.
+function output.is_kept_out(fd)
+  return sessions.all[fd].stopped >= ARRIVING
 end
 
 -- Room for `more` bytes at the end of a queue; false when the queue would grow too long, or when
@@ -149,10 +163,10 @@ local function queue(fd, session, from, length)
 end
 
 -- Queue whole packets for a session, to be sent at the end of the turn. Nothing happens when there
--- is no session any more.
+-- is no session any more, or none yet.
 function output.later(fd, from, length)
   local session = sessions.all[fd]
-  if session.id == 0 or session.lingers ~= 0 then
+  if session.id == 0 or session.lingers ~= 0 or session.stopped >= ARRIVING then
     return
   end
   local slot, row = shared.slots[session.slot], shared.row

@@ -32,7 +32,7 @@ function parcel.open(payload)
   ffi.copy(head, payload, parcel.HEAD)
   local id = tonumber(head[0])
   local slot = shared.slots[id % shared.capacity]
-  if slot.id == id and slot.worker == bus.index and slot.state == shared.LIVE then
+  if slot.id == id and slot.worker == bus.index and shared.is_open(slot) then
     return id, slot, mark_at[0]
   end
   return nil

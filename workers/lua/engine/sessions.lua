@@ -5,8 +5,11 @@
 -- session exists for other workers by its slot in the shared table; what is here is private to
 -- this worker.
 --
---   LIVE (slot) -- close: state CLOSING, descriptor closed --> end hooks run, slot freed
---                                   \-- requests wait: the slot stays until the last one ended
+--   LIVE (slot) -- close: descriptor closed --> end hooks run, slot freed
+--                                          \-- requests wait, or on_disconnect is to run: the slot
+--                                              stays until the last of them has ended
+--
+-- The slot's state is CLOSING once nothing is left to begin for the session.
 
 local ffi = require('ffi')
 local locks = require('beespace.engine.locks')
@@ -32,7 +35,8 @@ typedef struct {
   uint32_t slot;         /* index in the shared table */
   uint32_t generation;   /* grows at every close: tells an old session from a new one */
   uint8_t queued;        /* output waits: 1 until EPOLLOUT, 2 until the end of the turn */
-  uint8_t stopped;       /* not read: 1 too much output waits, 2 too many requests do, 3 both */
+  uint8_t stopped;       /* not read, bits: 1 too much output waits, 2 too many requests do,
+                            4 it was not greeted yet */
   uint8_t error_ext;     /* 1: the client understands error objects */
   uint8_t lingers;       /* 1: answered for the last time, input is thrown away until the end */
   uint32_t in_flight;    /* requests that wait */
@@ -47,12 +51,16 @@ local reasons = shared.reason
 local SESSION_SIZE = ffi.sizeof('bee_session_t')
 local BUFFERS_SIZE = ffi.sizeof('bee_buffers_t')
 local CLAIMED, LIVE, CLOSING, FREE = shared.CLAIMED, shared.LIVE, shared.CLOSING, shared.FREE
+local NO_FD = shared.NO_FD
 
 local sessions = {
   -- Called with the id of a session whose client has left; engine/watch and triggers listen.
   left = function(_) end,
   -- Called with the id of a session that ends, before its slot is free. box/session sets it.
   ended = function(_) end,
+  -- Called with the id of a session whose socket is closed: true when its slot is needed until
+  -- forget() is called once for it. engine/visits sets it.
+  farewell = function(_) return false end,
   count = 0,
   -- Connections given up since the loop last spoke of them.
   lost = 0,
@@ -65,7 +73,7 @@ local LINGER, QUEUE = 1, 10
 local event = ffi.new('bee_epoll_event')
 local lingering = {}
 local all, max_fd
--- Requests that wait of sessions whose client has left, by session id.
+-- What still runs for sessions whose client has left, by session id: requests, on_disconnect.
 local leaving = {}
 
 -- Make room for descriptors below `limit`.
@@ -180,7 +188,6 @@ function sessions.close(fd, reason)
     return
   end
   local slot = shared.slots[session.slot]
-  slot.state = CLOSING
   if slot.reason == 0 then
     slot.reason = reason or reasons.CLIENT
   end
@@ -193,10 +200,17 @@ function sessions.close(fd, reason)
   -- The acceptor may still hold a copy of the socket, so closing alone does not leave the poll set.
   C.epoll_ctl(st.poll, sys.EPOLL_CTL_DEL, fd, event)
   C.close(fd)
-  if session.in_flight == 0 then
+  slot.fd = NO_FD
+  local holds = session.in_flight
+  if st.rehearsal == 0 and sessions.farewell(id) then
+    holds = holds + 1
+  else
+    slot.state = CLOSING
+  end
+  if holds == 0 then
     free_slot(id)
   else
-    leaving[id] = session.in_flight
+    leaving[id] = holds
   end
 end
 
@@ -213,7 +227,7 @@ function sessions.each(visit)
   end
 end
 
--- A request of a session whose client has left has ended.
+-- A request, or the on_disconnect, of a session whose client has left has ended.
 function sessions.forget(id)
   local count = leaving[id]
   if count == nil then
@@ -279,13 +293,18 @@ function sessions.has_client()
   return fd >= 0 and all[fd].id == cur.id
 end
 
--- End every session of this worker.
-function sessions.close_all()
+-- Close every connection of this worker, since the server stops.
+function sessions.dismiss()
   local fd = 0
   while sessions.count > 0 and fd < max_fd do
     sessions.close(fd, reasons.SHUTDOWN)
     fd = fd + 1
   end
+end
+
+-- End every session of this worker, whatever still runs for it.
+function sessions.close_all()
+  sessions.dismiss()
   for id in pairs(leaving) do
     free_slot(id)
   end

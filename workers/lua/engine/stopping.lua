@@ -6,7 +6,8 @@
 --   until nobody holds it up any more, or the time is over: a request that waits, a client that
 --   watches box.shutdown, a shutdown function that still runs
 --     v
---   what still waits is cancelled, and its client told so; the loop stops; sessions are closed
+--   what still waits is cancelled, and its client told so; sessions are closed, their on_disconnect
+--   runs for as long as is left of the time; the loop stops
 --
 -- engine/main begins it when the supervisor asks to stop. Whoever can hold the end up registers a
 -- question with hold(), and calls look() when its answer may have changed.
@@ -14,9 +15,10 @@
 local errors = require('beespace.box.error')
 local fibers = require('beespace.engine.fibers')
 local flight = require('beespace.engine.flight')
+local sessions = require('beespace.engine.sessions')
 local state = require('beespace.engine.state')
 
-local ipairs, pairs, pcall = ipairs, pairs, pcall
+local ipairs, max, pairs, pcall = ipairs, math.max, pairs, pcall
 local st = state.st
 
 -- Seconds that cancelled requests have to be answered.
@@ -31,6 +33,8 @@ local stopping = {
   triggers = function(_) end,
   -- Called with the text of what a shutdown function raised.
   failed = function(_) end,
+  -- Whether functions of on_disconnect run; engine/visits sets it.
+  departing = function() return false end,
   -- What makes the loop stop.
   finish = function() end,
 }
@@ -105,11 +109,14 @@ end
 
 local function run()
   record = fibers.current()
+  local deadline = fibers.clock() + stopping.timeout
   stopping.announce()
   stopping.triggers(run_trigger)
   wait(stopping.timeout, held)
   cancel_all()
   wait(LAST_WORDS, requests_wait)
+  sessions.dismiss()
+  wait(max(deadline - fibers.clock(), LAST_WORDS), stopping.departing)
   stopping.finish()
 end
 

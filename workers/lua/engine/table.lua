@@ -9,6 +9,8 @@ local ffi = require('ffi')
 
 local SLOT_FREE, SLOT_CLAIMED, SLOT_LIVE, SLOT_CLOSING = 0, 1, 2, 3
 local PEER_BYTES = 83
+-- fd of a slot whose socket is closed.
+local NO_FD = 0xffffffff
 -- Ids stay below; a larger number would wrap when it is compared with 64 bits.
 local ID_LIMIT = 9007199254740992
 
@@ -17,6 +19,7 @@ local table_view = {
   CLAIMED = SLOT_CLAIMED,
   LIVE = SLOT_LIVE,
   CLOSING = SLOT_CLOSING,
+  NO_FD = NO_FD,
   -- Why a session ends: shm.states.EndReason.
   reason = {
     CLIENT = 1,
@@ -70,6 +73,11 @@ function table_view.swap(other_slots, other_capacity, other_row)
   return old_slots, old_capacity, old_row
 end
 
+-- Whether the client of a slot's session is there, as far as its worker knows.
+function table_view.is_open(slot)
+  return slot.state == SLOT_LIVE and slot.fd ~= NO_FD
+end
+
 -- Whether a slot's session came over the control socket.
 function table_view.of_control(slot)
   return slot.listener == table_view.header.control_listener
@@ -103,11 +111,11 @@ function table_view.descriptor(id)
     return nil
   end
   local slot = slots[id % capacity]
-  local fd = slot.fd
+  local fd, is_open = tonumber(slot.fd), table_view.is_open(slot)
   if slot.id ~= id then
     return nil
   end
-  return slot.state == SLOT_LIVE and tonumber(fd) or -1
+  return is_open and fd or -1
 end
 
 return table_view

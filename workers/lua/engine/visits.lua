@@ -1,0 +1,119 @@
+-- What runs when a client comes and when it leaves: on_connect, on_disconnect.
+--
+--   intake --> welcome(): not read yet --> a fiber: on_connect --> greeting, and it is read
+--                                                       `- failed --> greeting, error, the end
+--   sessions.close --> farewell(): socket closed, slot kept --> a fiber: on_disconnect
+--                                                       slot CLOSING, then freed
+--
+-- Both see the session: id, peer, user, storage; their effective user is admin, and they may wait.
+-- on_disconnect runs once for every session that was opened, after its on_connect when that still
+-- runs, and beside requests that still wait. Sessions of the control socket skip both, so that
+-- there is a way in when on_connect always fails. Without such functions nothing of this happens.
+
+local answer = require('beespace.engine.answer')
+local errors = require('beespace.box.error')
+local fibers = require('beespace.engine.fibers')
+local intake = require('beespace.engine.intake')
+local log = require('log')
+local output = require('beespace.engine.output')
+local sessions = require('beespace.engine.sessions')
+local shared = require('beespace.engine.table')
+local state = require('beespace.engine.state')
+local stopping = require('beespace.engine.stopping')
+local triggers = require('beespace.engine.triggers')
+local user = require('beespace.engine.user')
+
+local next, pcall, tonumber = next, pcall, tonumber
+local count, run_all = triggers.count, triggers.run
+local cur, ADMIN = state.cur, state.ADMIN
+local ON_CONNECT, ON_DISCONNECT = 'box.session.on_connect', 'box.session.on_disconnect'
+-- What is known of a session whose on_connect runs.
+local HERE, GONE = 1, 2
+
+local visits = {}
+
+-- HERE or GONE by the ids of sessions whose on_connect runs.
+local arriving = {}
+-- Sessions whose on_disconnect is to run, or runs.
+local departing = 0
+
+local function slot_of(id)
+  return shared.slots[id % shared.capacity]
+end
+
+-- Run the functions of an event for the session `id`, which is on `fd` or, with -1, has left; what
+-- pcall returns.
+local function run(event, id, fd)
+  user.begin(tonumber(slot_of(id).uid))
+  cur.id, cur.fd = id, fd
+  return pcall(user.as, ADMIN, run_all, event)
+end
+
+local function depart(id)
+  local slot = slot_of(id)
+  slot.state = shared.CLOSING
+  local ok, raised = run(ON_DISCONNECT, id, -1)
+  if not ok then
+    log.error('on_disconnect of %s failed: %s', shared.peer(id) or '?', errors.describe(raised))
+  end
+  user.leave()
+  departing = departing - 1
+  sessions.forget(id)
+  stopping.look()
+end
+
+-- The client is there and is read from now on, or told why not.
+local function let_in(id, fd, ok, raised)
+  output.admit(fd)
+  if not intake.greet(id, fd) or ok then
+    return
+  end
+  answer.tell(fd, raised)
+  sessions.linger(fd, shared.reason.REFUSED)
+end
+
+local function arrive(id, fd)
+  local session = sessions.all[fd]
+  local ok, raised = run(ON_CONNECT, id, session.id == id and fd or -1)
+  local gone = arriving[id] == GONE
+  arriving[id] = nil
+  if gone then
+    depart(id)
+  else
+    let_in(id, fd, ok, raised)
+    user.leave()
+  end
+end
+
+-- Run on_connect for the session that was opened on `fd`; the client is not read before.
+function intake.welcome(id, fd)
+  output.keep_out(fd)
+  arriving[id] = HERE
+  fibers.start(arrive, id, fd).euid = ADMIN
+end
+
+-- The socket of the session `id` is closed: true when its on_disconnect will run, and its slot is
+-- needed until it has.
+function sessions.farewell(id)
+  if count(ON_DISCONNECT) == 0 and next(arriving) == nil or shared.of_control(slot_of(id)) then
+    return false
+  elseif arriving[id] ~= nil then
+    arriving[id] = GONE
+  elseif count(ON_DISCONNECT) == 0 then
+    return false
+  else
+    fibers.start(depart, id).euid = ADMIN
+  end
+  departing = departing + 1
+  return true
+end
+
+-- Whether an on_disconnect is to run, or runs.
+function visits.are_ending()
+  return departing > 0
+end
+
+stopping.hold(visits.are_ending)
+stopping.departing = visits.are_ending
+
+return visits
