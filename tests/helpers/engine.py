@@ -16,16 +16,21 @@ import secrets
 import select
 import socket
 import struct
+import tempfile
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
 from shm import channel, layout
+from shm.catalog.passwords import Rules
 from shm.segment import Segment
 from shm.sessions import SessionTable
+from tests.helpers.catalog import seed
 from tests.helpers.raw import CALL, EVAL, GREETING_SIZE, PING, Packet, decode, request
 from workers import bridge
+from workers.catalog import Catalog
 from workers.runtime import Runtime
 from workers.watchdog import Places
 
@@ -57,7 +62,10 @@ return buffers.input_cap, buffers.output_cap
 
 
 class Engine:
-    """An engine with ``capacity`` slots; ``max_packet`` in bytes, ``results`` old or new."""
+    """An engine with ``capacity`` slots; ``max_packet`` in bytes, ``results`` old or new.
+
+    Its catalog is a file of its own; guest may do everything when it is ``open_to_guests``.
+    """
 
     def __init__(
         self,
@@ -67,6 +75,7 @@ class Engine:
         *,
         warm: bool = True,
         jit_log: bool = False,
+        open_to_guests: bool = True,
     ) -> None:
         self.segment = Segment.create(f"beespace-test-{secrets.token_hex(6)}", capacity, 1)
         self.table = SessionTable(self.segment)
@@ -82,7 +91,16 @@ class Engine:
         self.batches: bytes | None = None
         """Lost sessions it is told of with that, once."""
         services = bridge.make_services(bridge.Context(version="1.2.3"))
-        self.runtime = Runtime({**services, "attend": self._attend})
+        self._folder = tempfile.TemporaryDirectory()
+        self.catalog = Catalog(
+            seed(Path(self._folder.name), open_to_guests),
+            self.segment.renew_catalog,
+            Rules(),
+            durable=False,
+        )
+        self.runtime = Runtime(
+            {**services, **bridge.guarded(self.catalog.services()), "attend": self._attend}
+        )
         self.main = self.runtime.require("beespace.engine.main")
         self.settings: dict[str, Any] = {
             "cdef": layout.cdef(),
@@ -135,6 +153,8 @@ class Engine:
             each.close()
         os.close(self._woken)
         os.close(self._wake)
+        self.catalog.close()
+        self._folder.cleanup()
         del self.row
         self.table.close()
         # The traceback of a failed test may hold a view; the segment is removed all the same.

@@ -23,6 +23,7 @@ from typing import Any, Final
 import psutil
 import yaml
 
+from tests.helpers import catalog
 from tests.helpers.raw import Address, Raw
 from tests.helpers.wait import wait_until
 
@@ -143,9 +144,13 @@ def sockets_below(folder: Path) -> list[Path]:
 
 
 @contextlib.contextmanager
-def running(folder: Path, **options: Any) -> Iterator[Server]:
-    """A server for the time of a ``with`` block; ``options`` are those of :func:`command`."""
+def running(folder: Path, *, open_to_guests: bool = True, **options: Any) -> Iterator[Server]:
+    """A server for the time of a ``with`` block; ``options`` are those of :func:`command`.
+
+    It finds a catalog in its data directory, see :mod:`tests.helpers.catalog`.
+    """
     place = _place(folder)
+    catalog.seed(place / "data", open_to_guests)
     process = _start(place, **options)
     try:
         server = Server(process, place, _await_ready(process, place))

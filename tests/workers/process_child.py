@@ -10,7 +10,7 @@ from shm import channel, launch
 from shm.launch import WorkerOrder
 
 if __name__ == "__main__":
-    name, control, intake, app, settings = sys.argv[1:]
+    name, control, intake, app, settings, catalog = sys.argv[1:]
     ((reader, writer),) = channel.bus(1)
     order = WorkerOrder(
         index=0,
@@ -22,6 +22,7 @@ if __name__ == "__main__":
         intake=socket.socket(fileno=int(intake)),
         bus=(reader, (writer,)),
         app=app or None,
+        catalog=catalog,
         settings=json.loads(settings),
     )
     launch.run(launch.WORKER_MODULE, order)

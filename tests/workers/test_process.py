@@ -9,6 +9,7 @@ import socket
 import struct
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from shm.channel import Channel
 from shm.launch import ExitCode
 from shm.segment import Segment
 from shm.sessions import SessionTable
+from tests.helpers.catalog import seed
 from tests.helpers.raw import CALL, GREETING_SIZE, ping, request
 from tests.helpers.wait import wait_until
 
@@ -44,6 +46,7 @@ class Worker:
         control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.intake, intake = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.control = Channel(control)
+        self.folder = tempfile.TemporaryDirectory()
         fds = (theirs.fileno(), intake.fileno())
         self.process = subprocess.Popen(
             [
@@ -53,6 +56,7 @@ class Worker:
                 *map(str, fds),
                 app,
                 json.dumps(SETTINGS if settings is None else settings),
+                str(seed(Path(self.folder.name))),
             ],
             cwd=ROOT,
             env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
@@ -76,6 +80,7 @@ class Worker:
         self.process.wait(20)
         self.control.socket.close()
         self.intake.close()
+        self.folder.cleanup()
 
 
 @pytest.fixture
