@@ -166,7 +166,7 @@ def test_an_answer_of_its_own(client: Client) -> None:
         """,
     )
     data = [request({0: 1, 1: sync}, {0x10: space, 0x12: 1, 0x20: []})
-            for sync, space in ((1, 512), (2, 281), (3, 512))]  # fmt: skip
+            for sync, space in ((1, 512), (2, 341), (3, 512))]  # fmt: skip
     answers = client.answers(b"".join(data), 3)
     assert {answer.sync: answer.data for answer in answers} == {1: [1, 2, 3], 2: [], 3: [1, 2, 3]}
     assert answers[0].header == {0: 0, 1: 1}

@@ -7,7 +7,7 @@ import pytest
 from tests.helpers.engine import Client, Engine, error_of
 from tests.helpers.requests import evaluation
 
-OTHER, THIRD = 41, 42
+OTHER, THIRD = 32, 33
 
 
 @pytest.fixture(autouse=True)
@@ -20,6 +20,11 @@ def functions(engine: Engine) -> None:
         wait = require('beespace.engine.fibers').suspend
         function as(uid, f, ...) return user.as(uid, f, ...) end
         function become(uid) user.set(cur.fd, uid) end
+        local change = require('beespace.engine.catalog').change
+        for _, name in ipairs({'other', 'third'}) do
+          change('create_principal', 1, 'user', name, nil, true)
+          change('grant_role', 1, 'user', name, 'super', true)
+        end
         function who() return cur.uid, cur.euid, cur.su end
         """
     )
@@ -30,25 +35,25 @@ def test_a_session_begins_as_guest(client: Client) -> None:
 
 
 def test_another_user_for_a_while(client: Client) -> None:
-    source = "local inside = {as(41, function(...) return who(), ... end, 7)} return inside, who()"
+    source = "local inside = {as(32, function(...) return who(), ... end, 7)} return inside, who()"
 
     assert client.eval(source).data == [[0, 7], 0, 0, 0]
-    assert client.eval("return as(41, who)").data == [0, OTHER, 1]
-    assert client.eval("return as(41, as, 42, who)").data == [0, THIRD, 2]
+    assert client.eval("return as(32, who)").data == [0, OTHER, 1]
+    assert client.eval("return as(32, as, 33, who)").data == [0, THIRD, 2]
 
 
 def test_an_error_ends_it_and_is_raised_unchanged(client: Client) -> None:
     source = """
         local mark = {}
-        local ok, raised = pcall(as, 41, error, mark)
+        local ok, raised = pcall(as, 32, error, mark)
         return ok, raised == mark, who()"""
 
     assert client.eval(source).data == [False, True, 0, 0, 0]
-    assert error_of(client.eval("as(41, error, 'inside', 0)")) == (32, "inside")
+    assert error_of(client.eval("as(32, error, 'inside', 0)")) == (32, "inside")
 
 
 def test_it_lasts_over_a_wait_and_is_nobody_elses(client: Client) -> None:
-    slow = "return as(41, function() wait(0) return who() end)"
+    slow = "return as(32, function() wait(0) return who() end)"
     late, early = sorted(
         client.answers(evaluation(1, slow) + evaluation(2, "return who()"), 2),
         key=lambda answer: answer.sync,
@@ -59,16 +64,16 @@ def test_it_lasts_over_a_wait_and_is_nobody_elses(client: Client) -> None:
 
 
 def test_a_new_user_is_the_next_requests(client: Client) -> None:
-    assert client.eval("become(41) return who()").data == [OTHER, OTHER, 0]
+    assert client.eval("become(32) return who()").data == [OTHER, OTHER, 0]
     assert client.eval("return who()").data == [OTHER, OTHER, 0]
     assert client.slot.uid == OTHER
 
 
 def test_a_request_that_waits_goes_on_as_the_new_user(client: Client) -> None:
     waiting = "wait(0) return who()"
-    inside = "local list = {as(42, function() wait(0) return who() end)} return list, who()"
+    inside = "local list = {as(33, function() wait(0) return who() end)} return list, who()"
     answers = client.answers(
-        evaluation(1, waiting) + evaluation(2, inside) + evaluation(3, "become(41)"), 3
+        evaluation(1, waiting) + evaluation(2, inside) + evaluation(3, "become(32)"), 3
     )
     by_sync = {answer.sync: answer.data for answer in answers}
 
@@ -79,7 +84,7 @@ def test_a_request_that_waits_goes_on_as_the_new_user(client: Client) -> None:
 def test_a_fiber_has_the_rights_of_its_creator_and_no_session(client: Client) -> None:
     source = """
         local found
-        as(41, function() require('fiber').create(function() found = {who()} end) end)
+        as(32, function() require('fiber').create(function() found = {who()} end) end)
         return found, who()"""
 
     assert client.eval(source).data == [[OTHER, OTHER, 0], 0, 0, 0]

@@ -3,6 +3,7 @@
 -- Called by engine/main before the application runs. Everything here is a global on purpose; no
 -- other file makes one.
 
+local access = require('beespace.engine.access')
 local ctl = require('beespace.box.ctl')
 local decode = require('beespace.engine.decode')
 local errors = require('beespace.box.error')
@@ -40,6 +41,7 @@ function init.define(facts)
   globals.db = {session = session}
   globals.session = session
   globals.print = print_to_log
+  access.note_globals(globals)
 end
 
 return init

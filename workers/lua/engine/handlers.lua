@@ -3,6 +3,7 @@
 -- handlers.other(code, p, at, e, o, start) answers the packet whose body is p[at..e). The short cut
 -- for headers has not looked at the body, so other() checks that it is whole MessagePack.
 
+local access = require('beespace.engine.access')
 local answer = require('beespace.engine.answer')
 local auth = require('beespace.engine.auth')
 local call = require('beespace.engine.call')
@@ -24,15 +25,25 @@ local st, cur = state.st, state.cur
 
 local handlers = {}
 
+local function may_do_everything()
+  return cur.rights ~= 0 and st.generation[0] == st.catalog
+end
+
 -- CALL, CALL_16 or EVAL with a body of any form; the end of its answer, which is to be finished, or
 -- LOST.
 function handlers.call(code, p, at, e)
   if code == types.EVAL then
     local source, arguments, count = packet.call_body(p, at, e, keys.EXPR, 'EXPR')
+    if not may_do_everything() then
+      access.check_eval()
+    end
     return answer.results(call.compile(source)(unpack(arguments, 1, count)))
   end
   local name, arguments, count = packet.call_body(p, at, e, keys.FUNCTION_NAME, 'FUNCTION_NAME')
   local results = code == types.CALL_16 and answer.legacy or answer.results
+  if not may_do_everything() then
+    access.check_call(name)
+  end
   local found, object = call.resolve(name)
   if object ~= nil then
     return results(found(object, unpack(arguments, 1, count)))

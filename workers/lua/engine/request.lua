@@ -16,6 +16,7 @@
 
 local bit = require('bit')
 local ffi = require('ffi')
+local access = require('beespace.engine.access')
 local answer = require('beespace.engine.answer')
 local call = require('beespace.engine.call')
 local const = require('beespace.engine.const')
@@ -28,7 +29,7 @@ local reply = require('beespace.engine.reply')
 local state = require('beespace.engine.state')
 
 local band, lshift, rshift = bit.band, bit.lshift, bit.rshift
-local cast, error, unpack = ffi.cast, error, unpack
+local cast, to_string, error, unpack = ffi.cast, ffi.string, error, unpack
 local i32p = ffi.typeof('int32_t *')
 local u64p = ffi.typeof('uint64_t *')
 local decode_value = decode.decode
@@ -42,7 +43,7 @@ local PING, CALL, EVAL = const.type.PING, const.type.CALL, const.type.EVAL
 local TUPLE = const.key.TUPLE
 local BAD = decode.BAD
 local p, o = state.input, state.output
-local st = state.st
+local st, cur = state.st, state.cur
 
 -- A header that starts with its type: 82 or 83, 00, a type below 0x80, 01, as one word.
 local HEAD_MASK = bit.tobit(0xff80fffe)
@@ -121,9 +122,21 @@ local function read_header(i)
   return code, at
 end
 
+-- Raise unless the user may evaluate, or call the function of this name.
+local function check(code, text, length)
+  if code == EVAL then
+    access.check_eval()
+  else
+    access.check_call(to_string(p + text, length))
+  end
+end
+
 -- What a text of the packet asks for: the chunk of a source, or the function of a name and for a
 -- method the object to pass first.
 local function target(code, text, length)
+  if cur.rights == 0 or st.generation[0] ~= st.catalog then
+    check(code, text, length)
+  end
   if code == EVAL then
     return compile_bytes(p, text, length), nil
   end

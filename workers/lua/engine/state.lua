@@ -81,6 +81,10 @@ cur.fd = -1
 cur.uid, cur.euid = state.ADMIN, state.ADMIN
 st.next_timer = state.FOREVER
 st.max_packet = MAX_PACKET
+-- Until engine/catalog is attached.
+local no_generation = ffi.new('double[1]')
+state.no_generation = no_generation
+st.generation = no_generation
 
 state.st = st
 state.cur = cur

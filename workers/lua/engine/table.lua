@@ -65,6 +65,12 @@ function table_view.attach(address, index)
   table_view.row = table_view.rows + index
 end
 
+-- Where the generation of the users and rights is.
+function table_view.catalog_generation()
+  local at = ffi.offsetof('bee_header_t', 'catalog_generation')
+  return ffi.cast('volatile double *', ffi.cast('uint8_t *', table_view.header) + at)
+end
+
 -- Work on other slots and another row from now on; returns those that were used before.
 function table_view.swap(other_slots, other_capacity, other_row)
   local old_slots, old_capacity, old_row = slots, capacity, table_view.row
