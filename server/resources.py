@@ -11,12 +11,12 @@ import itertools
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from server import limits, listeners, rundir
+from server import credentials, limits, listeners, rundir
 from server.errors import ServerError
 from server.listeners import Listener
 from server.rundir import RunDir
@@ -61,7 +61,7 @@ def opened(settings: Settings, log: Any) -> Iterator[Resources]:
         sockets = [uri.path for uri in settings.iproto.listen if isinstance(uri, UnixUri)]
         home.record(sockets, home.control_path)
         held.callback(os.close, _locked(settings.data_dir))
-        catalog = _catalog(settings.data_dir)
+        catalog = _catalog(settings, log)
         segment = _segment(home.segment_name, settings)
         held.callback(segment.close)
         bound = listeners.open_all(settings.iproto.listen)
@@ -91,10 +91,16 @@ def _locked(data_dir: Path) -> int:
     return fd
 
 
-def _catalog(data_dir: Path) -> Path:
+def _catalog(settings: Settings, log: Any) -> Path:
+    """The catalog's file, with what the settings declare in it."""
+    data_dir = settings.data_dir
     path = data_dir / FILE
     try:
-        Store.make(path).close()
+        with closing(Store.make(path)) as store:
+            changed = credentials.apply(store, settings.credentials)
+        if changed:
+            told = {name: ", ".join(found) for name, found in asdict(changed).items() if found}
+            log.info("applied the credentials of the settings", **told)
     except CatalogError as error:
         raise ServerError(
             f"process.data_dir: got {str(data_dir)!r}, expected a folder with a catalog "

@@ -13,6 +13,7 @@ from pydantic import BeforeValidator, ConfigDict
 
 from server import uri, values
 from server.values import Expected
+from shm.catalog.passwords import Rules
 
 
 class _Section(pydantic.BaseModel):
@@ -141,6 +142,40 @@ class Lua(_Section):
     ] = 2**31
 
 
+_Switch = Annotated[bool, BeforeValidator(values.switch), Expected("true or false")]
+
+
+class Security(_Section):
+    """Logins and passwords."""
+
+    auth_delay: Annotated[
+        float,
+        BeforeValidator(values.seconds(values.MAX_AUTH_DELAY)),
+        Expected(f"seconds from 0 to {values.MAX_AUTH_DELAY}"),
+    ] = 0.0
+    auth_retries: Annotated[
+        int,
+        BeforeValidator(values.whole(0, values.MAX_RETRIES)),
+        Expected(f"a number of failed logins from 0 to {values.MAX_RETRIES}"),
+    ] = 0
+    disable_guest: _Switch = False
+    password_min_length: Annotated[
+        int,
+        BeforeValidator(values.whole(0, values.MAX_PASSWORD)),
+        Expected(f"a number of characters from 0 to {values.MAX_PASSWORD}"),
+    ] = 0
+    password_enforce_uppercase: _Switch = False
+    password_enforce_lowercase: _Switch = False
+    password_enforce_digits: _Switch = False
+    password_enforce_specialchars: _Switch = False
+    keep_sessions_on_password_change: _Switch = False
+
+    @property
+    def rules(self) -> Rules:
+        """Which passwords are good enough."""
+        return Rules.of(self.model_dump())
+
+
 class Compat(_Section):
     """Behaviour that differs between generations of Tarantool."""
 
@@ -150,9 +185,12 @@ class Compat(_Section):
     fiber_user: Annotated[
         str, BeforeValidator(values.choice("old", "new")), Expected("old or new")
     ] = "new"
+    session_su: Annotated[
+        str, BeforeValidator(values.choice("old", "new")), Expected("old or new")
+    ] = "new"
 
 
 class Developer(_Section):
     """Switches for those who work on beespace itself."""
 
-    jit_log: Annotated[bool, BeforeValidator(values.switch), Expected("true or false")] = False
+    jit_log: _Switch = False

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -25,9 +25,22 @@ import yaml
 from pydantic import BeforeValidator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from server import uri, values
+from server import context, credentials, uri, values
+from server.credentials import Credentials
 from server.errors import SettingsError
-from server.schema import App, Bounds, Compat, Developer, Events, Iproto, Log, Lua, Process, Session
+from server.schema import (
+    App,
+    Bounds,
+    Compat,
+    Developer,
+    Events,
+    Iproto,
+    Log,
+    Lua,
+    Process,
+    Security,
+    Session,
+)
 from server.values import Expected
 
 APP_NAME: Final = "beespace"
@@ -46,6 +59,16 @@ FLAGS: Final[Mapping[str, str]] = {
     "log_format": "log.format",
 }
 """Flag (and, in capitals, short environment variable) to key."""
+
+FILE_ONLY: Final[Mapping[str, str]] = {
+    context.KEY: "a map of names to sources",
+    f"{credentials.KEY}.roles": "a map of names",
+    f"{credentials.KEY}.users": "a map of names",
+}
+"""Keys without flag or variable, read by :mod:`server.credentials` and :mod:`server.context`."""
+
+_SECRETS: Final = ("CREDENTIAL", "PASSW", "SECRET", "TOKEN")
+"""A variable with this in its name is not shown."""
 
 _LONGEST_SHOWN: Final = 200
 
@@ -68,6 +91,8 @@ class Settings(BaseSettings):
     process: Process = Process()
     log: Log = Log()
     app: App = App()
+    security: Security = Security()
+    credentials: Annotated[Credentials, pydantic.SkipValidation] = Credentials()
     compat: Compat = Compat()
     developer: Developer = Developer()
 
@@ -132,13 +157,26 @@ def load(flags: Mapping[str, Any], environment: Mapping[str, str]) -> Settings:
     file, origin = flags.get(CONFIG), "--config"
     if file is None:
         file, origin = environment.get(PREFIX + CONFIG.upper()) or None, PREFIX + CONFIG.upper()
-    layers = (_flag_layer(flags), _environment_layer(environment), _file_layer(file, origin))
+    tree = {} if file is None else _read(file, origin)
+    contexts = context.read(tree.pop(context.SECTION, None), environment)
+    declared, problems = credentials.read(
+        tree.pop(credentials.KEY, None), contexts, file or "defaults"
+    )
+    read = _Layer({}, {}, {credentials.KEY: declared})
+    layers = (
+        _flag_layer(flags),
+        _environment_layer(environment, contexts.variables),
+        _file_layer(tree, file),
+    )
     wrong: dict[str, str] = {}
     for checked in (layers[-1:], layers):
         try:
-            made = _made(checked)
+            made = _made((*checked, read))
         except pydantic.ValidationError as error:
             wrong |= _lines(error, checked)
+    if not (wrong or contexts.problems or problems):
+        problems += declared.weak(made.security.rules)
+    wrong |= {f"{key}: {text} ({file})": key for key, text in (*contexts.problems, *problems)}
     if wrong:
         order = [*keys(), *wrong.values()]
         raise SettingsError(*sorted(wrong, key=lambda line: order.index(wrong[line])))
@@ -158,12 +196,12 @@ def _made(layers: Sequence[_Layer]) -> Settings:
 
 def keys() -> dict[str, str]:
     """Every key of the schema in dotted form, with the text of what it expects."""
-    return dict(_walk(Settings, ""))
+    return {**dict(_walk(Settings, "")), **FILE_ONLY}
 
 
 def variables() -> dict[str, str]:
     """Every environment variable that is read (but the one for the file), with its key."""
-    long = {PREFIX + key.upper().replace(".", "_"): key for key in keys()}
+    long = {PREFIX + key.upper().replace(".", "_"): key for key in keys() if key not in FILE_ONLY}
     short = {PREFIX + flag.upper(): key for flag, key in FLAGS.items()}
     return {**long, **short}
 
@@ -174,7 +212,7 @@ def _walk(model: type[pydantic.BaseModel], prefix: str) -> list[tuple[str, str]]
         kind = field.annotation
         if isinstance(kind, type) and issubclass(kind, pydantic.BaseModel):
             found += _walk(kind, f"{prefix}{name}.")
-        else:
+        elif name != credentials.KEY:
             texts = [item.text for item in field.metadata if isinstance(item, Expected)]
             found.append((prefix + name, texts[0]))
     return found
@@ -193,7 +231,8 @@ def _flag_layer(flags: Mapping[str, Any]) -> _Layer:
     return _Layer(given, origin, _tree(given))
 
 
-def _environment_layer(environment: Mapping[str, str]) -> _Layer:
+def _environment_layer(environment: Mapping[str, str], others: Collection[str]) -> _Layer:
+    """The variables of settings; ``others`` are read by ``config.context``."""
     known = variables()
     given: dict[str, str] = {}
     origin: dict[str, str] = {}
@@ -201,9 +240,12 @@ def _environment_layer(environment: Mapping[str, str]) -> _Layer:
     for name in sorted(environment):
         if not name.startswith(PREFIX) or name == PREFIX + CONFIG.upper():
             continue
+        if name in others and name not in known:
+            continue
         value, key = environment[name], known.get(name)
         if key is None:
-            wrong.append(f"{name}: got {_shown(value)}, expected no such variable (environment)")
+            got = "a value" if any(word in name for word in _SECRETS) else _shown(value)
+            wrong.append(f"{name}: got {got}, expected no such variable (environment)")
         elif value and key in given and given[key] != value:
             wrong.append(f"{key}: got two values, expected one ({origin[key]}, {name})")
         elif value:
@@ -213,10 +255,7 @@ def _environment_layer(environment: Mapping[str, str]) -> _Layer:
     return _Layer(given, origin, _tree(given))
 
 
-def _file_layer(file: str | None, origin: str) -> _Layer:
-    if file is None:
-        return _Layer({}, {}, {})
-    tree = _read(file, origin)
+def _file_layer(tree: Mapping[str, Any], file: str | None) -> _Layer:
     given: dict[str, Any] = {}
 
     def flatten(branch: Mapping[str, Any], prefix: str) -> None:
@@ -226,7 +265,7 @@ def _file_layer(file: str | None, origin: str) -> _Layer:
                 flatten(value, f"{prefix}{key}.")
 
     flatten(tree, "")
-    return _Layer(given, dict.fromkeys(given, file), tree)
+    return _Layer(given, dict.fromkeys(given, file or ""), tree)
 
 
 def _read(file: str, origin: str) -> dict[str, Any]:

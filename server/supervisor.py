@@ -177,6 +177,8 @@ class Supervisor:
             settings={
                 "session_results": settings.compat.session_results,
                 "fiber_user": settings.compat.fiber_user,
+                "session_su": settings.compat.session_su,
+                **settings.security.model_dump(),
                 "scheduling": settings.process.scheduling,
                 "max_packet_size": settings.iproto.max_packet_size,
                 "net_msg_max": settings.iproto.net_msg_max,

@@ -31,6 +31,10 @@ MAX_EVENTS: Final = 2**30
 MAX_STOP: Final = 3600
 MAX_REQUEST_TIME: Final = 86400
 MIN_INBOX: Final = 1024
+MAX_AUTH_DELAY: Final = 86400
+MAX_RETRIES: Final = 1_000_000
+MAX_PASSWORD: Final = 1024
+"""Characters that a rule may ask for."""
 MAX_INBOX: Final = 2**28
 MIN_OUTPUT: Final = 1024 * 1024
 """Up to here a session is slowed down by not being read."""

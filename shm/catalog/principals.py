@@ -1,6 +1,7 @@
 """Users and roles: found by name or id, made, dropped, given passwords.
 
-Called with a connection inside a writing transaction, by :mod:`shm.catalog.changes`.
+Called with a connection inside a writing transaction, by :mod:`shm.catalog.changes` and
+:mod:`shm.catalog.declared`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Grants and revokes, of rights on objects and of roles.
 
-Called with a connection inside a writing transaction, by :mod:`shm.catalog.changes`. A role
-is had by execute on it.
+Called with a connection inside a writing transaction, by :mod:`shm.catalog.changes` and
+:mod:`shm.catalog.declared`. A role is had by execute on it.
 """
 
 from __future__ import annotations
@@ -72,8 +72,8 @@ def grant(
     if kind == ROLE and mask & LOGIN:
         raise RefusedError("GRANT", "system privilege can not be granted to role")
     target = Target(connection, object_type, key, name or "")
-    if target.is_role and mask & EXECUTE:
-        _refuse_loop(connection, kind, named, grantee, target)
+    if target.is_role and mask & EXECUTE and kind == ROLE:
+        refuse_loop(connection, grantee, str(named), target.id, target.name)
     if add(connection, who, grantee, object_type, target.id, mask):
         return True
     if if_not_exists:
@@ -154,11 +154,10 @@ def take(
     return had & mask
 
 
-def _refuse_loop(
-    connection: Connection, kind: str, named: Named, grantee: int, target: Target
+def refuse_loop(
+    connection: Connection, grantee: int, named: str, role: str | bytes | int, role_name: str
 ) -> None:
-    if kind != ROLE:
-        return
-    (reaches,) = connection.execute(_REACHES, (target.id, grantee)).fetchone()
+    """RefusedError when the role, or a role that it has, is the one that is to get it."""
+    (reaches,) = connection.execute(_REACHES, (role, grantee)).fetchone()
     if reaches:
-        raise RefusedError("ROLE_LOOP", target.name, str(named))
+        raise RefusedError("ROLE_LOOP", role_name, named)

@@ -23,6 +23,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
+from server.schema import Security
 from shm import channel, layout
 from shm.catalog.passwords import Rules
 from shm.segment import Segment
@@ -124,6 +125,8 @@ class Engine:
             "output_limit": 64 << 20,
             "session_results": results,
             "fiber_user": "new",
+            "session_su": "new",
+            **Security().model_dump(),
             "jit_log": jit_log,
         }
         self.call_main("prepare", self.runtime.table(self.settings))

@@ -17,18 +17,23 @@ from server.errors import ExitStatus, ServerError
 from server.resources import RESERVE, opened
 from server.settings import Settings, load
 from shm import layout
+from shm.catalog import snapshot
 from shm.catalog.store import FILE, Store
 from shm.segment import SHM_DIR, Segment
 
 
 class Log:
-    """Keeps the warnings."""
+    """Keeps what it is told."""
 
     def __init__(self) -> None:
         self.warnings: list[str] = []
+        self.told: list[str] = []
 
     def warning(self, text: str, **fields: Any) -> None:
         self.warnings.append(f"{text} {fields}")
+
+    def info(self, text: str, **fields: Any) -> None:
+        self.told.append(f"{text} {fields}")
 
 
 @pytest.fixture
@@ -79,6 +84,22 @@ def test_the_catalog_is_made_and_kept(settings: Callable[..., Settings], tmp_pat
             assert stat.S_IMODE(resources.catalog.stat().st_mode) == 0o600
             Store.open(resources.catalog).close()
     assert resources.catalog.exists()
+
+
+def test_credentials_are_applied_once(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text("credentials: {users: {bob: {password: sesame}}}")
+    flags = {"run_dir": str(tmp_path / "run"), "data_dir": str(tmp_path / "data")}
+    made = load({**flags, "config": str(tmp_path / "c.yaml"), "listen": ["127.0.0.1:0"]}, {})
+    log = Log()
+    for _ in range(2):
+        with opened(made, log) as resources:
+            store = Store.open(resources.catalog)
+            bob = snapshot.load(store)["principals"][-1]
+            assert (bob[2], bob[5]) == ("bob", 1)
+            store.close()
+        assert log.told == [
+            "applied the credentials of the settings {'made': 'user bob', 'passwords': 'bob'}"
+        ]
 
 
 def test_a_catalog_that_cannot_be_used(settings: Callable[..., Settings], tmp_path: Path) -> None:

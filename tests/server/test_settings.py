@@ -11,9 +11,11 @@ import pydantic
 import pytest
 
 from server import settings
+from server.credentials import Credentials
 from server.errors import ExitStatus, SettingsError
 from server.settings import load
 from server.uri import TcpUri
+from shm.catalog.passwords import Rules
 
 
 def refused(flags: dict[str, Any], environment: dict[str, str]) -> list[str]:
@@ -45,6 +47,10 @@ def test_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (made.log.level, made.log.format) == ("info", "plain")
     assert made.app.file is None
     assert (made.compat.session_results, made.compat.fiber_user) == ("old", "new")
+    assert made.compat.session_su == "new"
+    assert set(made.security.model_dump().values()) == {False}
+    assert made.security.rules == Rules()
+    assert made.credentials == Credentials()
     assert made.developer.jit_log is False
     assert made.run_dir == Path("/run/user/7/beespace/default")
     assert made.data_dir == Path("/home/bee/state/beespace/default")
@@ -116,7 +122,17 @@ session: {{limits: {{total: 16000000}}}}
 events: {{memory: 65536}}
 process: {{run_dir: run, data_dir: /data}}
 log: {{level: 6, format: json}}
-compat: {{session_results: new, fiber_user: old}}
+security:
+  auth_delay: 2.5
+  auth_retries: 3
+  disable_guest: true
+  password_min_length: 8
+  password_enforce_uppercase: true
+  password_enforce_lowercase: true
+  password_enforce_digits: true
+  password_enforce_specialchars: true
+  keep_sessions_on_password_change: true
+compat: {{session_results: new, fiber_user: old, session_su: old}}
 developer: {{jit_log: true}}
 """
     made = load(written(tmp_path, text), {})
@@ -130,12 +146,25 @@ developer: {{jit_log: true}}
     assert made.events.memory == 65536
     assert (made.log.level, made.log.format) == ("verbose", "json")
     assert (made.compat.session_results, made.compat.fiber_user) == ("new", "old")
+    assert made.compat.session_su == "old"
+    assert made.security.model_dump() == {
+        "auth_delay": 2.5,
+        "auth_retries": 3,
+        "disable_guest": True,
+        "password_min_length": 8,
+        "keep_sessions_on_password_change": True,
+        "password_enforce_uppercase": True,
+        "password_enforce_lowercase": True,
+        "password_enforce_digits": True,
+        "password_enforce_specialchars": True,
+    }
+    assert made.security.rules == Rules(8, True, True, True, True)
     assert made.developer.jit_log is True
 
 
 def test_every_key_and_flag_has_a_variable() -> None:
     known = settings.variables()
-    assert set(known.values()) == set(settings.keys())
+    assert set(known.values()) == set(settings.keys()) - set(settings.FILE_ONLY)
     assert set(settings.FLAGS.values()) <= set(settings.keys())
     assert known["BEESPACE_IPROTO_LISTEN"] == known["BEESPACE_LISTEN"] == "iproto.listen"
     assert known["BEESPACE_MAX_SESSIONS"] == "session.limits.total"

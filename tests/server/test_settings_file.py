@@ -13,7 +13,10 @@ from tests.server.test_settings import refused, written
 # Keys of the sections, in the order of an error line.
 IPROTO = "listen, max_packet_size, net_msg_max, threads"
 SESSION = "inbox_limit, limits, output_limit"
-TOP = "app, compat, developer, events, iproto, limits, log, lua, name, process, session"
+TOP = (
+    "app, compat, config, credentials, developer, events, iproto, limits, log, lua, name, process, "
+    "security, session"
+)
 
 FILE_LINES = [
     (
@@ -32,6 +35,32 @@ FILE_LINES = [
     (
         "foo: null",
         (f"foo: got None, expected one of the keys {TOP} (FILE)"),
+    ),
+    (
+        "security: {auth_delay: -1}",
+        "security.auth_delay: got -1, expected seconds from 0 to 86400 (FILE)",
+    ),
+    (
+        "security: {auth_retries: x}",
+        (
+            "security.auth_retries: got 'x', "
+            "expected a number of failed logins from 0 to 1000000 (FILE)"
+        ),
+    ),
+    (
+        "security: {disable_guest: 1}",
+        "security.disable_guest: got 1, expected true or false (FILE)",
+    ),
+    (
+        "security: {password_min_length: 5000}",
+        (
+            "security.password_min_length: got 5000, "
+            "expected a number of characters from 0 to 1024 (FILE)"
+        ),
+    ),
+    (
+        "compat: {session_su: maybe}",
+        "compat.session_su: got 'maybe', expected old or new (FILE)",
     ),
     (
         "iproto: {lissten: null}",
