@@ -72,16 +72,18 @@ def create(
     names.check(name, "CREATE_FUNCTION", FUNCTION)
     principals.check_owner(connection, who)
     number = principals.next_id(connection, "next_function")
+    # An empty table of Lua arrives as a list.
+    given = {key: value for key, value in dict(options).items() if value is not None}
     now = time.strftime("%Y-%m-%d %H:%M:%S")
     fields = {
-        **{key: options.get(key, default) for key, default in _DEFAULTS.items()},
+        **{key: given.get(key, default) for key, default in _DEFAULTS.items()},
         "id": number,
         "owner": who,
         "name": name,
         "created": now,
         "last_altered": now,
     }
-    extra = {key: options[key] for key in _IN_OPTS if options.get(key)}
+    extra = {key: given[key] for key in _IN_OPTS if given.get(key)}
     fields["opts"] = {**dict(fields["opts"]), **extra}
     connection.execute(
         f"INSERT INTO functions ({', '.join(FIELDS)}) VALUES ({', '.join('?' * len(FIELDS))})",

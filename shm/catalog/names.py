@@ -50,3 +50,8 @@ def to_file(text: str) -> str | bytes:
 def from_file(value: str | bytes) -> str:
     """The text that :func:`to_file` was given."""
     return value.decode("utf-8", _ESCAPE) if isinstance(value, bytes) else value
+
+
+def to_bytes(value: str | bytes | None) -> bytes | None:
+    """Bytes that may have come as a text: Lua has one type for both."""
+    return value.encode("utf-8", _ESCAPE) if isinstance(value, str) else value

@@ -62,7 +62,7 @@ def create(
     who: int,
     kind: str,
     name: str,
-    password_hash: bytes | None = None,
+    password_hash: str | bytes | None = None,
     if_not_exists: bool = False,
 ) -> int | None:
     """Make a user or role owned by ``who``; None when the name is taken and that is all right."""
@@ -75,7 +75,7 @@ def create(
     check_owner(connection, who)
     connection.execute(
         "INSERT INTO principals (id, owner, name, kind, hash, modified) VALUES (?, ?, ?, ?, ?, ?)",
-        (number, who, name, kind, password_hash, int(time.time())),
+        (number, who, name, kind, names.to_bytes(password_hash), int(time.time())),
     )
     if kind == USER:
         connection.executemany(
@@ -123,14 +123,14 @@ def drop(
     return number
 
 
-def set_password(connection: Connection, number: int, password_hash: bytes | None) -> None:
+def set_password(connection: Connection, number: int, password_hash: str | bytes | None) -> None:
     """Give a user another password, or None: no login with a password."""
     need(connection, USER, number)
     if number == GUEST:
         raise RefusedError("GUEST_USER_PASSWORD")
     connection.execute(
         "UPDATE principals SET hash = ?, serial = serial + 1, modified = ? WHERE id = ?",
-        (password_hash, int(time.time()), number),
+        (names.to_bytes(password_hash), int(time.time()), number),
     )
 
 

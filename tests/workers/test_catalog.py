@@ -69,6 +69,21 @@ def test_only_changes_are_announced(services: Services) -> None:
     assert services.renewed == 2
 
 
+def test_values_as_lua_sends_them(services: Services) -> None:
+    kept = bytes(range(236, 256))
+    text = kept.decode("utf-8", ESCAPE)
+    services.change("create_principal", 1, "user", "u", text, None)
+    services.change("create_function", 1, "f", [], None)
+    services.change("create_function", 1, "g", {"comment": None, "opts": [], "setuid": True})
+    found = services.snapshot()
+    assert found["principals"][-1][4] == kept
+    assert [row["setuid"] for row in found["functions"]] == [False, True]
+    assert found["functions"][1]["opts"] == {}
+    services.change("set_password", 32, "a" * 20)
+    assert services.snapshot()["principals"][-1][4:6] == [b"a" * 20, 1]
+    assert services.change("drop_principal", "user", "u", None, {}) == [True, 32]
+
+
 def test_a_refusal_names_a_box_error(services: Services) -> None:
     assert services.change("drop_function", "\udcff") == [False, "NO_SUCH_FUNCTION", ["\udcff"]]
     assert services.change("set_password", 0, None) == [False, "GUEST_USER_PASSWORD", []]

@@ -246,6 +246,7 @@ return {
   {249, 'UNKNOWN_AUTH_METHOD', "Unknown authentication method '%s'"},
   {250, 'INVALID_AUTH_DATA', "Invalid '%s' data: %s"},
   {251, 'INVALID_AUTH_REQUEST', "Invalid '%s' request: %s"},
+  {252, 'WEAK_PASSWORD', "Password doesn't meet security requirements: %s"},
   {254, 'NO_SUCH_SESSION', 'Session %u does not exist'},
   {255, 'WRONG_SESSION_TYPE', "Session '%s' is not supported"},
   {256, 'PASSWORD_EXPIRED', 'Password expired'},

@@ -107,8 +107,9 @@ end
 -- Read the catalog of the segment that engine/table is attached to.
 function catalog.attach()
   st.generation = shared.catalog_generation()
+  local generation = st.generation[0]
   load()
-  st.catalog = st.generation[0]
+  st.catalog = generation
   bus.on(NUDGE, catalog.refresh)
 end
 
