@@ -5,4 +5,4 @@
 
 local ffi = require('ffi')
 
-return ffi.new('struct { uint8_t session_results, fiber_user; }', {0, 1})
+return ffi.new('struct { uint8_t session_results, fiber_user, session_su; }', {0, 1, 1})

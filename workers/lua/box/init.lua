@@ -11,6 +11,7 @@ local events = require('beespace.box.events')
 local info = require('beespace.box.info')
 local iproto = require('beespace.box.iproto')
 local print_to_log = require('beespace.box.print')
+local security = require('beespace.box.security')
 local session = require('beespace.box.session')
 local space = require('beespace.box.space')
 local system_events = require('beespace.box.system_events')
@@ -30,6 +31,7 @@ function init.define(facts)
     error = errors.api,
     info = info.make(facts),
     iproto = iproto,
+    security = security,
     session = session,
     space = space,
     tuple = tuple.api,

@@ -8,6 +8,7 @@
 -- 'new' gives booleans and raises for a session that does not exist.
 
 local bit = require('bit')
+local catalog = require('beespace.engine.catalog')
 local ffi = require('ffi')
 local fibers = require('beespace.engine.fibers')
 local flags = require('beespace.box.compat_flags')
@@ -149,8 +150,11 @@ function session.closed()
   return cur.id ~= 0 and not sessions.has_client()
 end
 
--- Names of the users that exist.
-local users = {[state.GUEST] = 'guest', [state.ADMIN] = 'admin'}
+-- The name of a user, nil once it has been dropped.
+local function name_of(uid)
+  local found = catalog.principals[uid]
+  return found and found.name
+end
 
 -- Number and name of the session's user.
 function session.uid()
@@ -158,7 +162,7 @@ function session.uid()
 end
 
 function session.user()
-  return users[cur.uid]
+  return name_of(cur.uid)
 end
 
 -- Number and name of the user whose rights apply now.
@@ -167,7 +171,7 @@ function session.euid()
 end
 
 function session.effective_user()
-  return users[cur.euid]
+  return name_of(cur.euid)
 end
 
 -- Storage tables by session id, made at first use.

@@ -60,6 +60,19 @@ function answer.legacy(...)
   return legacy.results(o, begin(o, st.w, st.sync), ...)
 end
 
+local function write_nothing(_, w)
+  o[w] = 0x80
+  return w + 1
+end
+
+-- Answer with an empty body; the end of the answer, or LOST.
+function answer.empty()
+  if st.away ~= 0 then
+    return late(write_nothing)
+  end
+  return finish(o, st.w, write_nothing(o, begin(o, st.w, st.sync)))
+end
+
 -- End a request that answered by itself.
 function answer.nothing()
   if st.away == 0 then

@@ -1,84 +1,160 @@
--- AUTH with chap-sha1, as far as guest goes: every other user is refused with the neutral error.
+-- AUTH: the session proves whose it is.
 --
--- Called by engine/handlers.lua. The scramble of guest proves the empty password:
---   step1 = SHA1(password), step2 = SHA1(step1), scramble = step1 XOR SHA1(salt .. step2)
+-- Called by engine/handlers. With chap-sha1 the client shows that it knows a password:
+--   step1 = SHA1(password), step2 = SHA1(step1), proof = step1 XOR SHA1(salt .. step2)
+-- The catalog has step2, and the proof is right when SHA1(proof XOR SHA1(salt .. step2)) is step2.
+--
+-- What a login has to pass, in this order: form of the request, failures before (257), proof (47),
+-- the right to have sessions (42), on_auth. Until then, and after any failure, the session keeps
+-- the user that it has. Names that do not exist, roles and users without a password take the same
+-- way as users with a wrong proof, with a hash that nobody knows, and have the same answer.
 
 local bit = require('bit')
 local ffi = require('ffi')
+local access = require('beespace.engine.access')
 local bridge = require('beespace.bridge')
+local catalog = require('beespace.engine.catalog')
+local complaints = require('beespace.engine.complaints')
 local const = require('beespace.engine.const')
 local errors = require('beespace.box.error')
+local failures = require('beespace.engine.failures')
+local logins = require('beespace.engine.logins')
 local packet = require('beespace.engine.packet')
-local sessions = require('beespace.engine.sessions')
 local shared = require('beespace.engine.table')
 local state = require('beespace.engine.state')
+local sys = require('beespace.engine.sys')
+local triggers = require('beespace.engine.triggers')
 local varbinary = require('varbinary')
 
+local bor, bxor = bit.bor, bit.bxor
+local error, tostring, type = error, tostring, type
 local keys = const.key
+local cur = state.cur
 local SALT_BYTES = 20
-local SCRAMBLE_BYTES = 20
-local GUEST = 'guest'
+-- Of a proof, and of every SHA-1.
+local BYTES = 20
+local GUEST_NAME = 'guest'
+local EVENT = 'box.session.on_auth'
 
 local auth = {}
+
+local unknown = ffi.new('uint8_t[?]', BYTES)
+sys.C.getrandom(unknown, BYTES, 0)
+-- Stands in for the hash of who has none.
+local NOBODYS = ffi.string(unknown, BYTES)
 
 local function bad(what)
   error(errors.client('INVALID_MSGPACK', what))
 end
 
--- The scramble a client must send that knows the empty password.
-local function expected_scramble(salt)
-  local step1 = bridge.digest('sha1', '')
-  local mask = bridge.digest('sha1', salt .. bridge.digest('sha1', step1))
-  local bytes = {}
-  for index = 1, SCRAMBLE_BYTES do
-    bytes[index] = string.char(bit.bxor(step1:byte(index), mask:byte(index)))
+local function sha1(bytes)
+  return (bridge.digest('sha1', bytes))
+end
+
+local function xor(one, other)
+  local bytes = ffi.new('uint8_t[?]', BYTES)
+  for index = 1, BYTES do
+    bytes[index - 1] = bxor(one:byte(index), other:byte(index))
   end
-  return table.concat(bytes)
+  return ffi.string(bytes, BYTES)
 end
 
-local function current_salt()
-  local session = sessions.all[state.cur.fd]
-  return ffi.string(shared.slots[session.slot].salt, SALT_BYTES)
+-- Whether two hashes are the same, in the same time whichever bytes differ.
+local function is_same(one, other)
+  local difference = 0
+  for index = 1, BYTES do
+    difference = bor(difference, bxor(one:byte(index), other:byte(index)))
+  end
+  return difference == 0
 end
 
--- The scramble out of the request's tuple [method, scramble].
-local function scramble_of(tuple)
+-- Whether a proof is that of the password whose step2 is `hash`.
+local function proves(proof, hash)
+  local salt = ffi.string(shared.slots[cur.id % shared.capacity].salt, SALT_BYTES)
+  return is_same(sha1(xor(proof, sha1(salt .. hash))), hash)
+end
+
+-- The proof out of the request's tuple [method, proof].
+local function proof_of(tuple)
   if #tuple < 2 then
     bad('authentication request body')
   end
-  local method, scramble = tuple[1], tuple[2]
+  local method, proof = tuple[1], tuple[2]
   if type(method) ~= 'string' then
     bad('authentication request body')
   elseif method ~= const.AUTH_METHOD then
     error(errors.client('UNKNOWN_AUTH_METHOD', method))
   end
-  if varbinary.is(scramble) then
-    scramble = tostring(scramble)
+  if varbinary.is(proof) then
+    proof = tostring(proof)
   end
-  if type(scramble) ~= 'string' then
+  if type(proof) ~= 'string' then
     error(errors.client('INVALID_AUTH_REQUEST', method, 'scramble must be string'))
-  elseif #scramble ~= SCRAMBLE_BYTES then
+  elseif #proof ~= BYTES then
     error(errors.client('INVALID_AUTH_REQUEST', method, 'invalid scramble size'))
   end
-  return scramble
+  return proof
 end
 
--- Check the request body p[at..e); returns when the session may go on as guest, raises otherwise.
+-- The address in the text of a peer: without port, and without what names the socket.
+local function address_of(peer)
+  local address = peer:match('^unix/:') or peer:match('^%[(.*)%]:%d+$')
+    or peer:match('^(.*):%d+$') or peer
+  return address:match('^::ffff:(%d+%.%d+%.%d+%.%d+)$') or address
+end
+
+-- The user of a name, nil when there is none.
+local function user_of(name)
+  local found = catalog.by_name[name]
+  return found ~= nil and found.kind == 'user' and found or nil
+end
+
+local function mismatch()
+  error(errors.client('CREDS_MISMATCH'))
+end
+
+-- Raise unless the proof is right and the failures before allow a login.
+local function check_proof(name, user, proof)
+  local peer = shared.peer(cur.id) or ''
+  local right = proves(proof, user ~= nil and user.hash or NOBODYS)
+  right = right and user ~= nil and user.hash ~= nil
+  local verdict, in_a_row, in_all = failures.attempt(name, user ~= nil, address_of(peer), right,
+    name == GUEST_NAME)
+  if verdict == failures.REFUSED then
+    complaints.login(name, peer, 'refused, there were too many failures')
+    error(errors.client('AUTH_DELAY'))
+  elseif verdict == failures.WRONG then
+    complaints.login(name, peer, ('failed, %d in a row, %d in all'):format(in_a_row, in_all))
+    triggers.run(EVENT, name, false)
+    mismatch()
+  end
+end
+
+-- Execute the request body p[at..e): the session has another user when it returns. Raises else.
+-- The functions of on_auth may wait; then the loop has gone on.
 function auth.login(p, at, e)
   local fields = packet.fields(p, at, e, false)
-  local user, tuple = fields[keys.USER_NAME], fields[keys.TUPLE]
-  if user == nil then
+  local name, tuple = fields[keys.USER_NAME], fields[keys.TUPLE]
+  if name == nil then
     packet.missing('USER_NAME')
   elseif tuple == nil then
     packet.missing('TUPLE')
   end
-  if user == GUEST and #tuple == 0 then
-    return
+  catalog.refresh()
+  local user = user_of(name)
+  if name ~= GUEST_NAME or #tuple > 0 then
+    check_proof(name, user, proof_of(tuple))
   end
-  local scramble = scramble_of(tuple)
-  if user ~= GUEST or scramble ~= expected_scramble(current_salt()) then
-    error(errors.client('CREDS_MISMATCH'))
+  access.check_session(user.id)
+  triggers.run(EVENT, name, true)
+  catalog.refresh()
+  -- While a function waited the user may have been dropped, or got another password.
+  local now = user_of(name)
+  if now == nil or now.id ~= user.id or now.serial ~= user.serial then
+    mismatch()
   end
+  access.check_session(user.id)
+  logins.become(user.id)
 end
 
 return auth

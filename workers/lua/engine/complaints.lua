@@ -1,34 +1,55 @@
--- Packets that could not be read, in the log: some lines a second, and how many more there were.
+-- What clients do wrong, in the log: some lines a second, and how many more there were.
 --
--- Whoever answers such a packet calls about(); the loop calls tick() once a second.
+-- Whoever answers a packet that could not be read calls about(), engine/auth calls login() for a
+-- login that failed; the loop calls tick() once a second. Each kind has its own lines, so nobody
+-- fills the log, and nobody hides one kind behind the other.
 
 local bridge = require('beespace.bridge')
 local state = require('beespace.engine.state')
 
 local cur = state.cur
--- Lines in a second.
-local MOST = 10
+-- Lines of a kind in a second, and bytes of a name that one shows.
+local MOST, SHOWN = 10, 64
 
 local complaints = {}
 
-local said, unsaid = 0, 0
+local packets = {level = 'error', more = '%d more packets could not be read', said = 0, unsaid = 0}
+local logins = {level = 'warn', more = '%d more logins failed', said = 0, unsaid = 0}
+
+local function say(kind, text)
+  if kind.said < MOST then
+    kind.said = kind.said + 1
+    bridge.log(kind.level, text, cur.id)
+  else
+    kind.unsaid = kind.unsaid + 1
+  end
+end
+
+local function begin_second(kind)
+  if kind.unsaid > 0 then
+    bridge.log(kind.level, kind.more:format(kind.unsaid))
+  end
+  kind.said, kind.unsaid = 0, 0
+end
 
 -- A packet of the current session could not be read, for this reason.
 function complaints.about(reason)
-  if said < MOST then
-    said = said + 1
-    bridge.log('error', 'Invalid MsgPack - ' .. reason, cur.id)
-  else
-    unsaid = unsaid + 1
+  say(packets, 'Invalid MsgPack - ' .. reason)
+end
+
+-- A login of the current session, whose address is `peer`, came to what `outcome` says.
+function complaints.login(name, peer, outcome)
+  local shown = name:sub(1, SHOWN):gsub('[%c\127-\255]', '?')
+  if #name > SHOWN then
+    shown = shown .. '...'
   end
+  say(logins, ("login of user '%s' from %s %s"):format(shown, peer, outcome))
 end
 
 -- Another second begins.
 function complaints.tick()
-  if unsaid > 0 then
-    bridge.log('error', ('%d more packets could not be read'):format(unsaid))
-  end
-  said, unsaid = 0, 0
+  begin_second(packets)
+  begin_second(logins)
 end
 
 return complaints

@@ -12,6 +12,7 @@ local decode = require('beespace.engine.decode')
 local encode = require('beespace.engine.encode')
 local errors = require('beespace.box.error')
 local ffi = require('ffi')
+local guests = require('beespace.engine.guests')
 local identify = require('beespace.engine.identify')
 local packet = require('beespace.engine.packet')
 local reply = require('beespace.engine.reply')
@@ -51,18 +52,11 @@ function handlers.call(code, p, at, e)
   return results(found(unpack(arguments, 1, count)))
 end
 
--- An answer with an empty body.
-local function empty(o, start)
-  local w = reply.begin(o, start, st.sync)
-  o[w] = 0x80
-  return reply.finish(o, start, w + 1)
-end
-
 local by_type = {}
 
-by_type[types.PING] = function(_, _, _, o, start)
+by_type[types.PING] = function()
   st.pings = st.pings + 1
-  return empty(o, start)
+  return answer.empty()
 end
 
 by_type[types.CALL_16] = function(p, at, e, o)
@@ -80,10 +74,10 @@ by_type[types.SELECT] = function(p, at, e, o, start)
   return reply.finish(o, start, views.select(p, at, e, o, w))
 end
 
-by_type[types.AUTH] = function(p, at, e, o, start)
+by_type[types.AUTH] = function(p, at, e)
   st.auths = st.auths + 1
   auth.login(p, at, e)
-  return empty(o, start)
+  return answer.empty()
 end
 
 by_type[types.ID] = function(p, at, e, o, start)
@@ -139,6 +133,7 @@ function handlers.other(code, p, at, e, o, start)
     error(decode.BAD)
   end
   packet.check_stream(code)
+  guests.check(tonumber(code), at)
   local handle = by_type[code]
   if handle ~= nil then
     return handle(p, at, e, o, start)

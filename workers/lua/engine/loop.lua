@@ -21,6 +21,7 @@ local answer = require('beespace.engine.answer')
 local bridge = require('beespace.bridge')
 local bus = require('beespace.engine.bus')
 local channels = require('beespace.engine.channels')
+local chores = require('beespace.engine.chores')
 local complaints = require('beespace.engine.complaints')
 local decode = require('beespace.engine.decode')
 local encode = require('beespace.engine.encode')
@@ -29,12 +30,10 @@ local fibers = require('beespace.engine.fibers')
 local figures = require('beespace.engine.figures')
 local flight = require('beespace.engine.flight')
 local framing = require('beespace.engine.framing')
-local health = require('beespace.engine.health')
 local input = require('beespace.engine.input')
 local intake = require('beespace.engine.intake')
 local lost = require('beespace.engine.lost')
 local output = require('beespace.engine.output')
-local pool = require('beespace.engine.pool')
 local reply = require('beespace.engine.reply')
 local request = require('beespace.engine.request')
 local sessions = require('beespace.engine.sessions')
@@ -55,7 +54,7 @@ local open_next, forget_error = intake.next, errors.api.clear
 local messages, next_message, flush_next = bus.now, bus.next, bus.flush_next
 local flush_bus = bus.flush
 local attend_to_channel = channels.attend
-local publish = figures.publish
+local publish, tick = figures.publish, chores.tick
 local resume_next, IDLE = flight.resume_next, fibers.IDLE
 local encode_settings = encode.settings
 local enter_session, leave_session = user.enter, user.leave
@@ -71,9 +70,8 @@ local EVENTS = 256
 -- them wait 4 ms.
 local YIELD = 0.0001
 -- Longest sleep of the loop, milliseconds: the heartbeat moves at least that often.
-local SLEEP = 1000
--- Seconds between two ticks.
-local TICK = 1
+local SLEEP = 500
+local TICK = chores.SECONDS
 
 -- What st.stop says: end for good, or leave to have the traces made anew.
 local loop = {END = 1, CURE = 2}
@@ -213,28 +211,6 @@ function output.overflowed(id, bytes)
     :format(bytes, shared.peer(id) or '?', output.limit), id)
 end
 
--- What is due once a second, at `now` of a monotonic clock; no batch is open.
-local function tick(now)
-  -- An answer that failed half-way has touched pages which nobody else gives back.
-  sys.discard(state.output, KEEP, state.RESULT_LIMIT)
-  sessions.sweep(now)
-  complaints.tick()
-  local released = pool.shrink()
-  if released > 0 then
-    -- Each took a kilobyte and more, which nobody collects while nothing happens.
-    collectgarbage('step', 2 * released)
-  end
-  if sessions.lost > 0 then
-    bridge.log('error', ('%d connections lost: no free descriptors or memory in this worker')
-      :format(sessions.lost))
-    sessions.lost = 0
-  end
-  health.publish()
-  if health.needs_cure(now) and st.stop == 0 then
-    st.stop = loop.CURE
-  end
-end
-
 -- Let fibers run that are ready, tell who watches what has changed, and send what was answered.
 local function settle()
   if st.rehearsal == 0 then
@@ -282,7 +258,9 @@ local function wait()
   end
   if now >= st.next_tick and st.rehearsal == 0 then
     st.next_tick = now + TICK
-    tick(now)
+    if tick(now) and st.stop == 0 then
+      st.stop = loop.CURE
+    end
   end
 end
 

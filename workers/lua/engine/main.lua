@@ -8,10 +8,11 @@
 --
 -- settings: cdef, facts, address, index, count, name, version, max_fds, max_packet_size,
 -- net_msg_max, stop_timeout, inbox_limit, output_limit, intake_fd, control_fd, wakeup_fd,
--- bus_reader, bus_writers (descriptors as a text), jit_log, session_results,
--- fiber_user.
+-- bus_reader, bus_writers (descriptors as a text), jit_log, session_results, fiber_user,
+-- session_su, auth_delay, auth_retries, disable_guest, keep_sessions_on_password_change.
 
 local jit_options = require('jit.opt')
+local access = require('beespace.engine.access')
 local arrears = require('beespace.engine.arrears')
 local bus = require('beespace.engine.bus')
 local box_init = require('beespace.box.init')
@@ -23,6 +24,7 @@ local coroutines = require('beespace.engine.coroutines')
 local encode = require('beespace.engine.encode')
 local errors = require('beespace.box.error')
 local events = require('beespace.engine.events')
+local failures = require('beespace.engine.failures')
 local fibers = require('beespace.engine.fibers')
 local flight = require('beespace.engine.flight')
 local greeting = require('beespace.engine.greeting')
@@ -31,6 +33,7 @@ local inbox = require('beespace.engine.inbox')
 local interrupt = require('beespace.engine.interrupt')
 local landmarks = require('beespace.engine.landmarks')
 local log = require('log')
+local logins = require('beespace.engine.logins')
 local loop = require('beespace.engine.loop')
 local output = require('beespace.engine.output')
 local sessions = require('beespace.engine.sessions')
@@ -44,6 +47,7 @@ local warmup = require('beespace.engine.warmup')
 
 require('beespace.box.inbox')
 require('beespace.box.push')
+require('beespace.box.session_su')
 require('beespace.box.session_triggers')
 require('beespace.engine.visits')
 
@@ -75,6 +79,13 @@ local function report(record, raised)
   log.error('fiber %d (%s) failed: %s', record.id, record.name, errors.describe(raised))
 end
 
+-- What the settings say of logins.
+local function guard_logins(settings)
+  failures.delay, failures.retries = settings.auth_delay, settings.auth_retries
+  logins.keep = settings.keep_sessions_on_password_change
+  access.guest_disabled = settings.disable_guest
+end
+
 -- Make everything ready for the application.
 function main.prepare(settings)
   sys.die_with_parent()
@@ -99,6 +110,8 @@ function main.prepare(settings)
   channels.add_channel(settings.wakeup_fd, loop.attend_to_python)
   events.attach()
   catalog.attach()
+  failures.attach()
+  guard_logins(settings)
   bus.attach(settings.index, settings.bus_reader, settings.bus_writers, channels)
   triggers.attach()
   fibers.own, fibers.failed = loop.guard, report
@@ -106,6 +119,7 @@ function main.prepare(settings)
   interrupt.hide(debug)
   compat.session_results = settings.session_results == 'new' and 1 or 0
   compat.fiber_user = settings.fiber_user == 'old' and 0 or 1
+  compat.session_su = settings.session_su == 'old' and 0 or 1
   box_init.define({
     version = settings.version,
     uuid = instance,

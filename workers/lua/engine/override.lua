@@ -6,8 +6,8 @@
 -- the server itself. The order: set by number, by name, and for types without a name what is set
 -- for unknown types, by number (-1) and by name.
 --
--- A callback may wait. Then the loop has gone on, and the packet is executed from a copy when it
--- falls through to the server.
+-- What guests may not ask (engine/guests) no callback sees. A callback may wait. Then the loop has
+-- gone on, and the packet is executed from a copy when it falls through to the server.
 
 local ffi = require('ffi')
 local answer = require('beespace.engine.answer')
@@ -15,6 +15,7 @@ local decode = require('beespace.engine.decode')
 local encode = require('beespace.engine.encode')
 local errors = require('beespace.box.error')
 local flight = require('beespace.engine.flight')
+local guests = require('beespace.engine.guests')
 local iproto_const = require('beespace.box.iproto_const')
 local output = require('beespace.engine.output')
 local packet = require('beespace.engine.packet')
@@ -104,6 +105,7 @@ function override.run(code, i, at)
     return nil
   end
   code = tonumber(code)
+  guests.check(code, at)
   local first, second, third, fourth = numbered[code], named[code], nil, nil
   if not requests[code] then
     third, fourth = numbered[UNKNOWN], named[UNKNOWN]

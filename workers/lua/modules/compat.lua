@@ -21,6 +21,11 @@ local options = {
     brief = 'User of a fiber that a request creates: old is admin, whoever created it, new is the'
       .. ' effective user of its creator.',
   },
+  session_su = {
+    default = 'new',
+    brief = 'Who may call session.su: old lets everybody become anybody, new only admin and those'
+      .. ' with the role super, and takes nothing but names and numbers of users.',
+  },
 }
 
 -- What was asked for by name, to tell 'old' from 'default'.
