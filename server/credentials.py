@@ -15,17 +15,19 @@ starts.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 from pydantic import SecretStr
 
 from server.context import Context, TemplateError, kind
 from server.errors import SettingsError
-from shm.catalog import declared, names
+from shm.catalog import declared, names, privileges
 from shm.catalog.declared import Changed, Declared, DeclaredError, Right
-from shm.catalog.errors import RefusedError
-from shm.catalog.objects import BITS, EVERY, LOGIN, PERMISSIONS, ROLE, SPACES, UNIVERSE, USER
+from shm.catalog.errors import CatalogError, RefusedError
+from shm.catalog.objects import BITS, EVERY, GUEST, LOGIN, PERMISSIONS, ROLE, SPACES, UNIVERSE, USER
 from shm.catalog.passwords import Rules, digest
 from shm.catalog.store import Store
 
@@ -106,6 +108,15 @@ def apply(store: Store, credentials: Credentials) -> Changed:
         raise SettingsError(f"{key}: {text} ({credentials.origin})") from error
 
 
+def open_to_guests(path: Path) -> bool:
+    """Whether everybody who connects may evaluate any text; False when nobody can tell."""
+    try:
+        with closing(Store.open(path)) as store, store.reading() as connection:
+            return privileges.may_evaluate(connection, GUEST)
+    except CatalogError:
+        return False
+
+
 _REFUSALS: Final[Mapping[str, Callable[..., tuple[tuple[str, ...], str]]]] = {
     "NO_SUCH_ROLE": lambda role: (("roles",), f"got {role!r}, expected a role that exists"),
     "ROLE_LOOP": lambda role, _: (("roles",), f"got {role!r}, expected no role that has this one"),
@@ -136,11 +147,11 @@ class _Reader:
             return
         roles = self._texts(f"{key}.roles", member.get("roles"), "names of roles")
         rights: dict[Right, int] = {}
-        privileges = member.get("privileges")
-        if privileges is not None and not isinstance(privileges, list):
-            self._wrong(f"{key}.privileges", f"got {kind(privileges)}, expected a list of maps")
-            privileges = None
-        for number, privilege in enumerate(privileges or (), 1):
+        listed = member.get("privileges")
+        if listed is not None and not isinstance(listed, list):
+            self._wrong(f"{key}.privileges", f"got {kind(listed)}, expected a list of maps")
+            listed = None
+        for number, privilege in enumerate(listed or (), 1):
             for right, mask in self._privilege(f"{key}.privileges[{number}]", sort, privilege):
                 rights[right] = rights.get(right, 0) | mask
         if member.get("password") is not None:

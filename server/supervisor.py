@@ -25,7 +25,7 @@ from typing import Any, Final
 import setproctitle
 from multiprocess import resource_tracker
 
-from server import children, crew
+from server import children, credentials, crew
 from server.children import Child
 from server.crew import Crew
 from server.errors import ServerError
@@ -47,7 +47,7 @@ CPU_PERIOD: Final = 1.0
 
 STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
-OPEN_TO_GUESTS: Final = "guest may call every function and evaluate any text: no users are defined"
+OPEN_TO_GUESTS: Final = "guest may evaluate any text: whoever can connect can do everything"
 
 
 class Phase(Enum):
@@ -274,7 +274,8 @@ class Supervisor:
         self.tell_acceptor({"op": "accept"})
         self._loop.after(CPU_PERIOD, self._sample)
         settings = self._settings
-        self._log.warning(OPEN_TO_GUESTS)
+        if credentials.open_to_guests(self._resources.catalog):
+            self._log.warning(OPEN_TO_GUESTS)
         self._log.info(
             "ready",
             name=settings.name,

@@ -11,18 +11,29 @@ from typing import Final
 
 from shm.catalog import functions, names, principals
 from shm.catalog.errors import RefusedError
-from shm.catalog.objects import ADMIN, EVERY, EXECUTE, FUNCTION, LOGIN, ROLE, SUPER, UNIVERSE, USER
+from shm.catalog.objects import (
+    ADMIN,
+    BITS,
+    EVERY,
+    EXECUTE,
+    FUNCTION,
+    LOGIN,
+    ROLE,
+    SUPER,
+    UNIVERSE,
+    USER,
+)
 from shm.catalog.principals import Named
 
-_REACHES: Final = f"""
+_HAD: Final = f"""
     WITH RECURSIVE had (id) AS (
       VALUES (?)
       UNION
       SELECT p.object_id FROM privileges AS p, had
       WHERE p.grantee = had.id AND p.object_type = '{ROLE}' AND p.mask & {EXECUTE}
     )
-    SELECT count(*) FROM had WHERE id = ?
 """
+"""Somebody, and every role that it has directly or through others."""
 
 
 class Target:
@@ -158,6 +169,22 @@ def refuse_loop(
     connection: Connection, grantee: int, named: str, role: str | bytes | int, role_name: str
 ) -> None:
     """RefusedError when the role, or a role that it has, is the one that is to get it."""
-    (reaches,) = connection.execute(_REACHES, (role, grantee)).fetchone()
+    (reaches,) = connection.execute(
+        f"{_HAD} SELECT count(*) FROM had WHERE id = ?", (role, grantee)
+    ).fetchone()
     if reaches:
         raise RefusedError("ROLE_LOOP", role_name, named)
+
+
+def may_evaluate(connection: Connection, number: int) -> bool:
+    """Whether a user may run any text, by its own rights or those of its roles."""
+    on_universe = on_lua = 0
+    for kind, mask in connection.execute(
+        f"{_HAD} SELECT object_type, mask FROM privileges WHERE grantee IN (SELECT id FROM had) "
+        f"AND object_type IN ('{UNIVERSE}', 'lua_eval')",
+        (number,),
+    ):
+        on_universe |= mask if kind == UNIVERSE else 0
+        on_lua |= mask
+    usage = BITS["usage"]
+    return bool(on_universe & usage and on_lua & EXECUTE)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import pytest
 
 from shm.catalog import snapshot
 from shm.catalog.passwords import digest
@@ -82,3 +83,10 @@ def test_a_dead_worker_makes_the_others_look_again(tmp_path: Path) -> None:
         os.kill(segment.rows[1].pid, signal.SIGKILL)
         wait_until(lambda: segment.header.catalog_generation != before, 10, "another number")
         segment.close()
+
+
+@pytest.mark.parametrize("open_to_guests", [True, False])
+def test_a_server_that_is_open_to_everybody_says_so(tmp_path: Path, open_to_guests: bool) -> None:
+    with running(tmp_path, open_to_guests=open_to_guests) as server:
+        warned = server.lines("whoever can connect can do everything")
+        assert len(warned) == (1 if open_to_guests else 0)

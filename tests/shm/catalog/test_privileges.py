@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from shm.catalog import privileges
 from shm.catalog.objects import ALL_BITS
 from tests.shm.catalog.conftest import Catalog
 
@@ -181,3 +182,31 @@ def test_loops_of_roles(catalog: Catalog) -> None:
         assert catalog.refused(*grant(4, "role", None, role, to=grantee, whose="role")) == expected
     assert catalog.do(*grant(64, "role", None, "a", to="c", whose="role")) is True
     assert catalog.do("grant_role", 1, "role", "a", "c") is True
+
+
+@pytest.mark.parametrize(
+    ("grants", "may"),
+    [
+        ([], False),
+        ([("grant_role", 1, "user", "u", "super")], True),
+        ([grant(4, "universe")], True),
+        ([grant(4, "lua_eval")], True),
+        ([grant(4, "lua_call")], False),
+        ([grant(4, "lua_eval"), revoke(16, "universe")], False),
+        ([grant(4, "universe"), revoke(16, "universe")], False),
+        (
+            [
+                ("create_principal", 1, "role", "inner"),
+                grant(4, "lua_eval", to="inner", whose="role"),
+                ("grant_role", 1, "role", "public", "inner"),
+            ],
+            True,
+        ),
+    ],
+)
+def test_who_may_evaluate(catalog: Catalog, grants: list[tuple], may: bool) -> None:
+    number = catalog.user("u")
+    for each in grants:
+        catalog.do(*each)
+    with catalog.store.reading() as connection:
+        assert privileges.may_evaluate(connection, number) is may
