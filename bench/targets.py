@@ -37,6 +37,10 @@ READY_SECONDS: Final = 30.0
 STOP_SECONDS: Final = 10.0
 _TRY_SECONDS: Final = 0.02
 
+_BEESPACE_CONFIG: Final = """
+credentials: {users: {guest: {privileges: [{permissions: [execute], universe: true}]}}}
+"""
+
 _TARANTOOL_CONFIG: Final = """
 box.cfg({{
   work_dir = '{folder}', wal_mode = 'none',
@@ -84,11 +88,13 @@ def find_tarantool() -> str | None:
 
 @contextmanager
 def beespace(workers: int) -> Iterator[Endpoint]:
-    """This checkout's server with bench/app.lua."""
+    """This checkout's server with bench/app.lua; guest may execute everything."""
     with tempfile.TemporaryDirectory(prefix="bench-beespace-") as folder:
         port = free_port()
+        config = Path(folder, "config.yaml")
+        config.write_text(_BEESPACE_CONFIG)
         command = [
-            *(sys.executable, "-m", "server", "serve", str(APPLICATION)),
+            *(sys.executable, "-m", "server", "serve", str(APPLICATION), "--config", str(config)),
             *("--listen", f"127.0.0.1:{port}", "--workers", str(workers)),
             *("--run-dir", f"{folder}/run", "--data-dir", f"{folder}/data", "--name", "bench"),
         ]
