@@ -4,6 +4,7 @@
                           |            | no worker can take them: wait, accept no more
                           |            | table full: farewell
     supervisor --control--> worker_up, worker_down, accept, stop
+    workers --intake--> offers: descriptors that come back to them as sessions
 
 It holds no session. When it dies, sessions go on and the supervisor starts another one on the same
 listeners; when the supervisor dies, the control channel closes and the acceptor ends.
@@ -26,10 +27,10 @@ from uuid import UUID
 import setproctitle
 
 from server import refusal
-from server.doors import Door
+from server.doors import Door, peer_of
 from server.farewell import Farewells
 from server.handover import BATCH, Arrival, Handover, Outcome, Worker
-from shm import logs
+from shm import channel, layout, logs
 from shm.channel import Channel, ChannelClosedError
 from shm.launch import AcceptorOrder, ExitCode
 from shm.segment import Segment, SegmentError
@@ -113,6 +114,7 @@ class Acceptor:
             for number, end in enumerate(order.listeners)
         ]
         self._waiting: list[Arrival] = []
+        self._held: list[Arrival] = []
         self._told_to_accept = False
         self._open = False
         self._running = True
@@ -149,15 +151,14 @@ class Acceptor:
                 if self._running and self._selector.get_map().get(key.fd) is key:
                     key.data()
             self._expire(time.monotonic())
-            if self._waiting:
-                waiting, self._waiting = self._waiting, []
-                self._deliver(waiting)
+            if self._waiting or self._held:
+                self._deliver([])
             self._set_doors()
         self._close()
 
     def _close(self) -> None:
         self._farewells.close()
-        for arrival in self._waiting:
+        for arrival in (*self._waiting, *self._held):
             os.close(arrival.fd)
         for worker in self._handover.workers():
             worker.intake.close()
@@ -177,7 +178,8 @@ class Acceptor:
         op, index = message["op"], message.get("index", -1)
         if op == "worker_up":
             self._forget(index)
-            self._handover.add(index, socket.socket(fileno=fds[0]))
+            worker = self._handover.add(index, socket.socket(fileno=fds[0]))
+            self._selector.register(worker, selectors.EVENT_READ, lambda: self._attend(worker))
         elif op == "worker_down":
             self._forget(index)
             self._control.send({"op": "worker_gone", "index": index, "death": message["death"]})
@@ -192,6 +194,33 @@ class Acceptor:
             if worker.fileno() in self._selector.get_map():
                 self._selector.unregister(worker)
             worker.intake.close()
+            for arrival in self._held:
+                if arrival.worker == index:
+                    os.close(arrival.fd)
+            self._held = [arrival for arrival in self._held if arrival.worker != index]
+
+    def _attend(self, worker: Worker) -> None:
+        """A worker offers descriptors, has room again, or is gone."""
+        if worker.choked:
+            worker.choked = worker.full = False
+            self._listen_to(worker, selectors.EVENT_READ)
+        offers: list[Arrival] = []
+        try:
+            while len(offers) < BATCH and (offer := channel.receive_offer(worker.intake)):
+                number, fd = offer
+                if fd is None:
+                    self._pause()
+                else:
+                    offers.append(Arrival(fd, peer_of(fd), layout.ADOPTED, worker.index, number))
+        except ChannelClosedError:
+            # The supervisor will tell that it is down.
+            self._selector.unregister(worker)
+        if offers:
+            self._deliver(offers)
+
+    def _listen_to(self, worker: Worker, events: int) -> None:
+        if worker.fileno() in self._selector.get_map():
+            self._selector.modify(worker, events, lambda: self._attend(worker))
 
     def _accept(self, door: Door) -> None:
         """Take what waits at one listener, at most a batch."""
@@ -216,7 +245,14 @@ class Acceptor:
             self._deliver(arrivals)
 
     def _deliver(self, arrivals: Sequence[Arrival]) -> None:
-        outcome: Outcome = self._handover.deliver(arrivals)
+        """Hand these over, after those that have waited."""
+        todo = [*self._held, *self._waiting, *arrivals]
+        self._held, self._waiting = [], []
+        for at in range(0, len(todo), BATCH):
+            self._settle(self._handover.deliver(todo[at : at + BATCH]))
+
+    def _settle(self, outcome: Outcome) -> None:
+        self._held += outcome.held
         self._waiting += outcome.waiting
         for worker in outcome.choked:
             if not outcome.scarce:
@@ -228,12 +264,8 @@ class Acceptor:
 
     def _await_room(self, worker: Worker) -> None:
         """Come back to a full worker when its channel can take a message again."""
-
-        def writable() -> None:
-            self._selector.unregister(worker)
-            worker.full = False
-
-        self._selector.register(worker, selectors.EVENT_WRITE, writable)
+        worker.choked = True
+        self._listen_to(worker, selectors.EVENT_READ | selectors.EVENT_WRITE)
 
     def _refuse(self, arrivals: Sequence[Arrival]) -> None:
         now = time.monotonic()
@@ -259,7 +291,7 @@ class Acceptor:
         if self._retry is not None and self._retry <= now:
             self._retry = None
             for worker in self._handover.workers():
-                if worker.fileno() not in self._selector.get_map():
+                if not worker.choked:
                     worker.full = False
 
     def _patience(self) -> float:

@@ -5,6 +5,8 @@
                           v
                       user_of(descriptor)                             who is at the other end
 
+    a worker's offer --> peer_of(descriptor)
+
 The acceptor makes one for every listener of its order.
 """
 
@@ -40,6 +42,23 @@ class Door:
     def admits(self, fd: int) -> bool:
         """Whether who has connected may come in."""
         return not self.private or user_of(fd) in (0, os.geteuid())
+
+
+def peer_of(fd: int) -> bytes:
+    """Address text of whoever is connected to a descriptor; empty when nobody is."""
+    try:
+        end = socket.socket(fileno=fd)
+    except OSError:
+        return b""
+    try:
+        text = _PEERS[end.family](end.getpeername())
+        if end.family != socket.AF_UNIX:
+            end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    except (OSError, KeyError):
+        return b""
+    finally:
+        end.detach()
+    return text
 
 
 def user_of(fd: int) -> int | None:

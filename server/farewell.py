@@ -8,6 +8,7 @@ then the oldest ends early.
 
 from __future__ import annotations
 
+import os
 import selectors
 import socket
 from collections import OrderedDict
@@ -28,7 +29,12 @@ class Farewells:
 
     def say(self, fd: int, answer: bytes, now: float) -> None:
         """Send the answer, then linger. Takes the descriptor over."""
-        end = socket.socket(fileno=fd)
+        try:
+            end = socket.socket(fileno=fd)
+        except OSError:
+            # A worker may offer what is no socket at all.
+            os.close(fd)
+            return
         end.setblocking(False)
         try:
             end.send(answer)

@@ -25,6 +25,7 @@ from shm import channel, layout
 from shm.segment import Segment
 from shm.sessions import SessionTable
 
+ANY: Final = -1
 BATCH: Final = channel.MAX_FDS
 """Most connections that are delivered at once."""
 
@@ -37,11 +38,16 @@ _GONE: Final = frozenset({errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN})
 
 
 class Arrival(NamedTuple):
-    """An accepted connection: descriptor, address text, index of its listener."""
+    """An accepted connection: descriptor, address text, index of its listener.
+
+    A worker's own offer has the index of that worker as well, and the offer's number.
+    """
 
     fd: int
     peer: bytes
     listener: int
+    worker: int = ANY
+    offer: int = 0
 
 
 class Worker:
@@ -52,6 +58,8 @@ class Worker:
         self.row = row
         self.intake = intake
         self.full = False
+        self.choked = False
+        """Full until its intake is writable."""
         self._beat = -1
         self._moved = 0.0
         intake.setblocking(False)
@@ -80,12 +88,13 @@ class Worker:
 class Outcome:
     """What one delivery could not place.
 
-    ``waiting``: no worker can take them now. ``refused``: the table is full. ``choked``: workers
-    that take nothing until their intake is writable, or, with ``scarce``, until the system has
-    memory or descriptors again.
+    ``waiting``: no worker can take them now. ``held``: offers whose worker cannot take them back
+    now. ``refused``: the table is full. ``choked``: workers that take nothing until their intake is
+    writable, or, with ``scarce``, until the system has memory or descriptors again.
     """
 
     waiting: list[Arrival] = field(default_factory=list)
+    held: list[Arrival] = field(default_factory=list)
     refused: list[Arrival] = field(default_factory=list)
     choked: list[Worker] = field(default_factory=list)
     scarce: bool = False
@@ -130,7 +139,13 @@ class Handover:
         Descriptors that were sent are closed here; those in the outcome are still open.
         """
         outcome = Outcome()
-        todo = self._admit(arrivals, outcome)
+        admitted = self._admit(arrivals, outcome)
+        todo = []
+        for arrival in admitted:
+            if arrival.worker == ANY:
+                todo.append(arrival)
+            else:
+                self._give_back(arrival, outcome)
         while todo:
             takers = [worker for worker in self._workers.values() if not worker.full]
             if not takers:
@@ -150,6 +165,22 @@ class Handover:
             else:
                 outcome.refused.append(arrival)
         return admitted
+
+    def _give_back(self, arrival: Arrival, outcome: Outcome) -> None:
+        """An offer goes to the worker it came from; when that is gone, so is its client."""
+        worker = self._workers.get(arrival.worker)
+        if worker is None:
+            os.close(arrival.fd)
+            return
+        if worker.full:
+            outcome.held.append(arrival)
+            return
+        salt = os.urandom(layout.SALT_BYTES)
+        session = self._table.claim(arrival.peer, worker.index, salt, arrival.listener)
+        if session is None:
+            outcome.refused.append(arrival)
+        elif not self._send(worker, [session], [arrival], outcome):
+            outcome.held.append(arrival)
 
     def _round(
         self, arrivals: list[Arrival], takers: list[Worker], outcome: Outcome
@@ -201,10 +232,10 @@ class Handover:
 
     def _send(self, worker: Worker, ids: list[int], share: list[Arrival], outcome: Outcome) -> bool:
         """Send one worker its share; False when it takes none, and the claims are given back."""
+        offer = share[0].offer
+        payload = channel.pack_ids([0, *ids, offer] if offer else ids)
         try:
-            channel.send_fds(
-                worker.intake, channel.pack_ids(ids), [arrival.fd for arrival in share]
-            )
+            channel.send_fds(worker.intake, payload, [arrival.fd for arrival in share])
         except OSError as error:
             for session in ids:
                 self._table.release(session)

@@ -19,7 +19,9 @@ Workers tell each other things on the bus (:func:`bus`), which they alone read a
 workers/lua/engine/bus.lua.
 
 New connections travel from the acceptor to a worker on a channel of their own, one message a batch:
-the session ids as little-endian 64-bit integers, and as many descriptors in the same order.
+the session ids as little-endian 64-bit integers, and as many descriptors in the same order. On the
+same channel a worker offers a descriptor of its own to become a session of its own: an offer is a
+number, 64 bits too, with the descriptor; what comes back is 0, the session id and that number.
 """
 
 from __future__ import annotations
@@ -43,6 +45,7 @@ MAX_MESSAGE: Final = 65536
 BUS_BUFFER: Final = 1 << 20
 """Bytes wanted between the writers of a row's bus and its reader."""
 
+_OFFER_BYTES: Final = 8
 _FD_SIZE: Final = array.array("i").itemsize
 
 
@@ -77,21 +80,8 @@ class Channel:
 
     def receive(self) -> tuple[dict[str, Any], list[int]] | None:
         """The next message with its descriptors, None when there is none yet."""
-        descriptors = array.array("i")
-        try:
-            data, ancillary, _, _ = self.socket.recvmsg(
-                MAX_MESSAGE, socket.CMSG_SPACE(MAX_FDS * _FD_SIZE), socket.MSG_CMSG_CLOEXEC
-            )
-        except BlockingIOError:
-            return None
-        except ConnectionResetError as error:
-            raise ChannelClosedError from error
-        for level, kind, payload in ancillary:
-            if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
-                descriptors.frombytes(payload[: len(payload) - len(payload) % _FD_SIZE])
-        if not data:
-            raise ChannelClosedError
-        return msgpack.unpackb(data), list(descriptors)
+        received = _receive(self.socket, MAX_MESSAGE, MAX_FDS)
+        return received and (msgpack.unpackb(received[0]), received[1])
 
     def close(self) -> None:
         """Close this end."""
@@ -121,6 +111,37 @@ def send_fds(end: socket.socket, payload: bytes, fds: Sequence[int]) -> None:
         [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds).tobytes())] if fds else []
     )
     end.sendmsg([payload], rights)
+
+
+def receive_offer(end: socket.socket) -> tuple[int, int | None] | None:
+    """A worker's offer: its number and the descriptor, None for one that the system dropped.
+
+    None when there is no offer now; ChannelClosedError when the worker is gone.
+    """
+    received = _receive(end, _OFFER_BYTES, 1)
+    if received is None:
+        return None
+    data, fds = received
+    return int.from_bytes(data, "little"), fds[0] if fds else None
+
+
+def _receive(end: socket.socket, size: int, most: int) -> tuple[bytes, list[int]] | None:
+    """One message with at most so many descriptors, None when there is none yet."""
+    # Not socket.recv_fds, which drops the flags.
+    flags = socket.MSG_CMSG_CLOEXEC | socket.MSG_DONTWAIT
+    try:
+        data, ancillary, _, _ = end.recvmsg(size, socket.CMSG_SPACE(most * _FD_SIZE), flags)
+    except BlockingIOError:
+        return None
+    except ConnectionResetError as error:
+        raise ChannelClosedError from error
+    descriptors = array.array("i")
+    for level, kind, payload in ancillary:
+        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+            descriptors.frombytes(payload[: len(payload) - len(payload) % _FD_SIZE])
+    if not data:
+        raise ChannelClosedError
+    return data, list(descriptors)
 
 
 def unread(end: socket.socket) -> int:

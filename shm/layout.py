@@ -34,6 +34,8 @@ MAX_WORKERS: Final = 256
 MAX_LISTENERS: Final = 16
 """Most listeners of clients; the control socket is one more."""
 NO_LISTENER: Final = 255
+ADOPTED: Final = 254
+"""Listener of a session whose descriptor came from its worker: box.session.new."""
 LISTENER_BYTES: Final = 96
 PEER_BYTES: Final = 83
 NAME_BYTES: Final = 62
@@ -271,7 +273,7 @@ SLOT: Final = Record(
             Field("state", "u32", _H, "see shm.states.SlotState", volatile=True),
             Field("worker", "u16", _H, "row of the worker that owns the session"),
             Field("type", "u8", _H, "see shm.states.SessionType"),
-            Field("listener", "u8", _H, "index in listener_names"),
+            Field("listener", "u8", _H, "index in listener_names, or ADOPTED"),
             Field("connected", "f64", _H, "accept time, seconds since the epoch"),
             Field("salt", "u8", _H, "random bytes of the greeting", SALT_BYTES),
             Field("peer_len", "u8", _H, "bytes used in peer"),

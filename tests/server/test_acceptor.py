@@ -7,6 +7,7 @@ import errno
 import os
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import pytest
 
 from server import acceptor, doors
 from server.acceptor import Acceptor, Report
-from shm import channel
+from shm import channel, layout
 from shm.channel import Channel, ChannelClosedError
 from shm.launch import AcceptorOrder
 from shm.segment import Segment
@@ -58,6 +59,15 @@ class Stage:
         client.settimeout(10)
         client.connect(name.getsockname())
         self.clients.append(client)
+        return client
+
+    def offer(self, index: int, number: int) -> socket.socket:
+        """What a worker does with a descriptor that shall become a session; the client's end."""
+        client, other = socket.socketpair()
+        client.settimeout(10)
+        self.clients.append(client)
+        channel.send_fds(self.workers[index], number.to_bytes(8, "little"), [other.fileno()])
+        other.close()
         return client
 
     def taken(self, index: int) -> tuple[list[int], list[int]]:
@@ -247,3 +257,93 @@ def test_strangers_at_the_control_socket_are_closed(
     ids, fds = stage.taken(0)
     assert ids == [1]
     close_all(fds)
+
+
+def test_an_offer_comes_back_to_its_worker_as_a_session(stage: Stage, table: SessionTable) -> None:
+    stage.worker_up(0)
+    stage.worker_up(1)
+    for number in (7, 8):
+        client = stage.offer(1, number)
+        ids, (fd,) = stage.taken(1)
+        assert ids == [0, number - 6, number]
+        with socket.socket(fileno=fd) as end:
+            end.sendall(b"hello")
+            assert client.recv(10) == b"hello"
+    sessions = sorted(table.sessions(), key=lambda session: session.id)
+    found = [(session.worker, session.listener, session.peer) for session in sessions]
+    assert found == [(1, layout.ADOPTED, "unix/:(socket)")] * 2
+    rows = stage.segment.rows
+    wait_until(lambda: (rows[0].assigned, rows[1].assigned) == (0, 2), what="the count")
+
+
+def test_an_offer_that_is_no_socket_has_no_address(stage: Stage, table: SessionTable) -> None:
+    stage.worker_up(0)
+    reader, writer = os.pipe()
+    channel.send_fds(stage.workers[0], bytes([9, *bytes(7)]), [reader])
+    ids, fds = stage.taken(0)
+    assert ids == [0, 1, 9]
+    assert table.peer(1) == ""
+    close_all([reader, writer, *fds])
+
+
+def test_an_offer_to_a_full_table_is_refused(stage: Stage, table: SessionTable) -> None:
+    stage.worker_up(0)
+    for _ in range(table.capacity):
+        assert table.claim(b"p", 0, bytes(20))
+    client = stage.offer(0, 1)
+    greeting = client.recv(128)
+    assert greeting.startswith(b"Tarantool ")
+    assert b"session limit reached" in client.recv(1000)
+
+
+def test_offers_wait_in_order_for_a_worker_that_does_not_read(stage: Stage) -> None:
+    stage.worker_up(0)
+    stage.worker_up(1)
+    close_all(_echo(stage, 0))
+    full = next(iter(stage.acceptor._handover.workers()))
+    sent = 0
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            sent += full.intake.send(b"x" * 1000) // 1000
+    for number in (1, 2, 3):
+        stage.offer(0, number)
+    wait_until(lambda: len(stage.acceptor._held) == 3, what="held offers")
+    stage.control.send({"op": "accept"})
+    stage.connect()
+    close_all(stage.taken(1)[1])
+    for _ in range(sent):
+        assert len(stage.workers[0].recv(65536)) == 1000
+    for number in (1, 2, 3):
+        ids, fds = stage.taken(0)
+        assert (ids[0], ids[2]) == (0, number)
+        close_all(fds)
+
+
+def test_what_a_dead_worker_offered_is_closed(stage: Stage) -> None:
+    stage.worker_up(0)
+    close_all(_echo(stage, 0))
+    full = next(iter(stage.acceptor._handover.workers()))
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            full.intake.send(b"x" * 1000)
+    client = stage.offer(0, 1)
+    wait_until(lambda: stage.acceptor._held, what="a held offer")
+    stage.control.send({"op": "worker_down", "index": 0, "death": 1})
+    assert stage.hear() == {"op": "worker_gone", "index": 0, "death": 1}
+    assert client.recv(1) == b""
+    assert stage.acceptor._held == []
+
+
+def test_a_worker_that_ends_is_no_reason_to_turn_in_a_circle(stage: Stage) -> None:
+    stage.worker_up(0)
+    close_all(_echo(stage, 0))
+    stage.workers[0].close()
+    turns = stage.segment.header.acceptor_turns
+    time.sleep(0.3)
+    assert stage.segment.header.acceptor_turns - turns < 5
+
+
+def _echo(stage: Stage, index: int) -> list[int]:
+    """One offer there and back, so that the acceptor is known to listen."""
+    stage.offer(index, 99)
+    return stage.taken(index)[1]

@@ -65,3 +65,32 @@ def test_it_goes_with_the_server_and_outlives_no_killed_one(tmp_path: Path) -> N
         assert server.lines(f"left.*{path}")
         server.stop()
         assert not path.exists()
+
+
+def test_the_way_in_when_on_connect_always_fails(start: Start) -> None:
+    app = """
+    box.session.on_connect(function() error('no bees today') end, nil, 'door')
+    box.session.on_disconnect(function() print('left', box.session.id()) end)
+    """
+    server = start(workers=2, app=app)
+    for address in (server.address, server.address):
+        with Raw(address) as refused:
+            assert "no bees today" in refused.packet().text
+            refused.wait_closed()
+    with contextlib.closing(connect(server.control)) as owner:
+        assert owner.eval(WHO).data[0] == "admin"
+        assert list(owner.eval("box.session.on_connect(nil, nil, 'door')").data) == []
+        mine = owner.eval("return box.session.id()").data[0]
+    for _ in range(4):
+        with Raw(server.address) as client:
+            client.ping()
+    wait_until(lambda: len(server.lines("left")) == 6, what="farewells of clients")
+    assert server.lines(f"left.*{mine}$") == []
+
+
+def test_admin_there_and_no_rights_elsewhere(start: Start) -> None:
+    server = start(workers=1, open_to_guests=False)
+    with Raw(server.address) as client:
+        assert client.request(8, {0x27: "return 1", 0x21: []}).code == 42
+    with Raw(server.control) as owner:
+        assert owner.eval("return 1").data == [1]

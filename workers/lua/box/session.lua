@@ -92,10 +92,10 @@ local function lost_peer()
   return record and record.peer or nil
 end
 
-local function no_peer(asked)
+local function no_peer(id, asked)
   if flags.session_results == 0 then
     return NO_PEER
-  elseif not asked then
+  elseif not asked or shared_exists(id) then
     return nil
   end
   error('session.peer(): session does not exist', 0)
@@ -112,7 +112,7 @@ function session.peer(...)
   elseif type(id) ~= 'number' or id % 1 ~= 0 then
     id = peer_id(id)
   end
-  return shared_peer(id) or count == 0 and lost_peer() or no_peer(count == 1)
+  return shared_peer(id) or count == 0 and lost_peer() or no_peer(id, count == 1)
 end
 
 -- Socket of a session in the worker that owns it: fd([id]); -1 when there is none.

@@ -4,9 +4,11 @@
 -- connection of the batch: a new connection is a step of the loop like any other, so LuaJIT
 -- compiles it. One message is one batch: session ids as 64-bit integers, and as many descriptors
 -- in the same order. A connection is greeted at once, unless functions of on_connect come first.
+-- What engine/adoption has offered comes back alone.
 
 local ffi = require('ffi')
 local bit = require('bit')
+local adoption = require('beespace.engine.adoption')
 local greeting = require('beespace.engine.greeting')
 local sessions = require('beespace.engine.sessions')
 local shared = require('beespace.engine.table')
@@ -54,6 +56,12 @@ function intake.receive(fd)
     return errno == sys.EAGAIN or errno == sys.EINTR
   elseif received == 0 then
     return false
+  end
+  if ids[0] == 0 then
+    -- One that this worker has offered: 0, the id, the number of the offer.
+    adoption.accept(tonumber(ids[2]))
+    ids[0] = ids[1]
+    received = 8
   end
   local used = tonumber(message.control_len) >= CONTROL_HEAD
     and tonumber(cast('size_t *', control)[0]) - CONTROL_HEAD or 0

@@ -1,9 +1,10 @@
 -- Who is logged in with which password, and the end of sessions whose login holds no longer.
 --
--- engine/auth and box.session.su give sessions their users by become(). When the catalog has
--- moved, the sessions of users who were dropped, may have no sessions any more, or got another
--- password are ended: in a fiber, so that what the batch at hand answers is sent before. The
--- catalog is looked at twice a second, and when another worker says that it has changed it.
+-- engine/auth and box.session.su give sessions their users by become(), box.session.new says by
+-- note() which ones have theirs from the start. When the catalog has moved, the sessions of users
+-- who were dropped, may have no sessions any more, or got another password are ended: in a fiber,
+-- so that what the batch at hand answers is sent before. The catalog is looked at twice a second,
+-- and when another worker says that it has changed it.
 --
 -- Sessions of guest have not logged in, so there is nothing to end.
 
@@ -43,6 +44,12 @@ local function holds(uid, serial)
   return logins.keep or found.serial == serial
 end
 
+-- The session `id` has the user `uid` from now on.
+function logins.note(id, uid)
+  local found = catalog.principals[uid]
+  serials[id] = uid ~= GUEST and found ~= nil and found.serial or nil
+end
+
 -- The session of the running code has the user `uid` for good, and so has the code; code without a
 -- session has it until it ends.
 function logins.become(uid)
@@ -52,8 +59,7 @@ function logins.become(uid)
     slot.uid = uid
   end
   if sessions.has_client() then
-    local found = catalog.principals[uid]
-    serials[id] = uid ~= GUEST and found ~= nil and found.serial or nil
+    logins.note(id, uid)
   end
   cur.uid, cur.euid = uid, uid
   cur.rights = user.rights_of(uid)

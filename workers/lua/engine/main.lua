@@ -13,6 +13,7 @@
 
 local jit_options = require('jit.opt')
 local access = require('beespace.engine.access')
+local adoption = require('beespace.engine.adoption')
 local arrears = require('beespace.engine.arrears')
 local bus = require('beespace.engine.bus')
 local box_init = require('beespace.box.init')
@@ -47,6 +48,7 @@ local warmup = require('beespace.engine.warmup')
 
 require('beespace.box.inbox')
 require('beespace.box.push')
+require('beespace.box.session_new')
 require('beespace.box.session_su')
 require('beespace.box.session_triggers')
 require('beespace.engine.visits')
@@ -86,6 +88,15 @@ local function guard_logins(settings)
   access.guest_disabled = settings.disable_guest
 end
 
+-- Descriptors that no application may give away.
+local function own_descriptors(settings)
+  local list = {settings.control_fd, settings.wakeup_fd, settings.bus_reader}
+  for writer in settings.bus_writers:gmatch('%d+') do
+    list[#list + 1] = tonumber(writer)
+  end
+  return list
+end
+
 -- Make everything ready for the application.
 function main.prepare(settings)
   sys.die_with_parent()
@@ -106,6 +117,7 @@ function main.prepare(settings)
   local instance = tostring(uuid.frombin(settings.instance, 'network'))
   greeting.prepare(instance)
   channels.add_channel(settings.intake_fd, loop.attend_to_intake)
+  adoption.attach(settings.intake_fd, own_descriptors(settings))
   channels.add_channel(settings.control_fd, loop.attend_to_python)
   channels.add_channel(settings.wakeup_fd, loop.attend_to_python)
   events.attach()

@@ -61,6 +61,9 @@ local sessions = {
   -- Called with the id of a session whose socket is closed: true when its slot is needed until
   -- forget() is called once for it. engine/visits sets it.
   farewell = function(_) return false end,
+  -- Called with the id of a session that this worker has offered: its user. engine/adoption
+  -- sets it.
+  adopted = function(_) return GUEST end,
   count = 0,
   -- Connections given up since the loop last spoke of them.
   lost = 0,
@@ -80,6 +83,7 @@ local leaving = {}
 function sessions.reserve(limit)
   all = ffi.cast('bee_session_t *', sys.reserve(limit * SESSION_SIZE))
   max_fd = limit
+  sessions.limit = limit
   sessions.all = all
 end
 
@@ -117,6 +121,15 @@ local function free_buffers(session)
   end
 end
 
+local function first_user(id, slot)
+  if shared.of_control(slot) then
+    return ADMIN
+  elseif slot.listener == shared.ADOPTED then
+    return sessions.adopted(id)
+  end
+  return GUEST
+end
+
 -- Take over a claimed session with its descriptor; false when the claim is not ours any more.
 function sessions.open(id, fd)
   local slot = shared.slots[id % shared.capacity]
@@ -130,7 +143,7 @@ function sessions.open(id, fd)
     return false
   end
   slot.fd = fd
-  slot.uid = shared.of_control(slot) and ADMIN or GUEST
+  slot.uid = first_user(id, slot)
   slot.state = LIVE
   local session = all[fd]
   session.id = id

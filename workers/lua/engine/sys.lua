@@ -23,6 +23,8 @@ int epoll_wait(int epfd, bee_epoll_event *events, int max, int timeout_ms);
 ssize_t recv(int fd, void *buf, size_t len, int flags);
 ssize_t send(int fd, const void *buf, size_t len, int flags);
 ssize_t recvmsg(int fd, bee_msghdr *message, int flags);
+ssize_t sendmsg(int fd, const bee_msghdr *message, int flags);
+int socket(int domain, int type, int protocol);
 int close(int fd);
 int socketpair(int domain, int type, int protocol, int *fds);
 int shutdown(int fd, int how);
@@ -79,7 +81,9 @@ local sys = {
   SOCK_STREAM = 1,
 
   EINTR = 4,
+  EBADF = 9,
   EAGAIN = 11,
+  ENOTSOCK = 88,
   ENOBUFS = 105,
 
   CLOCK_REALTIME = 0,

@@ -19,6 +19,8 @@ local table_view = {
   CLAIMED = SLOT_CLAIMED,
   LIVE = SLOT_LIVE,
   CLOSING = SLOT_CLOSING,
+  -- Listener of a session whose descriptor came from its worker: shm.layout.ADOPTED.
+  ADOPTED = 254,
   NO_FD = NO_FD,
   -- Why a session ends: shm.states.EndReason.
   reason = {
@@ -94,7 +96,7 @@ function table_view.exists(id)
   return id > 0 and id < ID_LIMIT and slots[id % capacity].id == id
 end
 
--- Address text of the session (a whole number), nil when it is not in the table.
+-- Address text of the session (a whole number), nil when it is not in the table or has none.
 function table_view.peer(id)
   if not (id > 0 and id < ID_LIMIT) then
     return nil
@@ -105,7 +107,7 @@ function table_view.peer(id)
   end
   local length = slot.peer_len
   copy(peer_copy, slot.peer, PEER_BYTES)
-  if slot.id ~= id or length > PEER_BYTES then
+  if slot.id ~= id or length > PEER_BYTES or length == 0 then
     return nil
   end
   return to_string(peer_copy, length)

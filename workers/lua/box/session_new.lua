@@ -1,0 +1,96 @@
+-- box.session.new(opts): a session on a descriptor that the application has.
+--
+--   type      'binary', the only kind there is
+--   fd        the descriptor; it is the session's from now on, and its number is free again
+--   user      whose session it is, guest unless given
+--   storage   the table that is the session's box.session.storage
+--
+-- Returns nothing; on_connect and the greeting follow like those of any other connection. A
+-- descriptor that is no socket is noticed then: on_connect runs without an address, and the session
+-- ends. Another user than guest and the caller's own may be given by admin and role super only.
+
+local access = require('beespace.engine.access')
+local adoption = require('beespace.engine.adoption')
+local catalog = require('beespace.engine.catalog')
+local errors = require('beespace.box.error')
+local fibers = require('beespace.engine.fibers')
+local logins = require('beespace.engine.logins')
+local session = require('beespace.box.session')
+local state = require('beespace.engine.state')
+
+local error, pairs, tostring, type = error, pairs, tostring, type
+local storages = getmetatable(session).aggregate_storage
+local suspend = fibers.suspend_quietly
+local cur, GUEST = state.cur, state.GUEST
+
+-- Seconds between two tries while the acceptor does not read, and how long it is tried.
+local PAUSE, PATIENCE = 0.002, 2
+local TYPES = {type = 'string', fd = 'number', user = 'string', storage = 'table'}
+
+local function refuse(text, ...)
+  error(errors.client('ILLEGAL_PARAMS', text:format(...)))
+end
+
+local function check(opts)
+  if type(opts) ~= 'table' then
+    refuse('options should be a table')
+  end
+  for key, value in pairs(opts) do
+    local expected = TYPES[key]
+    if expected == nil then
+      refuse("unexpected option '%s'", tostring(key))
+    elseif type(value) ~= expected then
+      refuse("options parameter '%s' should be of type %s", key, expected)
+    end
+  end
+  if opts.type ~= nil and opts.type ~= 'binary' then
+    refuse("invalid session type '%s', the only supported type is 'binary'", opts.type)
+  elseif opts.fd == nil then
+    refuse("options parameter 'fd' is mandatory")
+  elseif not (opts.fd >= 0) or opts.fd % 1 ~= 0 then
+    refuse("options parameter 'fd' must be nonnegative integer")
+  elseif adoption.is_taken(opts.fd) then
+    refuse("options parameter 'fd' is in use by the server itself")
+  end
+end
+
+-- Number of the user that the session shall have.
+local function user_of(name)
+  if name == nil then
+    return GUEST
+  end
+  catalog.refresh()
+  local found = catalog.by_name[name]
+  if found ~= nil and found.kind ~= 'user' then
+    found = nil
+  end
+  -- Who may not be another user is not told which there are.
+  local own = found ~= nil and (found.id == GUEST or found.id == cur.euid)
+  if not own and not access.is_super(cur.euid) then
+    access.denied('Session', 'user', name)
+  elseif found == nil then
+    error(errors.client('NO_SUCH_USER', name))
+  end
+  access.check_session(found.id)
+  return found.id
+end
+
+function adoption.opened(id, uid, storage)
+  logins.note(id, uid)
+  storages[id] = storage
+end
+
+-- See the head of this file.
+function session.new(opts)
+  check(opts)
+  local uid = user_of(opts.user)
+  local deadline = fibers.clock() + PATIENCE
+  while not adoption.offer(opts.fd, uid, opts.storage) do
+    if fibers.clock() >= deadline or not fibers.may_wait() then
+      error(errors.client('SYSTEM', 'too many new sessions at a time'))
+    end
+    suspend(PAUSE)
+  end
+end
+
+return session
