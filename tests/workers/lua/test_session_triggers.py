@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.helpers.engine import Client, error_of
+from tests.helpers.engine import Client, Engine, error_of
+from tests.helpers.raw import CALL, request
 
 SETUP = """
 local s = box.session[{name!r}]
@@ -135,3 +136,45 @@ def test_the_lists_are_events_of_the_trigger_module(client: Client) -> None:
         trigger.del('box.session.on_auth', 'x')
         return clean(#info, info[1][1], info[1][2] == g, info[2][2] == f, order, names())"""
     assert client.eval(source_of(source)).data == [2, "x", True, True, "hgf", "hf"]
+
+
+DENIED = """
+told = {}
+box.session.on_access_denied(function(...)
+  local s = box.session
+  local who = table.concat({s.id(), s.user(), s.effective_user(), s.sync()}, ' ')
+  told[#told + 1] = table.concat({who, ...}, ' ')
+end)
+"""
+
+
+def test_on_access_denied_runs_before_the_refusal_is_sent() -> None:
+    with Engine(warm=False, open_to_guests=False) as engine, engine.connect() as client:
+        engine.execute(DENIED)
+        answer = client.request(CALL, {0x22: "nosuch", 0x21: []})
+        text = "Execute access to function 'nosuch' is denied for user 'guest'"
+        assert error_of(answer) == (42, text)
+        assert error_of(client.eval("return 1"))[0] == 42
+        told: bytes = engine.execute("return table.concat(told, '|')")
+        assert told.decode().split("|") == [
+            f"{client.id} guest guest 1 Execute function nosuch",
+            f"{client.id} guest guest 2 Execute universe ",
+        ]
+
+
+def test_a_failing_on_access_denied_changes_nothing() -> None:
+    with Engine(warm=False, open_to_guests=False) as engine, engine.connect() as client:
+        engine.execute(DENIED)
+        engine.execute("box.session.on_access_denied(function() error('oops') end)")
+        assert error_of(client.call("nosuch"))[0] == 42
+        assert engine.execute("return #told") == 0
+
+
+def test_on_access_denied_may_wait() -> None:
+    with Engine(warm=False, open_to_guests=False) as engine, engine.connect() as client:
+        engine.execute(DENIED)
+        engine.execute("box.session.on_access_denied(function() require('fiber').sleep(0.01) end)")
+        packet = request({0: CALL, 1: 7}, {0x22: "nosuch", 0x21: []})
+        (answer,) = client.answers(packet, 1)
+        assert (answer.sync, answer.code) == (7, 42)
+        assert engine.execute("return #told") == 1

@@ -186,7 +186,7 @@ def test_who_leaves_while_on_connect_waits(engine: Engine) -> None:
     engine.turn()
     begun, ended, left = wait_for(engine, 3)
     assert begun.split()[0] == "begun"
-    assert ended == f"ended {client.id} guest admin -1 0 127.0.0.1:4000 binary kept error"
+    assert ended == f"ended {client.id} guest admin -1 0 127.0.0.1:4000 binary kept client"
     assert left == ended.replace("ended", "left")
     engine.run_until(lambda: not client.exists)
     assert engine.row.sessions == 0

@@ -13,6 +13,7 @@
 -- engine/triggers, the same in every worker. What runs them: engine/visits (on_connect,
 -- on_disconnect), engine/auth (on_auth), engine/access (on_access_denied).
 
+local access = require('beespace.engine.access')
 local arguments = require('beespace.engine.arguments')
 local fibers = require('beespace.engine.fibers')
 local session = require('beespace.box.session')
@@ -83,6 +84,11 @@ end
 
 for _, name in ipairs({'on_connect', 'on_disconnect', 'on_auth', 'on_access_denied'}) do
   session[name] = make('box.session.' .. name)
+end
+
+-- In the fiber and with the rights of the code that was refused.
+function access.on_denied(right, object_type, object_name)
+  triggers.run('box.session.on_access_denied', right, object_type, object_name)
 end
 
 -- Names of the reasons why a session ends.

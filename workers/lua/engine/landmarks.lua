@@ -12,6 +12,8 @@ local globals, loaded = _G, package.loaded
 
 -- Steps below a global or a module, and values that are looked at.
 local DEPTH, MOST = 4, 20000
+-- Entries of a table that is data, and not looked into.
+local LARGE = 5000
 local GLOBAL, MODULE = 'global', 'module'
 
 local landmarks = {}
@@ -46,9 +48,12 @@ local function extended(path, key)
 end
 
 local function sorted_texts(map)
-  local keys = {}
+  local keys, seen = {}, 0
   for key in next, map do
-    if type(key) == 'string' then
+    seen = seen + 1
+    if seen > LARGE then
+      return {}
+    elseif type(key) == 'string' then
       keys[#keys + 1] = key
     end
   end

@@ -184,7 +184,7 @@ local function attend(fd, mask)
       sessions.close(fd)
     end
   elseif session.stopped ~= 0 then
-    sessions.close(fd, reasons.ERROR)
+    sessions.close(fd, mask % (2 * EPOLLERR) >= EPOLLERR and reasons.ERROR or reasons.CLIENT)
   else
     receive(fd)
   end
@@ -229,7 +229,7 @@ end
 
 -- Milliseconds that the loop may sleep.
 local function patience()
-  if st.ready ~= 0 or st.resumes ~= 0 or messages.dirty ~= 0 or watch.is_busy() then
+  if st.ready ~= 0 or st.resumes ~= 0 or messages.dirty ~= 0 or watch.is_busy() or st.stop ~= 0 then
     return 0
   elseif st.next_timer == FOREVER then
     return SLEEP

@@ -42,7 +42,7 @@ local function run(each)
   cur.id, cur.uid = each.id, each.uid
   local ok, raised = pcall(as, ADMIN, triggers.run, ON_DISCONNECT)
   if not ok then
-    log.error('on_disconnect failed: %s', errors.describe(raised))
+    log.error('on_disconnect of %s failed: %s', each.peer, errors.describe(raised))
   end
   sessions.ended(each.id)
   running = running - 1
