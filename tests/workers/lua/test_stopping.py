@@ -43,6 +43,14 @@ def test_nothing_holds_an_idle_worker_up(engine: Engine, client: Client) -> None
     assert engine.execute("return stopping.begun()") is True
 
 
+def test_it_begins_also_while_the_loop_leaves_for_new_traces(engine: Engine) -> None:
+    engine.execute("""
+        local st = require('beespace.engine.state').st
+        st.stop = require('beespace.engine.loop').CURE""")
+    begin(engine)
+    engine.run_until(lambda: finished(engine), 1)
+
+
 def test_a_waiting_request_is_answered_first(engine: Engine, client: Client) -> None:
     client.send(evaluation(1, "wait(0.02) return 'done'"))
     begin(engine)

@@ -354,7 +354,7 @@ function loop.attend_to_python()
   end
   if asked == 'end' then
     st.stop = loop.END
-  elseif asked == 'drain' then
+  elseif asked == 'drain' and st.stop ~= loop.END then
     stopping.begin()
   end
 end

@@ -16,10 +16,8 @@ local errors = require('beespace.box.error')
 local fibers = require('beespace.engine.fibers')
 local flight = require('beespace.engine.flight')
 local sessions = require('beespace.engine.sessions')
-local state = require('beespace.engine.state')
 
 local ipairs, max, pairs, pcall = ipairs, math.max, pairs, pcall
-local st = state.st
 
 -- Seconds that cancelled requests have to be answered.
 local LAST_WORDS = 0.2
@@ -122,7 +120,7 @@ end
 
 -- Begin the end, once.
 function stopping.begin()
-  if record == nil and st.stop == 0 then
+  if record == nil then
     record = fibers.start(run)
   end
 end

@@ -82,6 +82,7 @@ local function arrive(id, fd)
   else
     let_in(id, fd, ok, raised)
     user.leave()
+    stopping.look()
   end
 end
 
@@ -113,7 +114,7 @@ function visits.are_ending()
   return departing > 0
 end
 
-stopping.hold(visits.are_ending)
+stopping.hold(function() return departing > 0 or next(arriving) ~= nil end)
 stopping.departing = visits.are_ending
 
 return visits
