@@ -210,6 +210,13 @@ def test_rights_of_roles_of_roles(engine: Engine, client: Client) -> None:
     ) == (True, False, True)
 
 
+def test_rights_on_universe_can_be_asked_for(engine: Engine) -> None:
+    ask = """
+        local access = require('beespace.engine.access')
+        return access.has(0, access.SESSION, 'universe', 0), access.has(0, 4, 'universe')"""
+    assert engine.execute(ask) == (True, False)
+
+
 def test_the_right_to_have_sessions(engine: Engine) -> None:
     source = """
         local access = require('beespace.engine.access')

@@ -205,14 +205,13 @@ def test_a_session_by_su_ends_with_its_user(engine: Engine, client: Client, user
 
 
 def test_nothing_is_kept_of_sessions_that_have_left(engine: Engine, user: User) -> None:
+    count = "return require('beespace.engine.logins').count"
     for _ in range(5):
-        user.connect().close()
-    source = """
-        local _, serials = debug.getupvalue(require('beespace.engine.logins').become, 1)
-        local count = 0
-        for index = 1, 20 do
-          local name, value = debug.getupvalue(require('beespace.engine.logins').become, index)
-          if name == 'serials' then for _ in pairs(value) do count = count + 1 end end
-        end
-        return count"""
-    assert engine.execute(source) == 0
+        with user.connect() as client:
+            assert engine.execute(count) == 1
+            assert login(client, user.name, "secret").code == 0
+            assert engine.execute(count) == 1
+        assert engine.execute(count) == 0
+    with user.connect() as client:
+        login(client, "guest", "")
+        assert engine.execute(count) == 0

@@ -87,9 +87,9 @@ function access.of(uid)
 end
 
 local function mask_on(rights, object_type, object_id)
-  local objects = rights[object_type]
   local mask = rights.universe
-  if objects ~= nil then
+  local objects = object_type ~= 'universe' and rights[object_type]
+  if objects then
     mask = bor(mask, objects[ALL] or 0, object_id ~= nil and objects[object_id] or 0)
   end
   return mask

@@ -12,14 +12,16 @@ local bit = require('bit')
 local access = require('beespace.engine.access')
 local bridge = require('beespace.bridge')
 local catalog = require('beespace.engine.catalog')
+local ffi = require('ffi')
 local fibers = require('beespace.engine.fibers')
 local sessions = require('beespace.engine.sessions')
 local shared = require('beespace.engine.table')
 local state = require('beespace.engine.state')
+local sys = require('beespace.engine.sys')
 local user = require('beespace.engine.user')
 
 local band = bit.band
-local next, pairs, pcall, tonumber, tostring = next, pairs, pcall, tonumber, tostring
+local pcall, tonumber, tostring = pcall, tonumber, tostring
 local st, cur = state.st, state.cur
 local GUEST = state.GUEST
 local CREDENTIALS = shared.reason.CREDENTIALS
@@ -27,27 +29,48 @@ local CREDENTIALS = shared.reason.CREDENTIALS
 local logins = {
   -- Whether sessions go on when their user gets another password.
   keep = false,
+  -- Sessions that are logged in.
+  count = 0,
 }
 
--- Serial number of the password by session id, for sessions that are not guest's. The number moves
--- with every change of the password.
-local serials = {}
+-- By descriptor: 1 more than the serial number of the password that the session has logged in with,
+-- which moves with every change of the password; 0: nobody has logged in.
+local serials
 -- Whether a fiber is about to end sessions.
 local pending = false
 
+-- Make room for descriptors below `limit`: address space, whose pages come when they are touched.
+function logins.reserve(limit)
+  serials = ffi.cast('uint32_t *', sys.reserve(limit * ffi.sizeof('uint32_t')))
+end
+
+local function store(fd, value)
+  if serials[fd] ~= 0 then
+    logins.count = logins.count - 1
+  end
+  if value ~= 0 then
+    logins.count = logins.count + 1
+  end
+  serials[fd] = value
+end
+
+local function serial_of(uid)
+  local found = catalog.principals[uid]
+  return found ~= nil and uid ~= GUEST and found.serial + 1 or 0
+end
+
 -- Whether a login of the user `uid` with the password of this number still holds.
 local function holds(uid, serial)
-  local found = catalog.principals[uid]
-  if found == nil or band(access.of(uid).universe, access.SESSION) == 0 then
+  if catalog.principals[uid] == nil
+     or band(access.of(uid).universe, access.SESSION) == 0 then
     return false
   end
-  return logins.keep or found.serial == serial
+  return logins.keep or serial_of(uid) == serial
 end
 
 -- The session `id` has the user `uid` from now on.
 function logins.note(id, uid)
-  local found = catalog.principals[uid]
-  serials[id] = uid ~= GUEST and found ~= nil and found.serial or nil
+  store(tonumber(shared.slots[id % shared.capacity].fd), serial_of(uid))
 end
 
 -- The session of the running code has the user `uid` for good, and so has the code; code without a
@@ -68,28 +91,27 @@ end
 -- The running code has changed the password of `uid`: when that is its session's user, the session
 -- goes on.
 function logins.renew(uid)
-  local found = catalog.principals[uid]
-  if serials[cur.id] ~= nil and cur.uid == uid and found ~= nil then
-    serials[cur.id] = found.serial
+  if sessions.has_client() and serials[cur.fd] ~= 0 and cur.uid == uid then
+    logins.note(cur.id, uid)
+  end
+end
+
+local function end_if_stale(_, slot)
+  local fd = tonumber(slot.fd)
+  local serial = serials[fd]
+  if serial ~= 0 and not holds(tonumber(slot.uid), serial) then
+    store(fd, 0)
+    sessions.linger(fd, CREDENTIALS)
   end
 end
 
 local function end_stale()
   pending = false
-  for id, serial in pairs(serials) do
-    local slot = shared.slots[id % shared.capacity]
-    if slot.id == id and not holds(tonumber(slot.uid), serial) then
-      local fd = tonumber(slot.fd)
-      serials[id] = nil
-      if sessions.all[fd].id == id then
-        sessions.linger(fd, CREDENTIALS)
-      end
-    end
-  end
+  sessions.each(end_if_stale)
 end
 
 local function catalog_moved()
-  if not pending and next(serials) ~= nil then
+  if logins.count > 0 and not pending then
     pending = true
     fibers.start(end_stale)
   end
@@ -98,7 +120,7 @@ catalog.on_refresh(catalog_moved)
 
 -- Look whether the catalog has moved; the loop calls it twice a second.
 function logins.tick()
-  if st.generation == nil or st.generation[0] == st.catalog then
+  if st.generation[0] == st.catalog then
     return
   end
   local ok, raised = pcall(catalog.refresh)
@@ -110,8 +132,9 @@ end
 local left = sessions.left
 function sessions.left(id)
   left(id)
-  if serials[id] ~= nil then
-    serials[id] = nil
+  local fd = tonumber(shared.slots[id % shared.capacity].fd)
+  if serials[fd] ~= 0 then
+    store(fd, 0)
   end
 end
 

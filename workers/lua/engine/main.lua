@@ -114,6 +114,7 @@ function main.prepare(settings)
   stopping.failed = function(text) log.error('a shutdown function failed: %s', text) end
   encode.limits.cap, encode.limits.shared = state.RESULT_LIMIT, state.RESULT_LIMIT
   sessions.reserve(settings.max_fds)
+  logins.reserve(settings.max_fds)
   local instance = tostring(uuid.frombin(settings.instance, 'network'))
   greeting.prepare(instance)
   channels.add_channel(settings.intake_fd, loop.attend_to_intake)
