@@ -30,10 +30,12 @@ local path, pause = %r, %s
 local function note()
   local s = box.session
   local file = io.open(path, 'a')
-  file:write(('%%d %%s %%s %%s %%s %%s %%d\\n'):format(s.id(), s.peer(), s.user(), s.type(),
-    tostring(s.exists(s.id())), tostring(next(s.storage)), box.info.pid))
+  file:write(('%%d %%s %%s %%s %%s %%s %%s %%d\\n'):format(s.id(), s.peer(), s.user(), s.type(),
+    tostring(s.exists(s.id())), tostring(next(s.storage)), s.reason(), box.info.pid))
   file:close()
 end
+
+box.session.on_connect(function() box.session.storage.connected = true end)
 
 box.session.on_disconnect(function()
   note()
@@ -65,7 +67,7 @@ class Stage:
         if not self.notes.exists():
             return []
         lines = [line.split() for line in self.notes.read_text().splitlines()]
-        return [Farewell(int(w[0]), w[1], w[2:6], int(w[6])) for w in lines if len(w) == 7]
+        return [Farewell(int(w[0]), w[1], w[2:7], int(w[7])) for w in lines if len(w) == 8]
 
     def count(self) -> int:
         return len(self.farewells())
@@ -118,7 +120,7 @@ def test_another_worker_runs_each_once(
     assert {each.session: each.peer for each in found} == expected
     assert len(found) == SESSIONS
     assert {each.pid for each in found} == {other}
-    assert {tuple(each.rest) for each in found} == {("guest", "binary", "0", "nil")}
+    assert {tuple(each.rest) for each in found} == {("guest", "binary", "0", "nil", "worker_died")}
     assert took < SLOTS_FREE
 
 
