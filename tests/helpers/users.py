@@ -33,6 +33,12 @@ def add(engine: Engine, name: str, password: str | None = None) -> int:
     return uid
 
 
+def number(engine: Engine, name: str) -> int:
+    """The number of a user that the engine knows."""
+    source = "return require('beespace.engine.catalog').by_name[...].id"
+    return int(engine.execute(source, name.encode()))
+
+
 def set_password(engine: Engine, uid: int, password: str | None) -> None:
     change(engine, "set_password", uid, stored(password))
 

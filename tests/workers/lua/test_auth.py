@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Iterator
 
@@ -88,6 +89,23 @@ def test_answers(client: Client, user: str, data: list[object], expected: tuple[
     if expected == (0, ""):
         assert answer.body == {}
     assert client.in_step()
+
+
+def test_the_reference_vectors(engine: Engine, client: Client) -> None:
+    """Salt 00 01 02 ..., as the engine gives it, with the bytes that asynctnt sends."""
+    users.add(engine, "empty", "")
+    kept = {"secret": "FOZVZ6vbUTXQz9mnCzAywXmknuc=", "": "vhvewKp0tNyweZQ+cFKAlsyphfg="}
+    for password, text in kept.items():
+        assert users.stored(password) == base64.b64decode(text)
+    proofs = {
+        "bob": "21b3ff405f32cbe4aafff291396046ea29fa3a4d",
+        "empty": "767be93ed197083818f15db91fd7d52407ad353e",
+    }
+    for name, proof in proofs.items():
+        body = b"\x82\x23" + pack(name) + b"\x21\x92\xa9chap-sha1\xb4" + bytes.fromhex(proof)
+        (answer,) = client.exchange(frame(bytes.fromhex("8200070101") + body))
+        assert (answer.header[0], answer.sync, answer.body_bytes) == (0, 1, b"\x80")
+        assert client.slot.uid == users.number(engine, name)
 
 
 def test_the_proof_may_be_text_or_bytes(client: Client) -> None:
