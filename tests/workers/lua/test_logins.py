@@ -14,6 +14,9 @@ from tests.helpers.raw import EVAL, request
 from tests.helpers.users import login
 
 NAMES = (f"user{number}" for number in itertools.count())
+DEFINE = """
+local catalog = require('beespace.engine.catalog')
+function set_password(...) catalog.change('set_password', ...) end"""
 LOOK = "local l = require('beespace.engine.logins') l.tick()"
 
 
@@ -169,11 +172,8 @@ def test_what_waits_in_the_queue_is_sent_before(user: User) -> None:
 
 def test_the_session_that_changes_its_own_password_stays(user: User) -> None:
     mine, other = user.connect(), user.connect()
-    source = """
-        require('beespace.engine.catalog').change('set_password', ...)
-        require('beespace.engine.logins').renew((...))"""
-    user.engine.execute(f"renew_password = function(...) {source} end")
-    assert mine.eval("renew_password(...)", user.id, users.stored("other")).code == 0
+    user.engine.execute(DEFINE)
+    assert mine.eval("set_password(...)", user.id, users.stored("other")).code == 0
     user.engine.run()
     assert ended(other)
     assert mine.in_step()
@@ -187,11 +187,8 @@ def test_the_session_that_changes_its_own_password_stays(user: User) -> None:
 def test_a_session_of_somebody_else_is_not_renewed(engine: Engine, user: User) -> None:
     other = User(engine, next(NAMES))
     with other.connect() as client, user.connect() as theirs:
-        source = """
-            require('beespace.engine.catalog').change('set_password', ...)
-            require('beespace.engine.logins').renew((...))"""
-        engine.execute(f"renew_password = function(...) {source} end")
-        assert client.eval("renew_password(...)", user.id, users.stored("other")).code == 0
+        engine.execute(DEFINE)
+        assert client.eval("set_password(...)", user.id, users.stored("other")).code == 0
         engine.run()
         assert ended(theirs)
         assert client.in_step()

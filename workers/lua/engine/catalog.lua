@@ -33,6 +33,9 @@ local catalog = {
   -- Functions by id and by name, with the fields of _vfunc.
   functions = {},
   function_by_name = {},
+  -- Called after a change by the running code, with the operation and its arguments; engine/logins
+  -- sets it.
+  changed = function(_, _) end,
 }
 
 -- Called after every load.
@@ -137,6 +140,7 @@ function catalog.change(operation, ...)
   if catalog.refresh() then
     bus.broadcast(NUDGE, '')
   end
+  catalog.changed(operation, ...)
   local result = answer[2]
   if result == nil then
     return nil

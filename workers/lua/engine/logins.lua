@@ -88,10 +88,11 @@ function logins.become(uid)
   cur.rights = user.rights_of(uid)
 end
 
--- The running code has changed the password of `uid`: when that is its session's user, the session
--- goes on.
-function logins.renew(uid)
-  if sessions.has_client() and serials[cur.fd] ~= 0 and cur.uid == uid then
+-- The running code has changed the catalog. A session that gives its own user another password goes
+-- on.
+function catalog.changed(operation, uid)
+  if operation == 'set_password' and sessions.has_client() and serials[cur.fd] ~= 0
+     and cur.uid == uid then
     logins.note(cur.id, uid)
   end
 end
