@@ -32,6 +32,7 @@ function note(event)
 end
 function on(event, f) box.session['on_' .. event](f, nil, 'test') end
 """
+NO_FD = 0xFFFFFFFF
 PEER = b"127.0.0.1:4000"
 
 
@@ -216,7 +217,7 @@ def test_on_disconnect_sees_the_session(engine: Engine) -> None:
     (left,) = seen(engine)
     assert left == f"left {client.id} admin admin -1 0 127.0.0.1:4000 binary 5 client"
     assert client.exists
-    assert (client.slot.state, client.fd) == (SlotState.CLOSING, 0xFFFFFFFF)
+    assert (client.slot.state, client.fd) == (SlotState.CLOSING, NO_FD)
     assert client.slot.reason == EndReason.CLIENT
     assert engine.execute("return box.session.fd(...), box.session.peer(...)", client.id) == (
         -1,
@@ -278,7 +279,13 @@ def test_the_reason_of_an_end(engine: Engine) -> None:
     engine.execute("require('beespace.engine.sessions').close(...)", client.fd, EndReason.KILLED)
     engine.turn()
     client.close()
-    assert seen(engine) == ["client", "error", "killed"]
+    # more than the limit waits to be sent
+    engine.execute("require('beespace.engine.output').limit = 1000")
+    client = engine.connect(buffer=4096)
+    client.send(evaluation(1, "for _ = 1, 9 do box.session.push(('x'):rep(300000)) end"))
+    engine.run_until(lambda: client.fd == NO_FD)
+    client.close()
+    assert seen(engine) == ["client", "error", "killed", "limit"]
 
 
 def test_no_session_leaves_without_it(engine: Engine) -> None:
