@@ -98,3 +98,12 @@ def test_all_or_none(run: Run) -> None:
     run("pcall(compat, {session_results = 'new', nosuch = 'new'})")
 
     assert run(STATE) == (b"default", 0)
+
+
+def test_who_may_call_su(run: Run) -> None:
+    state = "return compat.session_su.current, compat.session_su.default, flags.session_su"
+    assert run(state) == (b"default", b"new", 1)
+
+    run("compat.session_su = 'old'")
+
+    assert run(state) == (b"old", b"new", 0)
