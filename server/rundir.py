@@ -104,6 +104,7 @@ class RunDir:
         }
         draft = self.path / f"{STATE_FILE}.new"
         try:
+            draft.touch(0o600)
             draft.write_text(json.dumps(state) + "\n")
             draft.replace(self.path / STATE_FILE)
         except OSError as error:

@@ -52,6 +52,15 @@ def test_our_own_choice_must_not_be_open_to_others(tmp_path: Path) -> None:
             make_private(path, KEY, chosen=False)
 
 
+def test_files_are_their_owners_only(tmp_path: Path) -> None:
+    held = RunDir.open(tmp_path, "bee")
+    held.record(["/somewhere"])
+    modes = {path.name: oct(path.stat().st_mode)[-3:] for path in tmp_path.iterdir()}
+    held.close()
+
+    assert modes == {rundir.PID_FILE: "600", rundir.STATE_FILE: "600"}
+
+
 def test_one_server_at_a_time(tmp_path: Path) -> None:
     first = RunDir.open(tmp_path, "bee")
     with pytest.raises(ServerError, match=f"process {os.getpid()} runs there"):
