@@ -11,6 +11,7 @@ local events = require('beespace.box.events')
 local info = require('beespace.box.info')
 local iproto = require('beespace.box.iproto')
 local print_to_log = require('beespace.box.print')
+local schema = require('beespace.box.schema')
 local security = require('beespace.box.security')
 local session = require('beespace.box.session')
 local space = require('beespace.box.space')
@@ -31,6 +32,7 @@ function init.define(facts)
     error = errors.api,
     info = info.make(facts),
     iproto = iproto,
+    schema = schema,
     security = security,
     session = session,
     space = space,

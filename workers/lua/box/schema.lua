@@ -1,0 +1,8 @@
+-- box.schema: users and roles made, changed and dropped by applications.
+--
+-- Each part is a file of its own, which says what its functions do; box/init makes this a global.
+
+return {
+  role = require('beespace.box.schema_role'),
+  user = require('beespace.box.schema_user'),
+}
