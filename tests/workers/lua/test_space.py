@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
-from tests.helpers.engine import Client, error_of
+from tests.helpers.engine import Client, Engine, error_of
 from tests.helpers.raw import SELECT
 
 _BECOME = "require('beespace.engine.user').set(...)"
+_LET_EVALUATE = """
+local change = require('beespace.engine.catalog').change
+change('grant', 1, 'user', 'guest', 4, 'execute', 'lua_eval', '', '')
+"""
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[Engine]:
+    with Engine(open_to_guests=False) as made:
+        made.execute(_LET_EVALUATE)
+        yield made
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ local primary = {{field = 1, type = 'unsigned'}}
 return function(packed)
   local rows, key, iterator, offset, limit, hidden = unpack((codec.unpack(packed)))
   local parts = {{field = 2, type = 'scalar'}, {field = 3, type = 'string'}}
-  table.sort(rows, function(a, b) return search.before(a, b, parts, primary) end)
+  search.sort(rows, parts, primary)
   local ok, checked = pcall(search.check_key, parts, key)
   if not ok then error(checked.message, 0) end
   local found = search.select(rows, parts, checked, iterator, offset, limit, function(row)

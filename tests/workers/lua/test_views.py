@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from tests.helpers.engine import Client, Engine, error_of
@@ -11,6 +13,12 @@ UPDATE = 4
 NO_SUPPORT = "does not support requested iterator type"
 MISMATCH = "does not match index part type: expected"
 FULL = {0x10: 281, 0x12: 100, 0x20: []}
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[Engine]:
+    with Engine(open_to_guests=False) as made:
+        yield made
 
 
 VISIBLE = [276, 277, 281, 286, 289, 297, 305, 313, 330, 341, 380]

@@ -28,20 +28,12 @@ PRIMARY: Final = {289: (0, 1), 313: (1, 2, 3)}
 ALL: Final = 0xFFFFFFFF
 
 _LOAD: Final = """
-local source = require('beespace.engine.view_source')
 local facts = require('beespace.engine.codec').unpack(...)
-local catalog = {principals = {}, functions = {}, privileges = {}}
+local content = {principals = {}, functions = {}, privileges = facts.privileges}
 for _, row in ipairs(facts.users) do
   local hash = row[5]['chap-sha1']
-  catalog.principals[row[1]] = {
-    id = row[1], owner = row[2], name = row[3], kind = row[4], modified = 0,
-    hash = hash and require('digest').base64_decode(hash),
-  }
-end
-for _, row in ipairs(facts.privileges) do
-  table.insert(catalog.privileges, {
-    grantor = row[1], grantee = row[2], object_type = row[3], object_id = row[4], mask = row[5],
-  })
+  hash = hash and require('digest').base64_decode(hash)
+  table.insert(content.principals, {row[1], row[2], row[3], row[4], hash, 0, 0})
 end
 local names = {}
 for _, field in ipairs(require('beespace.engine.view_spaces').by_name._func.format) do
@@ -52,9 +44,9 @@ for _, row in ipairs(facts.functions) do
   for place, value in ipairs(row) do
     made[names[place]] = value
   end
-  catalog.functions[made.id] = made
+  table.insert(content.functions, made)
 end
-source.catalog = catalog
+require('beespace.engine.catalog').use(content)
 """
 _BECOME: Final = "require('beespace.engine.user').set(...)"
 

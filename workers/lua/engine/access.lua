@@ -104,6 +104,18 @@ function access.has(uid, mask, object_type, object_id)
   return band(bnot(mask_on(access.of(uid), object_type, object_id)), mask) == 0
 end
 
+-- Whether a user has any right of `mask` on an object, in one of these three ways.
+function access.has_any(uid, mask, object_type, object_id)
+  return catalog.principals[uid] ~= nil
+    and band(mask_on(access.of(uid), object_type, object_id), mask) ~= 0
+end
+
+-- Whether a user has any right of `mask` on the object by itself.
+function access.has_on(uid, mask, object_type, object_id)
+  local objects = catalog.principals[uid] ~= nil and access.of(uid)[object_type]
+  return objects and band(objects[object_id] or 0, mask) ~= 0 or false
+end
+
 -- Whether a user has a role, itself or through another one.
 function access.has_role(uid, role)
   return catalog.principals[uid] ~= nil and access.of(uid).roles[role] == true

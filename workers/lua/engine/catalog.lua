@@ -76,15 +76,22 @@ local function read_functions(rows)
   catalog.functions, catalog.function_by_name = by_id, by_name
 end
 
+-- Take this content, as shm/catalog/snapshot.py gives it, from now on.
+function catalog.use(content)
+  read_principals(content.principals)
+  read_privileges(content.privileges)
+  read_functions(content.functions)
+  for _, listener in ipairs(listeners) do
+    listener()
+  end
+end
+
 local function load()
   local packed, reason = bridge.catalog_snapshot()
   if packed == nil then
     error(errors.client('SYSTEM', reason))
   end
-  local content = codec.unpack(packed)
-  read_principals(content.principals)
-  read_privileges(content.privileges)
-  read_functions(content.functions)
+  catalog.use(codec.unpack(packed))
 end
 
 -- Read the catalog when it has changed; raises when it cannot be read. Whether it was read.
@@ -96,9 +103,6 @@ function catalog.refresh()
   end
   load()
   st.catalog = generation
-  for _, listener in ipairs(listeners) do
-    listener()
-  end
   return true
 end
 

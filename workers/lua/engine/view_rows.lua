@@ -4,12 +4,13 @@
 -- they are first asked for, sorted by each index that is used, and kept until the catalog is
 -- another one. Rows of the session's settings are made for each request.
 
+local access = require('beespace.engine.access')
+local catalog = require('beespace.engine.catalog')
 local decode = require('beespace.engine.decode')
 local digest = require('digest')
 local collations = require('beespace.engine.view_collations')
 local search = require('beespace.engine.view_search')
 local settings = require('beespace.engine.session_settings')
-local source = require('beespace.engine.view_source')
 local spaces = require('beespace.engine.view_spaces')
 
 local ipairs, pairs, setmetatable = ipairs, pairs, setmetatable
@@ -21,7 +22,7 @@ local ADMIN = 1
 -- The last id that system spaces have.
 local LAST_SYSTEM_ID = 511
 -- What lets a user see an object: any of these rights on it.
-local SEEING = source.READ + source.WRITE + source.DROP + source.ALTER
+local SEEING = access.READ + access.WRITE + access.DROP + access.ALTER
 
 local rows = {}
 
@@ -69,7 +70,7 @@ end
 
 function makers._user()
   local made = {}
-  for _, each in pairs(source.catalog.principals) do
+  for _, each in pairs(catalog.principals) do
     local auth = map()
     if each.hash ~= nil then
       auth = map({['chap-sha1'] = digest.base64_encode(each.hash)})
@@ -82,7 +83,7 @@ end
 
 function makers._priv()
   local made = {}
-  for place, each in ipairs(source.catalog.privileges) do
+  for place, each in ipairs(catalog.privileges) do
     made[place] = {each.grantor, each.grantee, each.object_type, each.object_id, each.mask, map()}
   end
   return made
@@ -94,7 +95,7 @@ end
 
 function makers._func()
   local made = {}
-  for _, each in pairs(source.catalog.functions) do
+  for _, each in pairs(catalog.functions) do
     made[#made + 1] = {
       each.id, each.owner, each.name, each.setuid and each.setuid ~= 0 and 1 or 0,
       each.language or 'LUA', each.body or '', each.routine_type or 'function',
@@ -119,27 +120,33 @@ local function none()
   return {}
 end
 
--- Sorted rows by index, and the catalog that they are made of.
-local kept, kept_for = {}, nil
+-- Rows by name of their space, sorted rows by index, and the principals that they are made of.
+local unsorted, kept, kept_for = {}, {}, nil
+
+local function rows_of(space)
+  local list = unsorted[space.name]
+  if list == nil then
+    list = (makers[space.name] or none)()
+    unsorted[space.name] = list
+  end
+  return list
+end
 
 local function sorted(space, index)
-  local made = {}
-  for place, row in ipairs((makers[space.name] or none)()) do
-    made[place] = row
+  local list = {}
+  for place, row in ipairs(rows_of(space)) do
+    list[place] = row
   end
-  local parts, primary = index.parts, space.indexes[0].parts
-  table.sort(made, function(a, b)
-    return search.before(a, b, parts, primary)
-  end)
-  return made
+  search.sort(list, index.parts, space.indexes[0].parts)
+  return list
 end
 
 -- The rows of a space or view in the order of one of its indexes.
 function rows.sorted(space, index)
   if space.name == '_session_settings' then
     return makers._session_settings()
-  elseif kept_for ~= source.catalog then
-    kept, kept_for = {}, source.catalog
+  elseif kept_for ~= catalog.principals then
+    unsorted, kept, kept_for = {}, {}, catalog.principals
   end
   local found = kept[index]
   if found == nil then
@@ -153,17 +160,17 @@ end
 local filters = {}
 
 function filters._vspace(uid, row)
-  return source.has(uid, SEEING, 'space', row[1])
+  return access.has_any(uid, SEEING, 'space', row[1])
 end
 
 filters._vindex = filters._vspace
 
 function filters._vuser(uid, row)
-  return row[1] == uid or row[2] == uid or source.has_role(uid, row[1])
+  return row[1] == uid or row[2] == uid or access.has_role(uid, row[1])
 end
 
 function filters._vfunc(uid, row)
-  return row[2] == uid or source.has(uid, SEEING + source.EXECUTE, 'function', row[1])
+  return row[2] == uid or access.has_any(uid, SEEING + access.EXECUTE, 'function', row[1])
 end
 
 function filters._vpriv(uid, row)
@@ -177,8 +184,8 @@ end
 -- A function that tells whether a user may see a row of a space.
 function rows.visible(space, uid)
   local filter = filters[space.name]
-  if filter == nil or source.has(uid, SEEING)
-    or source.has_on(uid, source.READ, 'space', space.base.id) then
+  if filter == nil or access.has_any(uid, SEEING)
+    or access.has_on(uid, access.READ, 'space', space.base.id) then
     return everything
   end
   return function(row)

@@ -29,10 +29,13 @@ end
 
 -- Below, at, or above 0 as the first value is before, with, or behind the second.
 local function compare_values(a, b)
+  if a == b then
+    return 0
+  end
   local rank_a, rank_b = rank(a), rank(b)
   if rank_a ~= rank_b then
     return rank_a - rank_b
-  elseif a == b or rank_a == LAST_RANK then
+  elseif rank_a == LAST_RANK then
     return 0
   elseif rank_a == RANKS.boolean then
     return a and 1 or -1
@@ -51,19 +54,24 @@ local function compare(row, parts, key)
   return 0
 end
 
--- Whether row `a` stands before `b` in an index; rows that are equal there are in the order of the
--- primary index.
-function search.before(a, b, parts, primary)
+-- Sort rows by an index; those that are equal there are in the order of the primary index.
+function search.sort(rows, parts, primary)
+  local fields = {}
   for _, list in ipairs({parts, primary}) do
     for position = 1, #list do
-      local field = list[position].field
+      fields[#fields + 1] = list[position].field
+    end
+  end
+  table.sort(rows, function(a, b)
+    for position = 1, #fields do
+      local field = fields[position]
       local order = compare_values(a[field], b[field])
       if order ~= 0 then
         return order < 0
       end
     end
-  end
-  return false
+    return false
+  end)
 end
 
 -- A value of a key that is a number, as a Lua number; nil for anything that is none.

@@ -6,6 +6,8 @@
 --
 --   request or box.space -> read(): checks -> view_rows: sorted rows -> view_search -> rows
 
+local access = require('beespace.engine.access')
+local catalog = require('beespace.engine.catalog')
 local const = require('beespace.engine.const')
 local encode = require('beespace.engine.encode')
 local errors = require('beespace.box.error')
@@ -14,7 +16,6 @@ local reply = require('beespace.engine.reply')
 local rows = require('beespace.engine.view_rows')
 local search = require('beespace.engine.view_search')
 local settings = require('beespace.engine.session_settings')
-local source = require('beespace.engine.view_source')
 local spaces = require('beespace.engine.view_spaces')
 local state = require('beespace.engine.state')
 
@@ -27,6 +28,12 @@ local SETTINGS = '_session_settings'
 
 local views = {}
 
+-- Raise unless the running code may do this to a space.
+local function check_access(space, right)
+  catalog.refresh()
+  access.check(right, 'space', space.id, space.name)
+end
+
 -- The space with this number; raises when there is none.
 function views.find(number)
   local found = spaces.by_id[tonumber(number)]
@@ -36,21 +43,9 @@ function views.find(number)
   return found
 end
 
-local function denied(access, kind, name)
-  error(errors.client('ACCESS_DENIED', access, kind, name, source.name(cur.euid)))
-end
-
-local function check_access(space, mask, access)
-  if not source.has(cur.euid, source.USAGE) then
-    denied('Usage', 'universe', '')
-  elseif not source.has(cur.euid, mask, 'space', space.id) then
-    denied(access, 'space', space.name)
-  end
-end
-
 -- Raise unless the running code may read a space.
 function views.check_read(space)
-  check_access(space, source.READ, 'Read')
+  check_access(space, access.READ)
 end
 
 -- Raise unless the iterator is one that exists anywhere.
@@ -89,7 +84,7 @@ local function refuse(space, operation)
   if space.base ~= space then
     error(errors.client('VIEW_IS_RO', space.name))
   end
-  check_access(space, source.WRITE, 'Write')
+  check_access(space, access.WRITE)
   if space.name == SETTINGS then
     error(errors.client('UNSUPPORTED', 'Session_settings space', operation .. '()'))
   end
@@ -138,7 +133,7 @@ function views.update(space, key, operations, base)
   if space.name ~= SETTINGS then
     refuse(space, 'update')
   end
-  check_access(space, source.WRITE, 'Write')
+  check_access(space, access.WRITE)
   local index = space.indexes[0]
   if #key ~= #index.parts then
     error(errors.client('EXACT_MATCH', #index.parts, #key))
