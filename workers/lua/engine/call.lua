@@ -5,6 +5,9 @@
 --
 -- Both come in two forms, for a Lua string and for bytes in a packet (see engine/texts).
 --
+-- Functions of the catalog that have a body, or run as their owner, go before all globals:
+-- created() finds them, and forget() is called when there are others than before.
+--
 -- A name is tokens joined by dots; `:method` takes the whole rest and passes the object first;
 -- `[1]`, `["text"]` and `['text']` index too.
 
@@ -20,10 +23,12 @@ local globals = _G
 local MAX_NAMES = 10000
 local MAX_CHUNKS = 1000
 local MAX_KEPT_SOURCE = 4096
--- Longest name and source that a short request holds.
-local MAX_TEXT = 255
 
-local call = {}
+local call = {
+  -- The function that the catalog has under this name, nil for a name of globals only;
+  -- engine/functions sets it.
+  created = function(_) end,
+}
 
 local paths, path_count = {}, 0
 
@@ -124,13 +129,15 @@ local function callable_table(found, name)
   return found
 end
 
--- The function of this name, and the object to pass first for a method; error 33 when there is
--- none.
-function call.resolve(name)
-  local found, object = exported[name], nil
-  if found ~= nil then
-    return found, nil
-  end
+-- The function that has exactly this name in the catalog, or was exported under it.
+local function by_whole_name(name)
+  return call.created(name) or exported[name]
+end
+
+-- What the globals have under this name, and the object to pass first for a method; error 33 when
+-- that is nothing.
+function call.resolve_global(name)
+  local found, object
   local path = paths[name] or learn(name)
   if type(path) == 'string' then
     found = globals[path]
@@ -141,6 +148,16 @@ function call.resolve(name)
     return found, object
   end
   return callable_table(found, name), object
+end
+
+-- The function of this name, and the object to pass first for a method; error 33 when there is
+-- none.
+function call.resolve(name)
+  local found = by_whole_name(name)
+  if found ~= nil then
+    return found, nil
+  end
+  return call.resolve_global(name)
 end
 
 -- Source of a function that reaches a name of one to three plain steps. Its keys are constants, so
@@ -180,9 +197,8 @@ end
 
 local names = texts.new()
 
--- Recognise the name of an exported function by its bytes.
-local function keep_exported(name)
-  local func = exported[name]
+-- Recognise the whole name of a function by its bytes.
+local function keep_whole(name, func)
   texts.keep(names, cast(ptr, name), 0, #name, function()
     return func
   end)
@@ -201,13 +217,18 @@ function call.resolve_bytes(p, at, length)
   local found, object = call.resolve(name)
   if not get and type(found) == 'function' then
     local steps = steps_of(name)
-    if exported[name] ~= nil then
-      keep_exported(name)
+    if found == by_whole_name(name) then
+      keep_whole(name, found)
     elseif plain(steps) then
       texts.keep(names, p, at, length, reach(steps))
     end
   end
   return found, object
+end
+
+-- Names are looked for anew: the catalog has other functions than before, or one is exported.
+function call.forget()
+  texts.clear(names)
 end
 
 -- Make a function callable by exactly this name; false when the name is taken.
@@ -216,9 +237,7 @@ function call.export(name, func)
     return false
   end
   exported[name] = func
-  if name ~= '' and #name <= MAX_TEXT then
-    keep_exported(name)
-  end
+  call.forget()
   return true
 end
 

@@ -9,6 +9,7 @@
 
 local bus = require('beespace.engine.bus')
 local call = require('beespace.engine.call')
+local catalog = require('beespace.engine.catalog')
 local codec = require('beespace.engine.codec')
 local encode = require('beespace.engine.encode')
 local errors = require('beespace.box.error')
@@ -67,6 +68,7 @@ local function perform(kind, text, arguments, count)
   if kind == 'eval' then
     return call.compile(text)(unpack(arguments, 1, count))
   end
+  catalog.refresh()
   local found, object = call.resolve(text)
   if object ~= nil then
     return found(object, unpack(arguments, 1, count))

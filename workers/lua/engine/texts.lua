@@ -21,13 +21,19 @@ local function index_of(p, at, length)
   return band(length + p[at] + p[at + rshift(length, 1)] * 37 + p[at + length - 1] * 263, LAST)
 end
 
+local NOTHING = {length = -1, bytes = ffi.new('uint8_t[?]', 1), value = false}
+
+-- Keep nothing of what is kept.
+function texts.clear(cache)
+  for index = 0, LAST do
+    cache[index] = NOTHING
+  end
+end
+
 -- A new cache. Its entries are tables with the field `value`.
 function texts.new()
-  local nothing = {length = -1, bytes = ffi.new('uint8_t[?]', 1), value = false}
   local cache = {}
-  for index = 0, LAST do
-    cache[index] = nothing
-  end
+  texts.clear(cache)
   return cache
 end
 
