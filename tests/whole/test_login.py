@@ -96,13 +96,7 @@ def number_of(server: Server, user: str) -> int:
 def stock(server: Server, user: str | None, password: str | None = None) -> Any:
     host, port = server.address
     return tarantool.Connection(
-        host,
-        port,
-        user=user,
-        password=password,
-        reconnect_max_attempts=0,
-        socket_timeout=10,
-        fetch_schema=False,
+        host, port, user=user, password=password, reconnect_max_attempts=0, socket_timeout=10
     )
 
 
@@ -129,8 +123,7 @@ def test_the_stock_connector_is_refused(server: Server, user: str, password: str
 def test_asynctnt(server: Server) -> None:
     async def run() -> None:
         host, port = server.address
-        no_schema = {"fetch_schema": False, "auto_refetch_schema": False}
-        options = {"host": host, "port": port, "reconnect_timeout": 0, **no_schema}
+        options = {"host": host, "port": port, "reconnect_timeout": 0}
         connections = await asyncio.gather(
             *(
                 asynctnt.connect(username=user, password=PASSWORD, **options)
@@ -254,7 +247,7 @@ def test_guests_may_be_kept_out(tmp_path: Path) -> None:
             contextlib.closing(stock(server, None)) as connection,
         ):
             connection.eval(WHO)
-        assert caught.value.args == (258, "Authentication required")
+        assert caught.value.args[0].args == (258, "Authentication required")
         with contextlib.closing(stock(server, "bob", PASSWORD)) as connection:
             assert connection.eval(WHO).data[0] == "bob"
         with Raw(server.address) as client:
@@ -325,6 +318,84 @@ def test_sessions_may_outlive_a_password(tmp_path: Path) -> None:
         time.sleep(WITHIN)
         for client in clients:
             assert client.eval(WHO).data[0] == "bob"
+
+
+@pytest.mark.parametrize(
+    ("user", "source"),
+    [("bob", "box.schema.user.passwd('x')"), ("boss", "box.schema.user.passwd('boss', 'x')")],
+)
+def test_the_session_that_changes_its_own_password_stays(
+    tmp_path: Path, user: str, source: str
+) -> None:
+    with serve(tmp_path) as server, contextlib.ExitStack() as stack:
+        stays, *clients = logged_in(server, user, stack)
+        assert stays.eval(source).code == 0
+        changed = time.monotonic()
+        for client in clients:
+            client.wait_closed(5)
+        assert time.monotonic() - changed < WITHIN
+        assert stays.eval(WHO).data[0] == user
+        with Raw(server.address) as again:
+            assert (again.auth(user, PASSWORD).code, again.auth(user, "x").code) == (47, 0)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "box.schema.user.drop('bob')",
+        "box.schema.user.disable('bob')",
+        "box.schema.user.revoke('bob', 'session', 'universe')",
+        "box.schema.user.passwd('bob', 'other')",
+    ],
+)
+def test_a_change_by_a_session_ends_those_of_all_workers(tmp_path: Path, source: str) -> None:
+    with serve(tmp_path) as server, contextlib.ExitStack() as stack:
+        bob, eve = logged_in(server, "bob", stack), logged_in(server, "eve", stack)
+        boss = logged_in(server, "boss", stack)[0]
+        assert boss.eval(source).code == 0
+        changed = time.monotonic()
+        for client in bob:
+            client.wait_closed(5)
+        assert time.monotonic() - changed < WITHIN
+        for client in (*eve, boss):
+            assert client.eval(WHO).code == 0
+
+
+def test_password_rules_hold_for_whoever_sets_one(tmp_path: Path) -> None:
+    rules = {
+        "password_min_length": 8,
+        "password_enforce_uppercase": True,
+        "password_enforce_lowercase": True,
+        "password_enforce_digits": True,
+        "password_enforce_specialchars": True,
+    }
+    weak = {
+        "Aa1!": "password should be at least 8 characters long",
+        "aaaaaa1!": "password should contain at least one uppercase letter",
+        "AAAAAA1!": "password should contain at least one lowercase letter",
+        "AAAAaaa!": "password should contain at least one digit",
+        "AAAAaaa1": "password should contain at least one special character",
+    }
+    with serve(tmp_path, **rules) as server, contextlib.ExitStack() as stack:
+        for boss in logged_in(server, "boss", stack)[1:3]:
+            calls = [
+                "box.schema.user.create('new', {password = ...})",
+                "box.schema.user.passwd('bob', ...)",
+                "box.schema.user.passwd(...)",
+            ]
+            for call in calls:
+                for password, complaint in weak.items():
+                    answer = boss.eval(call, password)
+                    assert answer.is_error, (call, password)
+                    assert answer.text.endswith(complaint)
+                    assert password not in answer.text
+            assert boss.eval("return box.schema.user.exists('new')").data == [False]
+            with Raw(server.address) as client:
+                assert client.auth("bob", PASSWORD).code == 0
+        boss.eval("box.schema.user.create('new', {password = ...})", "Good-Enough-1")
+        for _ in range(4):
+            new = stack.enter_context(Raw(server.address))
+            assert new.auth("new", "Good-Enough-1").code == 0
 
 
 def test_no_login_with_an_old_password_lasts(tmp_path: Path) -> None:
