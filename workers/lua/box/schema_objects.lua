@@ -71,7 +71,8 @@ function objects.mask(object_type, written)
     error(errors.client('UNKNOWN_SCHEMA_OBJECT', tostring(object_type)))
   end
   local mask = type(written) == 'string' and mask_of(written) or written
-  if type(mask) ~= 'number' or mask % 1 ~= 0 or mask <= 0 or band(mask, bnot(may)) ~= 0 then
+  if type(mask) ~= 'number' or mask % 1 ~= 0 or mask <= 0 or mask > may
+     or band(mask, bnot(may)) ~= 0 then
     error(errors.client('UNSUPPORTED_PRIV', object_type, tostring(written)))
   end
   return mask
