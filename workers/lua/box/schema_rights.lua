@@ -11,7 +11,8 @@
 --
 -- Everybody may grant the role public. admin and those who have the role super may do everything.
 -- What one does not see does not exist: one sees oneself, one's roles, what one owns, and all when
--- one has any of the rights SEEING on universe or reads the space.
+-- one has any of the rights SEEING on universe or reads the space; engine/view_rows has the same
+-- rule for rows.
 
 local bit = require('bit')
 local access = require('beespace.engine.access')
@@ -23,7 +24,7 @@ local band, bnot = bit.band, bit.bnot
 local error, ipairs, tonumber, tostring, type = error, ipairs, tonumber, tostring, type
 local cur = state.cur
 local ADMIN, PUBLIC = state.ADMIN, 2
-local SEEING = {access.READ, access.WRITE, access.DROP, access.ALTER}
+local SEEING = access.READ + access.WRITE + access.DROP + access.ALTER
 local FUNC, USER, PRIV = 296, 304, 312
 local MISSING = {user = 'NO_SUCH_USER', role = 'NO_SUCH_ROLE'}
 
@@ -36,13 +37,7 @@ function rights.begin()
 end
 
 local function sees_all(space)
-  for _, right in ipairs(SEEING) do
-    if access.has(cur.euid, right) then
-      return true
-    end
-  end
-  local spaces = access.of(cur.euid).space
-  return spaces ~= nil and band(spaces[space] or 0, access.READ) ~= 0
+  return access.has_any(cur.euid, SEEING) or access.has_on(cur.euid, access.READ, 'space', space)
 end
 
 -- What a name or a number stands for in tables by name and by number.
@@ -93,16 +88,9 @@ function rights.func(named)
     return nil
   end
   local uid = cur.euid
-  if found.owner == uid or access.has(uid, access.EXECUTE, 'function', found.id)
-     or sees_all(FUNC) then
-    return found
-  end
-  for _, right in ipairs(SEEING) do
-    if access.has(uid, right, 'function', found.id) then
-      return found
-    end
-  end
-  return nil
+  local seen = found.owner == uid or sees_all(FUNC)
+    or access.has_any(uid, SEEING + access.EXECUTE, 'function', found.id)
+  return seen and found or nil
 end
 
 -- The rows of privileges of a user or role that can be seen.
