@@ -34,7 +34,9 @@ create_function(who, name, {field = value}, if_not_exists) -> id; nil: it exists
     grant on the name are given at once.
 drop_function(named, if_exists) -> id; nil: there is none
     NO_SUCH_FUNCTION. All rights on it go with it.
-once(key) -> true the first time, false ever after
+once(key, runner or nil) -> true the first time; after that the text of the runner whose work has
+    not ended yet, else false
+once_over(key, runner) -> whether that runner's work had not ended yet; now it has
 forget_once(key) -> whether the key was there
 """
 
@@ -95,8 +97,19 @@ def _revoke_role(
     )
 
 
-def _once(connection: Connection, key: str) -> bool:
-    found = connection.execute("INSERT OR IGNORE INTO once VALUES (?)", (names.to_file(key),))
+def _once(connection: Connection, key: str, runner: str | None = None) -> bool | str:
+    kept = names.to_file(key)
+    found = connection.execute("SELECT runner FROM once WHERE key = ?", (kept,)).fetchone()
+    if found is None:
+        connection.execute("INSERT INTO once (key, runner) VALUES (?, ?)", (kept, runner))
+        return True
+    return False if found[0] is None else str(found[0])
+
+
+def _once_over(connection: Connection, key: str, runner: str) -> bool:
+    found = connection.execute(
+        "UPDATE once SET runner = NULL WHERE key = ? AND runner = ?", (names.to_file(key), runner)
+    )
     return found.rowcount > 0
 
 
@@ -116,5 +129,6 @@ _OPERATIONS: Final[dict[str, Callable[..., Any]]] = {
     "create_function": functions.create,
     "drop_function": functions.drop,
     "once": _once,
+    "once_over": _once_over,
     "forget_once": _forget_once,
 }

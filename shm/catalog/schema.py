@@ -9,7 +9,7 @@ privileges           one row for each grantee and object; ``object_id`` is a num
                      objects known by name only, '' for all objects of the type
 functions            what box.schema.func.create made
 meta                 the next ids
-once                 keys of box.once
+once                 keys of box.once; ``runner`` is who still works on it, NULL when it is over
 settings_privileges  what the settings granted, so that it can be taken back when they change;
                      functions are known by name here, and need not exist yet
 """
@@ -139,5 +139,7 @@ _CONTENT: Final = (
     f"INSERT INTO meta VALUES ('next_principal', {FIRST_ID}), ('next_function', 1)",
 )
 
-MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = ((*_TABLES, *_CONTENT),)
+_ONCE_RUNNER: Final = ("ALTER TABLE once ADD COLUMN runner TEXT",)
+
+MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = ((*_TABLES, *_CONTENT), _ONCE_RUNNER)
 """Statements of each step; their number is the newest version."""

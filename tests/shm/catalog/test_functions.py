@@ -93,3 +93,14 @@ def test_once(catalog: Catalog) -> None:
     ]
     assert [catalog.do("forget_once", "a") for _ in range(2)] == [True, False]
     assert catalog.do("once", "a") is True
+
+
+def test_once_with_somebody_who_runs_it(catalog: Catalog) -> None:
+    assert catalog.do("once", "a", "me") is True
+    assert catalog.do("once", "a", "you") == "me"
+    assert catalog.do("once_over", "a", "you") is False
+    assert catalog.do("once", "a", "me") == "me"
+    assert catalog.do("once_over", "a", "me") is True
+    assert catalog.do("once_over", "a", "me") is False
+    assert catalog.do("once", "a", "you") is False
+    assert catalog.do("once_over", "b", "me") is False

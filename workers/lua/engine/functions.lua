@@ -123,6 +123,15 @@ function call.created(name)
   return func
 end
 
+-- What the function of this name returns; nothing is checked.
+function functions.call(name, ...)
+  local found, object = call.resolve(name)
+  if object ~= nil then
+    return found(object, ...)
+  end
+  return found(...)
+end
+
 -- Whether the functions that were there at the last look are those that are there now.
 local seen, seen_count = {}, 0
 

@@ -51,7 +51,6 @@ require('beespace.box.push')
 require('beespace.box.session_new')
 require('beespace.box.session_su')
 require('beespace.box.session_triggers')
-require('beespace.engine.functions')
 require('beespace.engine.visits')
 
 -- What applications may require is loaded now: it needs our files, which they cannot reach later.
