@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -115,3 +116,34 @@ def test_a_worker_that_dies_blocks_nobody(start: Start, stack: contextlib.ExitSt
     assert time.monotonic() - begun < 10
     wait_until(lambda: pid not in pids_of(server), 20, "the end of the worker")
     assert len(server.lines("the worker that ran box.once")) == 1
+
+
+def test_another_worker_runs_it_for_this_one(start: Start, stack: contextlib.ExitStack) -> None:
+    crew = Crew(start(workers=2), stack, 2)
+    for turn in range(20):
+        crew[0].eval(CREATE, "errand", {"body": f"function(...) return {turn}, ... end"})
+        ask = "return box.workers.call('errand', {5}, {target = 1})"
+        assert crew[0].eval(ask).data == [[[turn, 5]]]
+        crew[0].eval("box.schema.func.drop('errand')")
+
+
+def test_a_storm_of_definitions(start: Start, stack: contextlib.ExitStack) -> None:
+    server = start(workers=2)
+    crew = Crew(server, stack, 2)
+    crew[0].eval(CREATE, "steady", {"body": "function(n) return n end"})
+
+    def storm(number: int) -> list[object]:
+        wrong: list[object] = []
+        with Raw(server.address) as client:
+            for turn in range(40):
+                name = f"own{number}"
+                client.eval(CREATE, name, {"body": f"function() return {turn} end"})
+                wrong += [] if client.call(name).data == [turn] else [("created", number, turn)]
+                wrong += [] if client.call("steady", turn).data == [turn] else [("steady", turn)]
+                client.eval("box.schema.func.drop(...)", name)
+                wrong += [] if code_of(client, name) == 33 else [("dropped", number, turn)]
+        return wrong
+
+    with ThreadPoolExecutor(6) as pool:
+        assert [each for found in pool.map(storm, range(6)) for each in found] == []
+    assert crew.everywhere("local n = 0 for _ in pairs(box.func) do n = n + 1 end return n") == [2]
