@@ -25,6 +25,8 @@ USERS = {
     },
 }
 WORKER = "return box.info.worker.id"
+USER, VUSER, PRIV = 304, 305, 312
+"""Ids of system spaces."""
 
 
 @pytest.fixture(scope="module")
@@ -36,8 +38,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield made
 
 
-def connect(server: Server, user: str, password: str = PASSWORD) -> Any:
-    """A connection of the stock connector, logged in."""
+def connect(server: Server, user: str, password: str = PASSWORD, *, schema: bool = False) -> Any:
+    """A connection of the stock connector, logged in; with the schema it can select."""
     host, port = server.address
     return tarantool.Connection(
         host,
@@ -46,7 +48,7 @@ def connect(server: Server, user: str, password: str = PASSWORD) -> Any:
         password=password,
         reconnect_max_attempts=0,
         socket_timeout=10,
-        fetch_schema=False,
+        fetch_schema=schema,
     )
 
 
@@ -304,3 +306,48 @@ def test_who_makes_users_needs_rights(server: Server, bosses: tuple[Any, Any]) -
             "Create access to user 'bob' is denied for user 'maker'",
         )
     here.call("box.schema.user.grant", "maker", "create", "universe")
+
+
+def names_seen(connection: Any) -> set[str]:
+    """Users and roles in the view."""
+    return {row[2] for row in connection.select(VUSER).data}
+
+
+def test_the_views_of_one_worker_show_what_another_has_changed(
+    server: Server, bosses: tuple[Any, Any]
+) -> None:
+    one, other = bosses
+    create = "box.schema.user.create('bob', {password = ...}) box.schema.role.create('clerks')"
+    one.eval(create, PASSWORD)
+    count = "return box.space._vuser.index.name:count('bob')"
+    assert [each.eval(count)[0] for each in bosses] == [1, 1]
+
+    with contextlib.closing(connect(server, "bob", schema=True)) as bob:
+        assert names_seen(bob) == {"bob", "public"}
+        one.eval("box.schema.user.grant('bob', 'clerks')")
+        other.eval("box.schema.user.grant('bob', 'read', 'space', '_priv')")
+        assert names_seen(bob) == {"bob", "public", "clerks"}
+        assert bob.select(PRIV).rowcount > 10
+        one.eval("box.schema.user.revoke('bob', 'read', 'space', '_priv')")
+        with pytest.raises(tarantool.DatabaseError, match="Read access to space '_priv'"):
+            bob.select(PRIV)
+
+    one.eval("box.schema.user.drop('bob')")
+    assert [each.eval(count)[0] for each in bosses] == [0, 0]
+
+
+@pytest.mark.parametrize(
+    "read", ["select", "return box.space._user:select()"], ids=["request", "Lua"]
+)
+def test_a_refused_read_is_told(server: Server, bosses: tuple[Any, Any], read: str) -> None:
+    listen = "box.session.on_access_denied(function(...) box.session.storage.denied = {...} end)"
+    bosses[0].eval(listen)
+    bosses[1].eval("box.schema.user.create('eve', {password = ...})", PASSWORD)
+    bosses[1].eval("box.schema.user.grant('eve', 'execute', 'lua_eval')")
+
+    with contextlib.closing(connect(server, "eve", schema=True)) as eve:
+        with pytest.raises(tarantool.DatabaseError, match="Read access to space '_user' is denied"):
+            eve.select(USER) if read == "select" else eve.eval(read)
+        assert eve.eval("return box.session.storage.denied")[0] == ["Read", "space", "_user"]
+
+    bosses[0].eval("box.session.on_access_denied(nil, box.session.on_access_denied()[1])")
