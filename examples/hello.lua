@@ -6,8 +6,9 @@
 local log = require('log')
 
 -- Whoever connects is the user guest, who may do nothing at first. This example lets everybody call
--- and evaluate everything, since it listens on this machine only. An application that others reach
--- grants what it offers: grant('guest', 'execute', 'lua_call', 'hello').
+-- and evaluate everything, since it listens on this machine only; the right stays in the data
+-- directory until it is revoked. An application that others reach grants what it offers:
+-- grant('guest', 'execute', 'lua_call', 'hello').
 box.schema.user.grant('guest', 'execute', 'universe', nil, {if_not_exists = true})
 
 -- Greets the caller and says which worker answers.
