@@ -2,7 +2,8 @@
 
 :mod:`server.credentials` calls :func:`apply` with all of them: what is missing is added, and what
 the settings had given before and give no more is taken back. Rights and passwords that somebody
-else gave stay. Nothing is dropped. The same declaration twice changes nothing the second time.
+else gave stay; a password is set when the settings name another one than the last time. Nothing is
+dropped. The same declaration twice changes nothing the second time.
 """
 
 from __future__ import annotations
@@ -186,20 +187,20 @@ def _names(connection: Connection, numbers: set[int]) -> list[str]:
 def _set_passwords(
     connection: Connection, declared: Sequence[Declared], ids: dict[str, int]
 ) -> list[str]:
-    """Set those that differ, and take back those that the settings set and name no more."""
+    """Set those that the settings had not set before, take back those that they name no more.
+
+    Those that somebody else has changed since stay as they are.
+    """
     wanted = {ids[d.name]: d.password_hash for d in declared if d.password_hash is not None}
     changed = []
     for number, name, kept, ours in connection.execute(
         f"SELECT id, name, hash, settings_hash FROM principals WHERE kind = '{USER}' ORDER BY id"
     ).fetchall():
         new = wanted.get(number)
-        if new is None and ours is None:
+        if new == ours:
             continue
         if kept != new and (new is not None or kept == ours):
             principals.set_password(connection, number, new)
             changed.append(name)
-        if new != ours:
-            connection.execute(
-                "UPDATE principals SET settings_hash = ? WHERE id = ?", (new, number)
-            )
+        connection.execute("UPDATE principals SET settings_hash = ? WHERE id = ?", (new, number))
     return changed

@@ -83,11 +83,32 @@ def test_what_others_gave_stays(catalog: Catalog) -> None:
 def test_what_others_took_comes_back(catalog: Catalog) -> None:
     apply(catalog, ROLE, USER)
     catalog.do("revoke_role", "user", "bob", "reader")
-    catalog.do("set_password", 33, digest(b"else"))
-    assert apply(catalog, ROLE, USER) == {"passwords": ["bob"], "rights": ["bob"]}
+    assert apply(catalog, ROLE, USER) == {"rights": ["bob"]}
     catalog.do("drop_principal", "user", "bob")
-    assert apply(catalog, ROLE, USER)["made"] == ["user bob"]
+    made = apply(catalog, ROLE, USER)
+    assert (made["made"], made["passwords"]) == (["user bob"], ["bob"])
     assert catalog.principals()["bob"]["id"] == 34
+    assert catalog.principals()["bob"]["hash"] == digest(b"secret")
+
+
+@pytest.mark.parametrize("own", [digest(b"own"), None])
+def test_a_password_that_its_user_has_changed_stays(catalog: Catalog, own: bytes | None) -> None:
+    apply(catalog, ROLE, USER)
+    catalog.do("set_password", 33, own)
+    assert apply(catalog, ROLE, USER) == {}
+    assert catalog.principals()["bob"]["hash"] == own
+    other = Declared("user", "bob", USER.roles, USER.rights, digest(b"other"))
+    assert apply(catalog, ROLE, other) == {"passwords": ["bob"]}
+    assert apply(catalog, ROLE, USER) == {"passwords": ["bob"]}
+    assert catalog.principals()["bob"]["hash"] == digest(b"secret")
+
+
+def test_a_password_that_the_user_had_already_is_the_settings_from_then_on(
+    catalog: Catalog,
+) -> None:
+    catalog.user("bob", digest(b"secret"))
+    assert "passwords" not in apply(catalog, ROLE, USER)
+    assert apply(catalog)["passwords"] == ["bob"]
 
 
 def test_rights_on_functions_wait_for_them(catalog: Catalog) -> None:
