@@ -208,6 +208,9 @@ class _Reader:
             for each in self._texts(f"{key}.{name}", privilege.get(name), "names, or all"):
                 if each == ALL:
                     yield sort, EVERY
+                elif not each:
+                    # The catalog's word for every object of a kind is the empty name.
+                    self._wrong(f"{key}.{name}", "got an empty name, expected names, or all")
                 elif name in ("sequences", "sql"):
                     self._wrong(f"{key}.{name}", f"got {each!r}, expected all")
                 elif name == "spaces" and each not in SPACES:

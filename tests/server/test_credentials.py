@@ -208,6 +208,15 @@ LINES = [
 ]
 
 
+@pytest.mark.parametrize("name", ["functions", "lua_call", "sequences", "spaces", "sql"])
+def test_an_empty_name_is_not_everything(tmp_path: Path, name: str) -> None:
+    text = f"{{users: {{x: {{privileges: [{{permissions: [usage], {name}: [all, '']}}]}}}}}}"
+    flags = written(tmp_path, f"credentials: {text}")
+    key = f"credentials.users.x.privileges[1].{name}"
+    line = f"{key}: got an empty name, expected names, or all ({flags['config']})"
+    assert refused(flags, {}) == [line]
+
+
 @pytest.mark.parametrize(("text", "line"), LINES)
 def test_lines(tmp_path: Path, text: str, line: str) -> None:
     flags = written(tmp_path, f"credentials: {text.replace('SECRET', SECRET)}")
