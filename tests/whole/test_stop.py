@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.raw import EVAL, Raw, request
+from tests.helpers.raw import EVAL, GREETING_SIZE, PING, Raw, decode, request
 from tests.helpers.server import DATA, Server, alive, running
 from tests.helpers.wait import wait_until
 
@@ -77,6 +77,78 @@ def test_what_outlasts_the_time_is_cancelled(tmp_path: Path) -> None:
         assert (answer.code, answer.text) == (32, "fiber is cancelled")
         client.wait_closed()
         assert server.process.wait(5) == 0
+
+
+FAREWELL = """
+box.session.on_disconnect(function()
+  local fiber = require('fiber')
+  if box.session.storage.slow then
+    print('CUT', pcall(fiber.sleep, 60))
+  else
+    fiber.sleep(0.5)
+    print('DONE', box.session.id(), box.session.reason())
+  end
+end)
+"""
+
+
+def test_on_disconnect_has_its_share_beside_a_request_that_waits(tmp_path: Path) -> None:
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(running(tmp_path, app=FAREWELL, workers=1))
+        clients = [stack.enter_context(Raw(server.address)) for _ in range(6)]
+        send(clients[0], SLEEP, 60)
+        server.stop()
+
+        answer = clients[0].packet()
+        assert (answer.code, answer.text) == (32, "fiber is cancelled")
+        assert len(server.lines(r"DONE.*shutdown")) == 6
+        assert server.lines("cut off") == server.lines("killing") == []
+
+
+def test_on_disconnect_that_outlasts_the_time_is_named(tmp_path: Path) -> None:
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(running(tmp_path, app=FAREWELL, workers=1))
+        for number in range(4):
+            client = stack.enter_context(Raw(server.address))
+            client.eval("box.session.storage.slow = ...", number > 0)
+        began = time.monotonic()
+        server.stop()
+
+        assert 3 < time.monotonic() - began < 4.5
+        assert len(server.lines("DONE")) == 1
+        assert len(server.lines(r"CUT.*fiber is cancelled")) == 3
+        (warning,) = server.lines("cut off")
+        assert "3 on_disconnect cut off" in warning
+        assert server.lines("killing") == server.lines("rror") == []
+
+
+ARRIVING = """
+box.session.on_connect(function() print('CAME') require('fiber').sleep(60) end)
+box.session.on_disconnect(function() print('LEFT', box.session.reason(), box.session.id()) end)
+"""
+
+
+def test_clients_whose_on_connect_waits_are_told(tmp_path: Path) -> None:
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(running(tmp_path, app=ARRIVING, workers=1))
+        early, silent, gone = (
+            stack.enter_context(socket.create_connection(server.address, 10)) for _ in range(3)
+        )
+        early.sendall(request({0: PING, 1: 7}))
+        wait_until(lambda: len(server.lines("CAME")) == 3, what="on_connect of all")
+        gone.close()
+        server.stop()
+
+        for client in (early, silent):
+            came = b""
+            while chunk := client.recv(4096):
+                came += chunk
+            assert came.startswith(b"Tarantool ")
+            answer = decode(came[GREETING_SIZE:][:5], came[GREETING_SIZE + 5 :])
+            assert (answer.code, answer.text) == (32, "fiber is cancelled")
+        assert len(server.lines(r"LEFT.*shutdown")) == 2
+        assert len(server.lines(r"LEFT.*client")) == 1
+        assert server.lines("cut off") == server.lines("killing") == []
 
 
 def test_a_new_connection_is_not_greeted(tmp_path: Path) -> None:

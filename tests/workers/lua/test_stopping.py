@@ -117,3 +117,85 @@ def test_the_announcement_comes_once(engine: Engine) -> None:
     begin(engine)
     engine.run_until(lambda: finished(engine), 1)
     assert engine.execute("return count") == 1
+
+
+PARTING = """
+log = {}
+stopping.cut_off = function(count) log[#log + 1] = 'cut off ' .. count end
+fiber = require('fiber')
+function on_disconnect(f) box.session.on_disconnect(f, nil, 'test') end
+"""
+
+
+def log(engine: Engine) -> list[str]:
+    text: bytes = engine.execute("return table.concat(log, '|')")
+    return text.decode().split("|") if text else []
+
+
+def test_on_disconnect_has_a_share_of_the_time(engine: Engine, client: Client) -> None:
+    engine.execute(PARTING)
+    engine.execute("on_disconnect(function() fiber.sleep(0.45) log[#log + 1] = 'done' end)")
+    client.send(evaluation(1, "wait(3600)"))
+    others = [engine.connect() for _ in range(5)]
+    started = time.monotonic()
+    begin(engine, 0.6)
+    (answer,) = client.answers(b"", 1)
+
+    assert error_of(answer) == (32, "fiber is cancelled")
+    assert 0.4 <= time.monotonic() - started < 0.6
+    engine.run_until(lambda: finished(engine), 2)
+    assert log(engine) == ["done"] * 6
+    assert 0.85 <= time.monotonic() - started < 1
+    for other in others:
+        other.close()
+
+
+def test_without_on_disconnect_requests_have_all_the_time(engine: Engine, client: Client) -> None:
+    client.send(evaluation(1, "wait(0.5) return 'done'"))
+    begin(engine, 0.6)
+    (answer,) = client.answers(b"", 1)
+    assert answer.data == ["done"]
+
+
+def test_on_disconnect_that_outlasts_the_time_is_cut_off(engine: Engine) -> None:
+    engine.execute(PARTING)
+    engine.execute("""
+        on_disconnect(function()
+          if box.session.storage.quick then return end
+          local _, raised = pcall(fiber.sleep, 60)
+          log[#log + 1] = tostring(raised)
+        end)""")
+    clients = [engine.connect() for _ in range(3)]
+    clients[0].eval("box.session.storage.quick = true")
+    started = time.monotonic()
+    begin(engine, 0.1)
+    engine.run_until(lambda: finished(engine), 2)
+
+    assert log(engine) == ["cut off 2"] + ["fiber is cancelled"] * 2
+    assert 0.5 <= time.monotonic() - started < 0.8
+    assert engine.row.sessions == 0
+    for client in clients:
+        client.close()
+
+
+def test_on_disconnect_that_has_begun_before_is_cancelled_last(engine: Engine) -> None:
+    engine.execute(PARTING)
+    engine.execute("""
+        on_disconnect(function() fiber.sleep(0.4) log[#log + 1] = 'done' end)""")
+    engine.connect().close()
+    begin(engine, 0.3)
+    engine.run_until(lambda: finished(engine), 2)
+    assert log(engine) == ["done"]
+
+
+def test_on_disconnect_that_ignores_its_cancellation_does_not_hold_for_ever(
+    engine: Engine,
+) -> None:
+    engine.execute(PARTING)
+    engine.execute("on_disconnect(function() while true do pcall(fiber.sleep, 0.01) end end)")
+    engine.connect().close()
+    started = time.monotonic()
+    begin(engine, 0.1)
+    engine.run_until(lambda: finished(engine), 2)
+    assert time.monotonic() - started < 1
+    assert log(engine) == ["cut off 1"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import socket
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -336,42 +335,6 @@ def test_a_session_is_open_until_its_socket_is_closed(engine: Engine) -> None:
     engine.turn()
     client.close()
     assert len(seen(engine)) == 1
-
-
-def begin_the_end(engine: Engine, timeout: float) -> None:
-    engine.execute(
-        """local stopping = require('beespace.engine.stopping')
-           stopping.timeout = ...
-           stopping.finish = function() finished = true end""",
-        timeout,
-    )
-    engine.asked = b"drain"
-    engine.execute("require('beespace.engine.loop').attend_to_python()")
-    engine.asked = b"end"
-
-
-def test_the_stop_of_the_server_ends_sessions_in_good_order(engine: Engine) -> None:
-    on(engine, "disconnect", "fiber.sleep(0.02) note('left')")
-    clients = [engine.connect() for _ in range(3)]
-    begin_the_end(engine, 5)
-    engine.run_until(lambda: engine.execute("return finished"))
-    told = seen(engine)
-    assert len(told) == 3
-    assert all(each.endswith(" shutdown") for each in told)
-    assert engine.row.sessions == 0
-    for client in clients:
-        client.close()
-
-
-def test_the_stop_does_not_wait_for_ever(engine: Engine) -> None:
-    on(engine, "disconnect", "note('begun') fiber.sleep(3600)")
-    client = engine.connect()
-    started = time.monotonic()
-    begin_the_end(engine, 0.3)
-    engine.run_until(lambda: engine.execute("return finished"))
-    assert 0.2 < time.monotonic() - started < 2
-    assert len(seen(engine)) == 1
-    client.close()
 
 
 def test_without_functions_nothing_is_different(engine: Engine) -> None:

@@ -32,7 +32,7 @@ local lost = {}
 local line, first, last = {}, 1, 0
 local running = 0
 
-stopping.hold(function() return running > 0 or first <= last end)
+stopping.part(function() return running + last - first + 1 end)
 
 local begin_more
 
@@ -41,7 +41,7 @@ local function run(each)
   fibers.current().lost = each
   cur.id, cur.uid = each.id, each.uid
   local ok, raised = pcall(as, ADMIN, triggers.run, ON_DISCONNECT)
-  if not ok then
+  if not ok and not stopping.is_known(raised) then
     log.error('on_disconnect of %s failed: %s', each.peer, errors.describe(raised))
   end
   sessions.ended(each.id)
@@ -57,7 +57,8 @@ function begin_more()
     line[first] = nil
     first = first + 1
     running = running + 1
-    fibers.start(run, each).euid = ADMIN
+    local record = fibers.start(run, each)
+    record.euid, record.parting = ADMIN, true
   end
 end
 

@@ -112,6 +112,9 @@ function main.prepare(settings)
   output.limit = settings.output_limit
   stopping.timeout = settings.stop_timeout
   stopping.failed = function(text) log.error('a shutdown function failed: %s', text) end
+  stopping.cut_off = function(count)
+    log.warn('%d on_disconnect cut off: they outlast process.stop_timeout', count)
+  end
   encode.limits.cap, encode.limits.shared = state.RESULT_LIMIT, state.RESULT_LIMIT
   sessions.reserve(settings.max_fds)
   logins.reserve(settings.max_fds)

@@ -10,6 +10,7 @@ local DECLARATIONS = [[
 typedef struct __attribute__((packed)) { uint32_t events; uint64_t data; } bee_epoll_event;
 typedef struct { int64_t sec; int64_t nsec; } bee_timespec;
 typedef struct { void *base; size_t len; } bee_iovec;
+typedef struct { int fd; short events; short came; } bee_pollfd;
 typedef struct {
   void *name; uint32_t name_len;
   bee_iovec *iov; size_t iov_len;
@@ -107,6 +108,16 @@ local time = ffi.new('bee_timespec')
 function sys.clock(which)
   C.clock_gettime(which, time)
   return tonumber(time.sec) + tonumber(time.nsec) * 1e-9
+end
+
+local POLLERR, POLLRDHUP = 0x8, 0x2000
+local asked = ffi.new('bee_pollfd')
+
+-- Whether the other end of the connection `fd` has ended it in good order, read or not.
+function sys.is_ended(fd)
+  asked.fd, asked.events, asked.came = fd, POLLRDHUP, 0
+  C.poll(asked, 1, 0)
+  return asked.came >= POLLRDHUP and asked.came % (2 * POLLERR) < POLLERR
 end
 
 -- Address space of `bytes`, pages come when they are touched; raises when the system refuses.

@@ -5,6 +5,9 @@
 --   sessions.close --> farewell(): socket closed, slot kept --> a fiber: on_disconnect
 --                                                       slot CLOSING, then freed
 --
+-- At the end of the server an on_connect that still waits is cancelled, which is a failure like any
+-- other, and the session ends because of the shutdown unless its client had left before.
+--
 -- Both see the session: id, peer, user, storage; their effective user is admin, and they may wait.
 -- on_disconnect runs once for every session that was opened, after its on_connect when that still
 -- runs, and beside requests that still wait. Sessions of the control socket skip both, so that
@@ -20,6 +23,7 @@ local sessions = require('beespace.engine.sessions')
 local shared = require('beespace.engine.table')
 local state = require('beespace.engine.state')
 local stopping = require('beespace.engine.stopping')
+local sys = require('beespace.engine.sys')
 local triggers = require('beespace.engine.triggers')
 local user = require('beespace.engine.user')
 
@@ -29,8 +33,6 @@ local cur, ADMIN = state.cur, state.ADMIN
 local ON_CONNECT, ON_DISCONNECT = 'box.session.on_connect', 'box.session.on_disconnect'
 -- What is known of a session whose on_connect runs.
 local HERE, GONE = 1, 2
-
-local visits = {}
 
 -- HERE or GONE by the ids of sessions whose on_connect runs.
 local arriving = {}
@@ -49,11 +51,11 @@ local function run(event, id, fd)
   return pcall(user.as, ADMIN, run_all, event)
 end
 
-local function depart(id)
+local function say_farewell(id)
   local slot = slot_of(id)
   slot.state = shared.CLOSING
   local ok, raised = run(ON_DISCONNECT, id, -1)
-  if not ok then
+  if not ok and not stopping.is_known(raised) then
     log.error('on_disconnect of %s failed: %s', shared.peer(id) or '?', errors.describe(raised))
   end
   user.leave()
@@ -62,14 +64,34 @@ local function depart(id)
   stopping.look()
 end
 
+-- Run on_disconnect in a fiber of its own: that of an on_connect may be cancelled.
+local function depart(id)
+  local record = fibers.start(say_farewell, id)
+  record.euid, record.parting = ADMIN, true
+end
+
+-- Why the session on `fd` ends when its on_connect has failed.
+local function why_refused(fd)
+  if not stopping.cancelled() then
+    return shared.reason.REFUSED
+  end
+  -- Nobody has noticed yet that a client left which was not read.
+  return sys.is_ended(fd) and shared.reason.CLIENT or shared.reason.SHUTDOWN
+end
+
 -- The client is there and is read from now on, or told why not.
 local function let_in(id, fd, ok, raised)
+  local why = not ok and why_refused(fd)
   output.admit(fd)
+  if why == shared.reason.CLIENT then
+    -- The greeting may fail, which is no reason then.
+    slot_of(id).reason = why
+  end
   if not intake.greet(id, fd) or ok then
     return
   end
   answer.tell(fd, raised)
-  sessions.linger(fd, shared.reason.REFUSED)
+  sessions.linger(fd, why)
 end
 
 local function arrive(id, fd)
@@ -81,9 +103,9 @@ local function arrive(id, fd)
     depart(id)
   else
     let_in(id, fd, ok, raised)
-    user.leave()
-    stopping.look()
   end
+  user.leave()
+  stopping.look()
 end
 
 -- Run on_connect for the session that was opened on `fd`; the client is not read before.
@@ -103,18 +125,14 @@ function sessions.farewell(id)
   elseif count(ON_DISCONNECT) == 0 then
     return false
   else
-    fibers.start(depart, id).euid = ADMIN
+    depart(id)
   end
   departing = departing + 1
   return true
 end
 
--- Whether an on_disconnect is to run, or runs.
-function visits.are_ending()
-  return departing > 0
-end
+stopping.owe(function() return next(arriving) ~= nil end)
+stopping.part(function() return departing end)
+stopping.has_farewells = function() return count(ON_DISCONNECT) > 0 end
 
-stopping.hold(function() return departing > 0 or next(arriving) ~= nil end)
-stopping.departing = visits.are_ending
-
-return visits
+return sessions
