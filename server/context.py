@@ -1,8 +1,8 @@
 """Values that the settings take from elsewhere: ``config.context`` and ``{{ context.name }}``.
 
 A context is an environment variable or the content of a file; passwords in ``credentials`` may
-name it instead of being written down. :mod:`server.credentials` is the caller. No value is ever
-part of a text made here.
+name it instead of being written down. :mod:`server.credentials` is the caller. No value, and
+nothing that was written in the place of one, is ever part of a text made here.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
+
+from server.shown import kind
 
 SECTION: Final = "config"
 KEY: Final = f"{SECTION}.context"
@@ -47,7 +49,7 @@ class Context:
                 raise TemplateError("got a template, expected {{ context.NAME }}")
             name = named[1]
             if name not in self.values and name not in self.failed:
-                raise TemplateError(f"got a template, expected a name of {KEY} in it, not {name!r}")
+                raise TemplateError(f"got a template, expected a name of {KEY} in it")
             return self.values.get(name, "")
 
         return _TEMPLATE.sub(value, text)
@@ -83,9 +85,9 @@ def _read_one(context: Context, name: str, source: Any, environment: Mapping[str
         context.variables.add(source["env"])
         value = environment.get(source["env"])
         if value is None:
-            problem = "env", f"got {source['env']!r}, which is not set, expected a variable that is"
+            problem = "env", "got a variable that is not set, expected one that is"
     elif problem is None:
-        value, problem = _content(Path(source["file"]).expanduser())
+        value, problem = _content(source["file"])
     if problem is not None:
         context.failed.add(name)
         context.problems.append((f"{key}.{problem[0]}".rstrip("."), problem[1]))
@@ -103,8 +105,7 @@ def _wrong(source: Any) -> tuple[str, str] | None:
             return key, f"got a value, expected one of the keys {', '.join(sorted(_KEYS))}"
     place = source.get("from")
     if place not in ("env", "file"):
-        got = repr(place) if isinstance(place, str) else kind(place)
-        return "from", f"got {got}, expected env or file"
+        return "from", f"got {kind(place)}, expected env or file"
     where = source.get(place)
     if not isinstance(where, str) or not where or "\0" in where:
         what = "the name of a variable" if place == "env" else "the path of a file"
@@ -114,26 +115,18 @@ def _wrong(source: Any) -> tuple[str, str] | None:
     return None
 
 
-def _content(path: Path) -> tuple[str | None, tuple[str, str] | None]:
+def _content(path: str) -> tuple[str | None, tuple[str, str] | None]:
     try:
-        with path.open("rb") as file:
+        with Path(path).expanduser().open("rb") as file:
             data = file.read(MAX_BYTES + 1)
         if len(data) > MAX_BYTES:
             reason = f"more than {MAX_BYTES} bytes"
         else:
             return data.decode("utf-8"), None
     except OSError as error:
-        reason = error.strerror or str(error)
+        reason = error.strerror or "unreadable"
+    except RuntimeError:
+        reason = "no such home"
     except UnicodeDecodeError:
         reason = "no UTF-8"
-    return None, ("file", f"got {str(path)!r} ({reason}), expected a readable file of UTF-8 text")
-
-
-def kind(value: Any) -> str:
-    """What sort of value it is, in place of a value that is not to be shown."""
-    if value is None:
-        return "nothing"
-    if isinstance(value, bool):
-        return "true or false"
-    kinds = {str: "a text", int: "a number", float: "a number", list: "a list", dict: "a map"}
-    return kinds.get(type(value), f"a {type(value).__name__}")
+    return None, ("file", f"got {reason}, expected a readable file of UTF-8 text")

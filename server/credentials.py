@@ -7,14 +7,14 @@
     privileges: [{permissions: [...], universe: true, functions: [...], lua_call: [...], ...}]
 
 Names and meaning are Tarantool 3's. :mod:`server.settings` calls :func:`read`, which answers with
-what is wrong by key; no value is shown there unless it is one of a few known words, for it might
-be a password in the wrong place. :mod:`server.resources` calls :func:`apply` before any worker
+what is wrong by key and place; no value is shown there, for it might be a password in the wrong
+place. :mod:`server.resources` calls :func:`apply` before any worker
 starts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,8 +22,9 @@ from typing import Any, Final
 
 from pydantic import SecretStr
 
-from server.context import Context, TemplateError, kind
+from server.context import Context, TemplateError
 from server.errors import SettingsError
+from server.shown import kind
 from shm.catalog import declared, names, privileges
 from shm.catalog.declared import Changed, Declared, DeclaredError, Right
 from shm.catalog.errors import CatalogError, RefusedError
@@ -103,7 +104,9 @@ def apply(store: Store, credentials: Credentials) -> Changed:
         return declared.apply(store, wanted)
     except DeclaredError as error:
         section = "users" if error.whose.kind == USER else "roles"
-        part, text = _REFUSALS[error.refusal.code](*error.refusal.values)
+        role, text = error.refusal.values[0], _REFUSALS[error.refusal.code]
+        roles = error.whose.roles
+        part = [f"roles[{roles.index(role) + 1}]"] if role in roles else []
         key = _at(section, error.whose.name, *part)
         raise SettingsError(f"{key}: {text} ({credentials.origin})") from error
 
@@ -117,11 +120,11 @@ def open_to_guests(path: Path) -> bool:
         return False
 
 
-_REFUSALS: Final[Mapping[str, Callable[..., tuple[tuple[str, ...], str]]]] = {
-    "NO_SUCH_ROLE": lambda role: (("roles",), f"got {role!r}, expected a role that exists"),
-    "ROLE_LOOP": lambda role, _: (("roles",), f"got {role!r}, expected no role that has this one"),
-    "USER_EXISTS": lambda _: ((), "got a user, expected a name that no role has"),
-    "ROLE_EXISTS": lambda _: ((), "got a role, expected a name that no user has"),
+_REFUSALS: Final[Mapping[str, str]] = {
+    "NO_SUCH_ROLE": "got a text, expected a role that exists",
+    "ROLE_LOOP": "got a role, expected none that has this one",
+    "USER_EXISTS": "got a user, expected a name that no role has",
+    "ROLE_EXISTS": "got a role, expected a name that no user has",
 }
 
 
@@ -181,10 +184,10 @@ class _Reader:
             return
         for right in self._objects(key, privilege):
             allowed = PERMISSIONS[right[0]]
-            unknown = [permission for permission in permissions if permission not in allowed]
-            if unknown:
-                text = f"got {unknown[0]!r}, expected some of {', '.join(allowed)} for {right[0]}"
-                self._wrong(f"{key}.permissions", text)
+            places = [place for place, one in enumerate(permissions, 1) if one not in allowed]
+            if places:
+                text = f"got another text, expected some of {', '.join(allowed)} for {right[0]}"
+                self._wrong(f"{key}.permissions[{places[0]}]", text)
                 return
             mask = sum(BITS[permission] for permission in set(permissions))
             if sort == ROLE and mask & LOGIN:
@@ -205,17 +208,19 @@ class _Reader:
             elif wanted:
                 yield sort, 0 if sort == UNIVERSE else EVERY
         for name, sort in _LISTS.items():
-            for each in self._texts(f"{key}.{name}", privilege.get(name), "names, or all"):
+            listed = self._texts(f"{key}.{name}", privilege.get(name), "names, or all")
+            for place, each in enumerate(listed, 1):
+                here = f"{key}.{name}[{place}]"
                 if each == ALL:
                     yield sort, EVERY
                 elif not each:
                     # The catalog's word for every object of a kind is the empty name.
-                    self._wrong(f"{key}.{name}", "got an empty name, expected names, or all")
+                    self._wrong(here, "got an empty name, expected names, or all")
                 elif name in ("sequences", "sql"):
-                    self._wrong(f"{key}.{name}", f"got {each!r}, expected all")
+                    self._wrong(here, "got another text, expected all")
                 elif name == "spaces" and each not in SPACES:
-                    text = f"got {each!r}, expected all or one of {', '.join(SPACES)}"
-                    self._wrong(f"{key}.{name}", text)
+                    text = f"got another text, expected all or one of {', '.join(SPACES)}"
+                    self._wrong(here, text)
                 else:
                     yield sort, SPACES[each] if name == "spaces" else each
 

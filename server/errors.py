@@ -32,4 +32,11 @@ class SettingsError(ServerError):
     """Settings that cannot be used: one line for each wrong key."""
 
     def __init__(self, *lines: str) -> None:
-        super().__init__(*lines, exit_code=ExitStatus.SETTINGS)
+        super().__init__(*map(_printable, lines), exit_code=ExitStatus.SETTINGS)
+
+
+def _printable(line: str) -> str:
+    """One line, whatever the keys and names in it are made of."""
+    return "".join(
+        one if one.isprintable() else one.encode("unicode_escape").decode() for one in line
+    )

@@ -4,10 +4,12 @@
 
 Keys are Tarantool 3's where it has one (``iproto.listen``). Variables are named after the keys
 (``BEESPACE_IPROTO_LISTEN``), flags have short ones too (``BEESPACE_LISTEN``); an empty one counts
-as not set. :mod:`server.schema` has the sections, :mod:`server.values` reads single values. A
-:class:`SettingsError` has a line a key:
+as not set. :mod:`server.schema` has the sections, :mod:`server.values` reads single values,
+:mod:`server.yamlfile` the file. A :class:`SettingsError` has a line a key:
 
     beespace: <key>: got <value>, expected <what> (<where it came from>)
+
+:mod:`server.shown` says how much of a value is in there; of an unknown key's nothing.
 """
 
 from __future__ import annotations
@@ -21,11 +23,10 @@ from typing import Annotated, Any, Final
 
 import platformdirs
 import pydantic
-import yaml
 from pydantic import BeforeValidator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from server import context, credentials, uri, values
+from server import context, credentials, shown, uri, values, yamlfile
 from server.credentials import Credentials
 from server.errors import SettingsError
 from server.schema import (
@@ -42,10 +43,10 @@ from server.schema import (
     Session,
 )
 from server.values import Expected
+from server.yamlfile import CONFIG
 
 APP_NAME: Final = "beespace"
 PREFIX: Final = "BEESPACE_"
-CONFIG: Final = "config"
 
 FLAGS: Final[Mapping[str, str]] = {
     "app": "app.file",
@@ -66,11 +67,6 @@ FILE_ONLY: Final[Mapping[str, str]] = {
     f"{credentials.KEY}.users": "a map of names",
 }
 """Keys without flag or variable, read by :mod:`server.credentials` and :mod:`server.context`."""
-
-_SECRETS: Final = ("CREDENTIAL", "PASSW", "SECRET", "TOKEN")
-"""A variable with this in its name is not shown."""
-
-_LONGEST_SHOWN: Final = 200
 
 
 class Settings(BaseSettings):
@@ -157,7 +153,7 @@ def load(flags: Mapping[str, Any], environment: Mapping[str, str]) -> Settings:
     file, origin = flags.get(CONFIG), "--config"
     if file is None:
         file, origin = environment.get(PREFIX + CONFIG.upper()) or None, PREFIX + CONFIG.upper()
-    tree = {} if file is None else _read(file, origin)
+    tree = {} if file is None else yamlfile.read(file, origin, keys(), FILE_ONLY)
     contexts = context.read(tree.pop(context.SECTION, None), environment)
     declared, problems = credentials.read(
         tree.pop(credentials.KEY, None), contexts, file or "defaults"
@@ -220,7 +216,7 @@ def _walk(model: type[pydantic.BaseModel], prefix: str) -> list[tuple[str, str]]
 
 def _flag_layer(flags: Mapping[str, Any]) -> _Layer:
     given = {
-        FLAGS[flag]: value
+        FLAGS[flag]: value[0] if isinstance(value, list) and len(value) == 1 else value
         for flag, value in flags.items()
         if flag in FLAGS and value is not None and value != []
     }
@@ -244,8 +240,7 @@ def _environment_layer(environment: Mapping[str, str], others: Collection[str]) 
             continue
         value, key = environment[name], known.get(name)
         if key is None:
-            got = "a value" if any(word in name for word in _SECRETS) else _shown(value)
-            wrong.append(f"{name}: got {got}, expected no such variable (environment)")
+            wrong.append(f"{name}: got a value, expected no such variable (environment)")
         elif value and key in given and given[key] != value:
             wrong.append(f"{key}: got two values, expected one ({origin[key]}, {name})")
         elif value:
@@ -266,45 +261,6 @@ def _file_layer(tree: Mapping[str, Any], file: str | None) -> _Layer:
 
     flatten(tree, "")
     return _Layer(given, dict.fromkeys(given, file or ""), tree)
-
-
-def _read(file: str, origin: str) -> dict[str, Any]:
-    def wrong(got: str, expected: str) -> SettingsError:
-        return SettingsError(f"{CONFIG}: got {got}, expected {expected} ({origin})")
-
-    try:
-        text = Path(file).read_text(encoding="utf-8")
-    except OSError as error:
-        raise wrong(f"{file!r} ({error.strerror})", "a readable YAML file") from error
-    except UnicodeDecodeError as error:
-        raise wrong(f"{file!r}", "a file of UTF-8 text") from error
-    try:
-        # No C loader: it may be missing, and this file is short.
-        tree = yaml.safe_load(text)
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise wrong(f"{error.problem} in line {line} of {file!r}", "valid YAML") from error
-    except yaml.YAMLError as error:
-        raise wrong(f"{str(error).splitlines()[0]} in {file!r}", "valid YAML") from error
-    tree = {} if tree is None else tree
-    if not isinstance(tree, dict):
-        raise wrong(f"{_shown(tree)} in {file!r}", "a map of settings")
-    return _named(tree, "", keys())
-
-
-def _named(branch: Mapping[Any, Any], prefix: str, known: Mapping[str, str]) -> dict[str, Any]:
-    """The same with texts as keys, so that a key ``1`` is unknown like any other.
-
-    A known key without a value is as if it were not there.
-    """
-    named: dict[str, Any] = {}
-    for name, value in branch.items():
-        key = f"{prefix}{name}"
-        if isinstance(value, dict):
-            named[str(name)] = _named(value, f"{key}.", known)
-        elif value is not None or not any(f"{one}.".startswith(f"{key}.") for one in known):
-            named[str(name)] = value
-    return named
 
 
 def _tree(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -329,8 +285,15 @@ def _lines(error: pydantic.ValidationError, layers: Sequence[_Layer]) -> dict[st
         value = problem["input"] if source is None else source.given[key]
         origin = "defaults" if source is None else source.origin[key]
         expected = _expected(problem, key, known)
-        lines.setdefault(key, f"{key}: got {_shown(value)}, {expected} ({origin})")
+        lines.setdefault(key, f"{key}: got {_got(problem, key, value)}, {expected} ({origin})")
     return {line: key for key, line in lines.items()}
+
+
+def _got(problem: Any, key: str, value: Any) -> str:
+    """What the "got ..." part of a line shows."""
+    if problem["type"] == "extra_forbidden":
+        return "a value"
+    return shown.scalar(value) if key in keys() else shown.kind(value)
 
 
 def _expected(problem: Any, key: str, known: Mapping[str, str]) -> str:
@@ -346,9 +309,3 @@ def _expected(problem: Any, key: str, known: Mapping[str, str]) -> str:
     names = {name.removeprefix(inside).split(".")[0] for name in known if name.startswith(inside)}
     what = "one of the keys" if unknown else "a map with the keys"
     return f"expected {what} {', '.join(sorted(names))}"
-
-
-def _shown(value: Any) -> str:
-    """A value on one line, cut when it is long."""
-    text = repr(value) if isinstance(value, str) else str(value).replace("\n", " ")
-    return text if len(text) <= _LONGEST_SHOWN else text[: _LONGEST_SHOWN - 3] + "..."

@@ -142,13 +142,20 @@ def folder(value: Any) -> Path | None:
         return None
     if not isinstance(value, str) or not value or "\0" in value:
         raise ValueError
-    return Path(value).expanduser().absolute()
+    try:
+        return Path(value).expanduser().absolute()
+    except RuntimeError as error:
+        raise ValueError from error
 
 
 def lua_file(value: Any) -> Path | None:
     """A file that exists, made absolute."""
     path = folder(value)
-    if path is not None and not path.is_file():
+    try:
+        there = path is None or path.is_file()
+    except OSError:
+        there = False
+    if not there:
         raise ValueError
     return path
 
@@ -160,13 +167,12 @@ def listen(value: Any) -> tuple[uri.Uri, ...]:
     """
     if isinstance(value, str) and value.lstrip().startswith(("[{", '["')):
         value = json.loads(value)
-    if isinstance(value, str):
-        value = [part.strip() for part in value.split(",")]
-    if type(value) is int:
+    if isinstance(value, str) or type(value) is int:
         value = [value]
     if not isinstance(value, (list, tuple)) or not value:
         raise ValueError
-    found = tuple(part for member in value for part in _members(member))
+    parts = [part for member in value for part in _parts(member)]
+    found = tuple(_parsed(part, place, len(parts)) for place, part in enumerate(parts, 1))
     if len(found) > layout.MAX_LISTENERS:
         raise uri.UriError(f"expected at most {layout.MAX_LISTENERS} listen URIs")
     for number, one in enumerate(found):
@@ -175,7 +181,8 @@ def listen(value: Any) -> tuple[uri.Uri, ...]:
     return found
 
 
-def _members(member: Any) -> tuple[uri.Uri, ...]:
+def _parts(member: Any) -> list[str]:
+    """The texts of one member of a list; commas separate several."""
     if isinstance(member, dict):
         if list(member) != ["uri"]:
             raise ValueError
@@ -184,7 +191,12 @@ def _members(member: Any) -> tuple[uri.Uri, ...]:
         member = str(member)
     if not isinstance(member, str):
         raise uri.UriError(f"expected {uri.EXPECTED}")
+    return [part.strip() for part in member.split(",")]
+
+
+def _parsed(text: str, place: int, count: int) -> uri.Uri:
+    """One listen URI. An error tells its place, not its text: there may be a password in it."""
     try:
-        return tuple(uri.parse(part.strip()) for part in member.split(","))
+        return uri.parse(text)
     except uri.UriError as error:
-        raise uri.UriError(f"{error} in {member!r}") from error
+        raise uri.UriError(f"{error} as number {place}" if count > 1 else str(error)) from error

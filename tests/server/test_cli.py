@@ -108,5 +108,5 @@ def test_a_wrong_variable_is_one_line_and_exit_code_2() -> None:
     done = run("serve", BEESPACE_NOSUCH="1")
     assert done.returncode == 2
     assert done.stderr == (
-        "beespace: BEESPACE_NOSUCH: got '1', expected no such variable (environment)\n"
+        "beespace: BEESPACE_NOSUCH: got a value, expected no such variable (environment)\n"
     )

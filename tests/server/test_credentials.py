@@ -35,7 +35,7 @@ credentials:
         - {{permissions: [create], universe: true}}
         - {{permissions: [drop], universe: true, sequences: [all]}}
     guest: {{roles: [super]}}
-    7: {{}}
+    '7': {{}}
 """
 
 
@@ -93,7 +93,7 @@ def test_passwords_from_elsewhere(tmp_path: Path) -> None:
 def test_a_missing_variable_is_one_line(tmp_path: Path) -> None:
     flags = written(tmp_path, with_contexts(tmp_path))
     (line,) = refused(flags, {})
-    text = "got 'BEESPACE_ONE', which is not set, expected a variable that is"
+    text = "got a variable that is not set, expected one that is"
     assert line == f"config.context.one.env: {text} ({flags['config']})"
 
 
@@ -138,7 +138,7 @@ LINES = [
     ),
     (
         "{users: {bob: {password: '{{ context.x }}SECRET'}}}",
-        (".users.bob.password: got a template, expected a name of config.context in it, not 'x'"),
+        (".users.bob.password: got a template, expected a name of config.context in it"),
     ),
     (
         '{users: {"a\\x01": {}}}',
@@ -182,7 +182,7 @@ LINES = [
     (
         "{users: {bob: {privileges: [{permissions: [execute, read], functions: [f]}]}}}",
         (
-            ".users.bob.privileges[1].permissions: got 'read', "
+            ".users.bob.privileges[1].permissions[2]: got another text, "
             "expected some of execute, usage, create, drop for function"
         ),
     ),
@@ -196,7 +196,7 @@ LINES = [
     ),
     (
         "{users: {bob: {privileges: [{permissions: [execute], sql: [f]}]}}}",
-        ".users.bob.privileges[1].sql: got 'f', expected all",
+        ".users.bob.privileges[1].sql[1]: got another text, expected all",
     ),
     (
         "{roles: {x: {privileges: [{permissions: [usage], functions: [f]}]}}}",
@@ -212,7 +212,7 @@ LINES = [
 def test_an_empty_name_is_not_everything(tmp_path: Path, name: str) -> None:
     text = f"{{users: {{x: {{privileges: [{{permissions: [usage], {name}: [all, '']}}]}}}}}}"
     flags = written(tmp_path, f"credentials: {text}")
-    key = f"credentials.users.x.privileges[1].{name}"
+    key = f"credentials.users.x.privileges[1].{name}[2]"
     line = f"{key}: got an empty name, expected names, or all ({flags['config']})"
     assert refused(flags, {}) == [line]
 
@@ -226,9 +226,8 @@ def test_lines(tmp_path: Path, text: str, line: str) -> None:
 def test_spaces_that_are_not_there(tmp_path: Path) -> None:
     text = "credentials: {roles: {x: {privileges: [{permissions: [read], spaces: [mine]}]}}}"
     (line,) = refused(written(tmp_path, text), {})
-    assert line.startswith(
-        "credentials.roles.x.privileges[1].spaces: got 'mine', expected all or one of _schema, "
-    )
+    key = "credentials.roles.x.privileges[1].spaces[1]"
+    assert line.startswith(f"{key}: got another text, expected all or one of _schema, ")
 
 
 def test_weak_passwords(tmp_path: Path) -> None:
@@ -272,11 +271,11 @@ def test_applied_to_a_catalog(tmp_path: Path) -> None:
     [
         (
             "{users: {bob: {roles: [nobody]}}}",
-            "users.bob.roles: got 'nobody', expected a role that exists",
+            "users.bob.roles[1]: got a text, expected a role that exists",
         ),
         (
             "{roles: {a: {roles: [b]}, b: {roles: [a]}}}",
-            "roles.b.roles: got 'a', expected no role that has this one",
+            "roles.b.roles[1]: got a role, expected none that has this one",
         ),
         ("{users: {super: {}}}", "users.super: got a user, expected a name that no role has"),
         ("{roles: {admin: {}}}", "roles.admin: got a role, expected a name that no user has"),

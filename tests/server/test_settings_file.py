@@ -21,20 +21,20 @@ TOP = (
 FILE_LINES = [
     (
         "iproto: {lissten: 3}",
-        f"iproto.lissten: got 3, expected one of the keys {IPROTO} (FILE)",
+        f"iproto.lissten: got a value, expected one of the keys {IPROTO} (FILE)",
     ),
     (
         "foo: 1",
-        (f"foo: got 1, expected one of the keys {TOP} (FILE)"),
+        (f"foo: got a value, expected one of the keys {TOP} (FILE)"),
     ),
     (
         "session: {limits: {totl: 1}}",
-        "session.limits.totl: got 1, expected one of the keys total (FILE)",
+        "session.limits.totl: got a value, expected one of the keys total (FILE)",
     ),
-    ("session: 5", f"session: got 5, expected a map with the keys {SESSION} (FILE)"),
+    ("session: 5", f"session: got a number, expected a map with the keys {SESSION} (FILE)"),
     (
         "foo: null",
-        (f"foo: got None, expected one of the keys {TOP} (FILE)"),
+        (f"foo: got a value, expected one of the keys {TOP} (FILE)"),
     ),
     (
         "security: {auth_delay: -1}",
@@ -64,7 +64,7 @@ FILE_LINES = [
     ),
     (
         "iproto: {lissten: null}",
-        (f"iproto.lissten: got None, expected one of the keys {IPROTO} (FILE)"),
+        (f"iproto.lissten: got a value, expected one of the keys {IPROTO} (FILE)"),
     ),
     (
         "iproto: {threads: true}",
@@ -85,21 +85,21 @@ FILE_LINES = [
     (
         "iproto: {listen: []}",
         (
-            "iproto.listen: got [], "
+            "iproto.listen: got a list, "
             "expected listen URIs: host:port, [ipv6]:port, port, *:port or unix/:/path (FILE)"
         ),
     ),
     (
         "iproto: {listen: [{url: 1}]}",
         (
-            "iproto.listen: got [{'url': 1}], "
+            "iproto.listen: got a list, "
             "expected listen URIs: host:port, [ipv6]:port, port, *:port or unix/:/path (FILE)"
         ),
     ),
     (
         "iproto: {listen: [true]}",
         (
-            "iproto.listen: got [True], "
+            "iproto.listen: got a list, "
             "expected host:port, [ipv6]:port, port, *:port or unix/:/path (FILE)"
         ),
     ),
@@ -119,7 +119,7 @@ FILE_LINES = [
         "name: 5",
         "name: got 5, expected 1 to 64 letters, digits, hyphens, underscores and dots (FILE)",
     ),
-    ("- 1", "config: got [1] in 'FILE', expected a map of settings (--config)"),
+    ("- 1", "config: got a list in 'FILE', expected a map of settings (--config)"),
     (
         "a: b: c",
         (
@@ -136,7 +136,7 @@ FILE_LINES = [
     ),
     (
         "iproto: {1: 2}",
-        f"iproto.1: got 2, expected one of the keys {IPROTO} (FILE)",
+        f"iproto.1: got a value, expected one of the keys {IPROTO} (FILE)",
     ),
 ]
 

@@ -98,3 +98,13 @@ def test_names(name: str) -> None:
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "a b", "\u00e9", "x" * 65, "a\n", 5, None])
 def test_no_names(name: Any) -> None:
     assert refuses(values.server_name, name)
+
+
+@pytest.mark.parametrize("path", ["", "a\0", 5, "~no-such-user-here/x"])
+def test_no_folders(path: Any) -> None:
+    assert refuses(values.folder, path)
+
+
+@pytest.mark.parametrize("path", ["/no/app.lua", "/" + "x" * 5000, "/", "~no-such-user-here/x"])
+def test_no_lua_files(path: str) -> None:
+    assert refuses(values.lua_file, path)

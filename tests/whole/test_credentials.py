@@ -61,7 +61,7 @@ def test_a_role_that_is_not_there_is_an_error_of_the_settings(tmp_path: Path) ->
     assert code == 2
     *_, line = log.splitlines()
     assert line.startswith(
-        "beespace: credentials.users.bob.roles: got 'x', expected a role that exists ("
+        "beespace: credentials.users.bob.roles[1]: got a text, expected a role that exists ("
     )
 
 
