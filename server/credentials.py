@@ -104,11 +104,11 @@ def apply(store: Store, credentials: Credentials) -> Changed:
         return declared.apply(store, wanted)
     except DeclaredError as error:
         section = "users" if error.whose.kind == USER else "roles"
-        role, text = error.refusal.values[0], _REFUSALS[error.refusal.code]
-        roles = error.whose.roles
-        part = [f"roles[{roles.index(role) + 1}]"] if role in roles else []
+        code, (first, *_) = error.refusal.code, error.refusal.values
+        about_roles = code in ("NO_SUCH_ROLE", "ROLE_LOOP")
+        part = [f"roles[{error.whose.roles.index(first) + 1}]"] if about_roles else []
         key = _at(section, error.whose.name, *part)
-        raise SettingsError(f"{key}: {text} ({credentials.origin})") from error
+        raise SettingsError(f"{key}: {_REFUSALS[code]} ({credentials.origin})") from error
 
 
 def open_to_guests(path: Path) -> bool:

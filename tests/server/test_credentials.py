@@ -277,6 +277,10 @@ def test_applied_to_a_catalog(tmp_path: Path) -> None:
             "{roles: {a: {roles: [b]}, b: {roles: [a]}}}",
             "roles.b.roles[1]: got a role, expected none that has this one",
         ),
+        (
+            "{users: {super: {roles: [super]}}}",
+            "users.super: got a user, expected a name that no role has",
+        ),
         ("{users: {super: {}}}", "users.super: got a user, expected a name that no role has"),
         ("{roles: {admin: {}}}", "roles.admin: got a role, expected a name that no user has"),
     ],
