@@ -9,12 +9,13 @@
 
 A new worker's descriptor goes to the acceptor only after ``worker_gone`` of the old one, or the
 claims made for the new one would be freed with the old one's. Lost sessions are dealt out to the
-workers that are ready, for their on_disconnect. The supervisor owns the crew and hears of what
-happens through :class:`Listener`.
+workers that are ready, for their on_disconnect, unless that ends one worker after another. The
+supervisor owns the crew and hears of what happens through :class:`Listener`.
 """
 
 from __future__ import annotations
 
+import signal
 import socket
 import time
 from collections.abc import Callable, Iterable
@@ -24,7 +25,7 @@ from typing import Any, Final, Protocol
 from server import children
 from server.children import Child
 from server.loop import Loop, Timer
-from server.lost import LostSessions
+from server.lost import MOST_ENDS, LostSessions
 from server.restart import Decision, History, decide
 from shm import channel
 from shm.channel import ChannelClosedError
@@ -228,7 +229,7 @@ class Crew:
         row.pid = row.cpu_permille = 0
         row.state = WorkerState.DEAD
         freed = self._reclaim(post, SERVED)
-        self._lost.ended(post.index, int(row.lost_begun))
+        self._take_back(post, by_itself(code) and row.stopped_pid != child.pid)
         self._deal()
         # It may have changed the catalog and told nobody yet.
         self._segment.renew_catalog()
@@ -270,8 +271,28 @@ class Crew:
         self._lost.add(session for session in found.lost if session.listener != control)
         return len(found.ids)
 
+    def _take_back(self, post: _Post, by_itself: bool) -> None:
+        """Let the lost sessions that a dead worker has not begun wait again, or give them up."""
+        self._look()
+        row = self._segment.rows[post.index]
+        begun, running = int(row.lost_begun), int(row.lost_running)
+        given_up = self._lost.ended(post.index, begun, running, by_itself=by_itself)
+        if given_up:
+            self._log.error(
+                f"on_disconnect ended {MOST_ENDS} workers: not run for {given_up} lost sessions"
+            )
+
+    def _look(self) -> None:
+        """See how far all workers are with lost sessions."""
+        for post in self._posts:
+            row = self._segment.rows[post.index]
+            # In this order: what has begun is running, unless it is over.
+            begun = int(row.lost_begun)
+            self._lost.look(post.index, begun, int(row.lost_running))
+
     def _deal(self) -> None:
         """Give lost sessions to the workers that can take them, and look again while some wait."""
+        self._look()
         takers = [(post, post.child) for post in self._posts if post.child and post.child.ready]
         for post, child in takers:
             self._deal_to(post, child)
@@ -331,6 +352,11 @@ def stop(child: Child) -> None:
 def orderly(was_ready: bool, code: int | None) -> bool:
     """Whether a child ended as somebody else asked it to, by SIGTERM."""
     return was_ready and code == ExitCode.STOPPED
+
+
+def by_itself(code: int | None) -> bool:
+    """Whether nobody outside ended a child, as far as its exit code tells."""
+    return code is not None and code not in (-signal.SIGKILL, -signal.SIGTERM)
 
 
 def after_end(history: History, was_ready: bool, code: int | None) -> tuple[History, Decision]:

@@ -30,6 +30,8 @@ class ExitCode(IntEnum):
     STOPPED = 0
     CRASHED = 1
     CANNOT_BOOT = 3
+    RUNAWAY = 4
+    """By its watchdog: what ran could not be ended. SIGKILL always comes from outside."""
 
 
 @dataclass(frozen=True)

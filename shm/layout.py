@@ -259,6 +259,8 @@ ROW: Final = Record(
             Field("bytes_out", "u64", _W, "bytes sent to clients"),
             Field("protocol_errors", "u64", _W, "packets that could not be read"),
             Field("lost_begun", "u64", _W, "lost sessions it began to end, see server.lost"),
+            Field("lost_running", "u64", _W, "those of them whose on_disconnect is not over"),
+            Field("stopped_pid", "u64", _W, "last process of the row that ended as it was asked"),
         ),
         (Field("inbox_lock", "u8", _L, "mutex of its sessions' inbox_bytes", LOCK_BYTES),),
     ),

@@ -98,6 +98,8 @@ def main(order: WorkerOrder) -> None:
     except LuaFailureError as error:
         logs.get().critical("the worker's loop failed", error=str(error))
         sys.exit(ExitCode.CRASHED)
+    # An application may call os.exit(0): the exit code alone does not tell.
+    segment.rows[order.index].stopped_pid = os.getpid()
     sys.exit(ExitCode.STOPPED)
 
 

@@ -21,7 +21,6 @@ from __future__ import annotations
 import ctypes
 import math
 import os
-import signal
 import threading
 import time
 from collections.abc import Callable
@@ -30,6 +29,7 @@ from types import TracebackType
 from typing import Any, Final, Protocol, Self
 
 from shm import logs
+from shm.launch import ExitCode
 from shm.sessions import SessionTable
 from workers import packets
 from workers.patience import Appetite, Attempt, Death, Patience
@@ -139,7 +139,7 @@ class Watchdog:
     places: Places
     limits: Limits
     table: SessionTable
-    die: Callable[[], None] = field(default=lambda: os.kill(os.getpid(), signal.SIGKILL))
+    die: Callable[[], None] = field(default=lambda: os._exit(ExitCode.RUNAWAY))
 
     def __post_init__(self) -> None:
         self._pulse = _Pulse.from_address(self.places.pulse)

@@ -58,6 +58,14 @@ def test_an_answer_to_an_earlier_death_frees_nothing(segment: Segment, table: Se
 
 
 @pytest.mark.parametrize(
+    ("code", "by_itself"),
+    [(0, True), (1, True), (4, True), (-11, True), (-9, False), (-15, False), (None, False)],
+)
+def test_who_ended_a_worker(code: int | None, by_itself: bool) -> None:
+    assert crew.by_itself(code) is by_itself
+
+
+@pytest.mark.parametrize(
     ("was_ready", "code", "deaths", "delay"),
     [(True, 0, 2, 0.1), (True, 1, 3, 0.4), (True, -9, 3, 0.4), (False, 0, 3, 4.0)],
 )

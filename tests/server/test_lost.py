@@ -31,7 +31,7 @@ Step = tuple[str, tuple[Any, ...], Any]
 TABLE: list[tuple[str, list[Step]]] = [
     (
         "nothing waits",
-        [("deal", (0, 0), None), ("ended", (0, 0), None), ("waiting", (), 0)],
+        [("deal", (0, 0), None), ("died", (0, 0, 0), 0), ("waiting", (), 0)],
     ),
     (
         "one batch at a time",
@@ -60,7 +60,7 @@ TABLE: list[tuple[str, list[Step]]] = [
             ("add", (1, 4), None),
             ("deal", (0, 0), (0, [1, 2, 3, 4])),
             ("add", (5, 5), None),
-            ("ended", (0, 1), None),
+            ("died", (0, 1, 0), 0),
             ("waiting", (), 4),
             ("deal", (1, 7), (0, [2, 3, 4, 5])),
         ],
@@ -70,11 +70,11 @@ TABLE: list[tuple[str, list[Step]]] = [
         [
             ("add", (1, 4), None),
             ("deal", (0, 0), (0, [1, 2, 3, 4])),
-            ("ended", (0, 1), None),
+            ("died", (0, 1, 0), 0),
             ("deal", (0, 1), (4, [2, 3, 4])),
-            ("ended", (0, 1), None),
+            ("died", (0, 1, 0), 0),
             ("deal", (0, 1), (7, [2, 3, 4])),
-            ("ended", (0, 10), None),
+            ("died", (0, 10, 0), 0),
             ("waiting", (), 0),
         ],
     ),
@@ -82,7 +82,7 @@ TABLE: list[tuple[str, list[Step]]] = [
         "no worker is ready: they wait, and nothing is asked of the dead",
         [
             ("add", (1, 2), None),
-            ("ended", (0, 0), None),
+            ("died", (0, 0, 0), 0),
             ("add", (3, 3), None),
             ("waiting", (), 3),
             ("deal", (0, 0), (0, [1, 2, 3])),
@@ -105,8 +105,92 @@ TABLE: list[tuple[str, list[Step]]] = [
             ("more", (0, 0), (0, list(range(1, BATCH + 1)))),
             ("more", (0, 0), (BATCH, [BATCH + 1, BATCH + 2])),
             ("more", (0, 0), None),
-            ("ended", (0, BATCH + 1), None),
+            ("died", (0, BATCH + 1, 0), 0),
             ("deal", (1, 0), (0, [BATCH + 2])),
+        ],
+    ),
+    (
+        "two workers end by themselves while one runs: the rest is given up, all of it",
+        [
+            ("add", (1, 8), None),
+            ("deal", (0, 0), (0, list(range(1, 9)))),
+            ("add", (9, 10), None),
+            ("ended", (0, 1, 1), 0),
+            ("deal", (1, 0), (0, list(range(2, 11)))),
+            ("add", (11, 12), None),
+            ("ended", (1, 1, 1), 10),
+            ("waiting", (), 0),
+            ("deal", (0, 1), None),
+        ],
+    ),
+    (
+        "later ends begin anew",
+        [
+            *(("add", (1, 4), None), ("deal", (0, 0), (0, [1, 2, 3, 4])), ("ended", (0, 1, 1), 0)),
+            *(("deal", (1, 0), (0, [2, 3, 4])), ("ended", (1, 1, 1), 2)),
+            *(("add", (5, 8), None), ("deal", (0, 1), (4, [5, 6, 7, 8])), ("ended", (0, 5, 1), 0)),
+            *(("waiting", (), 3), ("deal", (1, 1), (3, [6, 7, 8])), ("ended", (1, 4, 1), 2)),
+        ],
+    ),
+    (
+        "killed from outside is no such end",
+        [
+            *(("add", (1, 5), None), ("deal", (0, 0), (0, [1, 2, 3, 4, 5]))),
+            *(("died", (0, 1, 1), 0), ("deal", (1, 0), (0, [2, 3, 4, 5]))),
+            *(("ended", (1, 1, 1), 0), ("deal", (0, 1), (5, [3, 4, 5]))),
+            *(("died", (0, 6, 1), 0), ("deal", (0, 6), (8, [4, 5]))),
+            *(("died", (0, 9, 1), 0), ("waiting", (), 1)),
+        ],
+    ),
+    (
+        "what a worker had begun was over: something else ended it",
+        [
+            *(("add", (1, 4), None), ("deal", (0, 0), (0, [1, 2, 3, 4])), ("ended", (0, 1, 0), 0)),
+            *(("deal", (0, 1), (4, [2, 3, 4])), ("ended", (0, 5, 0), 0)),
+            *(("deal", (0, 5), (7, [3, 4])), ("ended", (0, 8, 0), 0), ("waiting", (), 1)),
+        ],
+    ),
+    (
+        "what a row says of a process before counts for none that was given nothing",
+        [
+            *(("add", (1, 4), None), ("deal", (0, 0), (0, [1, 2, 3, 4])), ("ended", (0, 1, 1), 0)),
+            *(("ended", (0, 1, 1), 0), ("ended", (0, 1, 1), 0), ("waiting", (), 3)),
+            *(("deal", (0, 1), (4, [2, 3, 4])), ("ended", (0, 1, 1), 0)),
+            *(("look", (0, 1, 0), None), ("waiting", (), 3)),
+        ],
+    ),
+    (
+        "a worker goes through all it was given: the ends before do not count",
+        [
+            *(("add", (1, 4), None), ("deal", (0, 0), (0, [1, 2, 3, 4])), ("ended", (0, 1, 1), 0)),
+            *(("deal", (1, 0), (0, [2, 3, 4])), ("look", (1, 3, 0), None)),
+            *(("add", (5, 8), None), ("deal", (0, 1), (4, [5, 6, 7, 8])), ("ended", (0, 5, 1), 0)),
+            *(("deal", (1, 3), (3, [6, 7, 8])), ("ended", (1, 4, 1), 2)),
+        ],
+    ),
+    (
+        "the same when it is seen only at that worker's end",
+        [
+            *(("add", (1, 4), None), ("deal", (0, 0), (0, [1, 2, 3, 4])), ("ended", (0, 1, 1), 0)),
+            *(("deal", (1, 0), (0, [2, 3, 4])), ("ended", (1, 3, 0), 0)),
+            *(("add", (5, 8), None), ("deal", (0, 1), (4, [5, 6, 7, 8])), ("ended", (0, 5, 1), 0)),
+            ("waiting", (), 3),
+        ],
+    ),
+    (
+        "all are begun and one is not over, or all are over and one is not begun: not yet through",
+        [
+            *(("add", (1, 4), None), ("deal", (0, 0), (0, [1, 2, 3, 4])), ("ended", (0, 1, 1), 0)),
+            *(("deal", (1, 0), (0, [2, 3, 4])), ("look", (1, 2, 0), None)),
+            *(("look", (1, 3, 1), None), ("add", (5, 6), None), ("ended", (1, 3, 1), 2)),
+        ],
+    ),
+    (
+        "what could not be sent is not gone through",
+        [
+            *(("add", (1, 3), None), ("deal", (0, 0), (0, [1, 2, 3])), ("ended", (0, 1, 1), 0)),
+            *(("deal", (1, 0), (0, [2, 3])), ("not_sent", (1, 2), None), ("look", (1, 0, 0), None)),
+            *(("deal", (0, 1), (3, [2, 3])), ("ended", (0, 4, 1), 1)),
         ],
     ),
 ]
@@ -122,6 +206,9 @@ def test_the_table(steps: list[Step]) -> None:
             assert batch(lost.deal(*arguments)) == expected, number
         elif what == "more":
             assert batch(lost.deal(*arguments, more=True)) == expected, number
+        elif what in ("ended", "died"):
+            by_itself = what == "ended"
+            assert lost.ended(*arguments, by_itself=by_itself) == expected, number
         else:
             assert getattr(lost, what)(*arguments) == expected, number
 
@@ -152,7 +239,7 @@ def test_each_is_begun_once_whoever_dies(seed: int) -> None:
             lost.add(sessions(added + 1, added + 300))
             added += 300
         elif act == 1:
-            lost.ended(row, words[row])
+            assert lost.ended(row, words[row], dice.randrange(2), by_itself=False) == 0
             inboxes[row].clear()
         elif act < 6 and (found := batch(lost.deal(row, words[row], more=act == 2))):
             if act == 5:

@@ -62,4 +62,5 @@ def test_exit_codes_are_distinct() -> None:
         ("STOPPED", 0),
         ("CRASHED", 1),
         ("CANNOT_BOOT", 3),
+        ("RUNAWAY", 4),
     ]

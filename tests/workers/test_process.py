@@ -127,6 +127,7 @@ def test_a_worker_serves_and_stops(
         assert client.recv(100) == b""
     assert started.ended() == ExitCode.STOPPED
     assert (segment.rows[0].sessions, segment.rows[0].freed) == (0, 1)
+    assert segment.rows[0].stopped_pid == started.process.pid
     assert list(table.sessions()) == []
 
 

@@ -94,7 +94,19 @@ def test_the_row_tells_how_far_it_has_begun(fresh: Engine) -> None:
     on_disconnect(fresh, SEEN + " require('fiber').sleep(9)")
     take(fresh, 40, range(1, 1500))
     assert len(seen(fresh)) == 1000
-    assert fresh.row.lost_begun == 1040
+    assert (fresh.row.lost_begun, fresh.row.lost_running) == (1040, 1000)
+    fresh.execute(CLEAR)
+
+
+def test_the_row_tells_how_many_are_not_over(fresh: Engine) -> None:
+    on_disconnect(fresh, "running = row.lost_running require('fiber').sleep(0.05)")
+    fresh.execute("row = require('beespace.engine.table').row")
+    take(fresh, 0, range(1, 1201))
+    assert (fresh.row.lost_begun, fresh.row.lost_running) == (1000, 1000)
+    assert fresh.execute("return tonumber(running)") == 1000
+    fresh.run_until(lambda: fresh.row.lost_running == 200)
+    fresh.run_until(lambda: fresh.row.lost_running == 0)
+    assert fresh.row.lost_begun == 1200
     fresh.execute(CLEAR)
 
 
@@ -102,7 +114,7 @@ def test_failures_stop_nothing(fresh: Engine) -> None:
     on_disconnect(fresh, SEEN + " error('no farewell')")
     take(fresh, 0, [1, 2])
     assert seen(fresh) == [1, 2]
-    assert fresh.row.lost_begun == 2
+    assert (fresh.row.lost_begun, fresh.row.lost_running) == (2, 0)
     fresh.execute(CLEAR)
 
 

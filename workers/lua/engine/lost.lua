@@ -1,13 +1,15 @@
 -- Sessions of dead workers: their on_disconnect runs here.
 --
 --   supervisor --batches--> take() --> line --> a fiber for each session, MOST at a time
+--                                                 | row.lost_running + 1, then
 --                                                 | row.lost_begun = its number + 1
 --                                                 v
---                                               on_disconnect
+--                                               on_disconnect --> row.lost_running - 1
 --
 -- The session itself is gone: it is in no slot and has no storage. In its fiber cur.id and cur.uid
 -- are what they were, and the address is answered from the fiber's record, which box/session asks
--- for. The supervisor gives what is not begun, by lost_begun, to another worker when this one dies.
+-- for. The supervisor gives what is not begun, by lost_begun, to another worker when this one dies;
+-- by lost_running it sees whether an on_disconnect may have been what ended it.
 
 local codec = require('beespace.engine.codec')
 local errors = require('beespace.box.error')
@@ -30,13 +32,17 @@ local MOST = 1000
 local lost = {}
 
 local line, first, last = {}, 1, 0
-local running = 0
+-- Fibers, and those of them that have begun.
+local running, begun = 0, 0
 
 stopping.part(function() return running + last - first + 1 end)
 
 local begin_more
 
 local function run(each)
+  begun = begun + 1
+  -- In this order: what the supervisor knows to have begun it counts as running.
+  shared.row.lost_running = begun
   shared.row.lost_begun = each.number + 1
   fibers.current().lost = each
   cur.id, cur.uid = each.id, each.uid
@@ -45,7 +51,8 @@ local function run(each)
     log.error('on_disconnect of %s failed: %s', each.peer, errors.describe(raised))
   end
   sessions.ended(each.id)
-  running = running - 1
+  running, begun = running - 1, begun - 1
+  shared.row.lost_running = begun
   begin_more()
   stopping.look()
 end

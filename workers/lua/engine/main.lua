@@ -105,7 +105,7 @@ function main.prepare(settings)
   shared.declare(settings.cdef, settings.facts)
   shared.attach(settings.address, settings.index)
   -- The row may still tell how many sessions a dead process had.
-  shared.row.sessions = 0
+  shared.row.sessions, shared.row.lost_running = 0, 0
   st.max_packet = settings.max_packet_size
   flight.limit = settings.net_msg_max
   inbox.limit = settings.inbox_limit
