@@ -143,3 +143,34 @@ def test_who_may_yield(client: Client) -> None:
 
     assert client.eval(source).data == refused
     assert client.answers(evaluation(1, "wait(0) " + source), 1)[0].data == refused
+
+
+@pytest.mark.parametrize(
+    "lend",
+    [
+        "as(1, coroutine.yield, 5)",
+        "as(1, function() as(1, coroutine.yield, 5) end)",
+        "pcall(as, 1, coroutine.yield, 5)",
+    ],
+)
+def test_lent_rights_do_not_leave_with_a_yield(client: Client, lend: str) -> None:
+    client.engine.execute("as = require('beespace.engine.user').as")
+    source = f"""
+        local co = coroutine.create(function() {lend} end)
+        local ok, what = coroutine.resume(co)
+        return what, box.session.euid()"""
+
+    what, euid = client.eval(source).data
+    assert euid == 0
+    assert what is None or what.endswith("attempt to yield across C-call boundary")
+
+
+def test_a_coroutine_may_yield_inside_of_the_function_that_made_it(client: Client) -> None:
+    client.engine.execute("as = require('beespace.engine.user').as")
+    source = """
+        local co = coroutine.wrap(function() for i = 1, 3 do coroutine.yield(i) end end)
+        local first = co()
+        local inside = {as(1, function() return co(), box.session.euid() end)}
+        return first, inside, co(), box.session.euid()"""
+
+    assert client.eval(source).data == [1, [2, 1], 3, 0]

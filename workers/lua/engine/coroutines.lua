@@ -3,17 +3,22 @@
 -- engine/main replaces the functions that switch, and those that tell what can be switched. A wait
 -- inside an application's coroutine passes through its resumers up to the scheduler, and back down
 -- when the fiber goes on; meanwhile no other fiber can resume that coroutine. Yielding where no
--- coroutine of the application's own runs is an error, since nobody would resume.
+-- coroutine of the application's own runs is an error, since nobody would resume, and so is
+-- yielding out of a function that runs with the rights of another user.
 
 local fibers = require('beespace.engine.fibers')
 local pool = require('beespace.engine.pool')
+local state = require('beespace.engine.state')
 
 local create, raw_resume, raw_yield = coroutine.create, coroutine.resume, coroutine.yield
 local running, yieldable, raw_status =
   coroutine.running, coroutine.isyieldable, coroutine.status
 local error, setmetatable, type = error, setmetatable, type
 local WAIT = fibers.WAIT
+local cur = state.cur
 
+-- How many user.as() were around those who resumed a coroutine last.
+local depths = setmetatable({}, {__mode = 'k'})
 -- Coroutines of the application in which a fiber waits.
 local waiting = setmetatable({}, {__mode = 'k'})
 
@@ -37,6 +42,7 @@ function coroutines.resume(thread, ...)
   if waiting[thread] then
     return false, 'cannot resume running coroutine'
   end
+  depths[thread] = cur.su
   return settle(thread, raw_resume(thread, ...))
 end
 
@@ -59,6 +65,9 @@ end
 function coroutines.yield(...)
   local thread = running()
   if thread ~= nil and pool.is_own(thread) then
+    error(fibers.CANNOT_YIELD, 2)
+  elseif cur.su ~= depths[thread] then
+    -- Whoever resumed it would go on with the rights that are lent to the code here.
     error(fibers.CANNOT_YIELD, 2)
   end
   return raw_yield(...)
