@@ -107,3 +107,17 @@ def test_who_may_call_su(run: Run) -> None:
     run("compat.session_su = 'old'")
 
     assert run(state) == (b"old", b"new", 0)
+
+
+@pytest.mark.parametrize("name", ["session_su", "fiber_user"])
+def test_nobody_gives_himself_rights(run: Run, name: str) -> None:
+    source = f"""
+        local cur = require('beespace.engine.state').cur
+        cur.euid = 32
+        local one, first = pcall(function() compat.{name} = 'old' end)
+        local two, second = pcall(compat, {{{name} = 'old', session_results = 'new'}})
+        cur.euid = 1
+        return one, first.code, two, second.code, flags.{name}, flags.session_results"""
+
+    assert run(source) == (False, 42, False, 42, 1, 0)
+    assert run(f"compat.{name} = 'old' return flags.{name}") == 0

@@ -5,9 +5,13 @@
 --   compat{session_results = 'new'}   several at once, all or none
 --
 -- The switches belong to this worker. The request path reads beespace.box.compat_flags instead.
+-- Those that give rights away can be set by the application, admin, and the role super only.
 
+local access = require('beespace.engine.access')
 local flags = require('beespace.box.compat_flags')
+local state = require('beespace.engine.state')
 
+local cur = state.cur
 local NUMBERS = {old = 0, new = 1}
 
 local options = {
@@ -43,6 +47,9 @@ local function number_of(option, value)
   return NUMBERS[value == 'default' and option.default or value]
 end
 
+-- Switches that let code have other rights than its user's.
+local GIVES_RIGHTS = {fiber_user = true, session_su = true}
+
 local function check(name, value)
   local option = options[name]
   if option == nil then
@@ -51,6 +58,8 @@ local function check(name, value)
   if number_of(option, value) == nil then
     error(("Invalid value '%s' of option '%s': expected 'old', 'new' or 'default'")
       :format(tostring(value), name), 0)
+  elseif GIVES_RIGHTS[name] and not access.is_super(cur.euid) then
+    access.denied('Write', 'universe', '')
   end
 end
 
