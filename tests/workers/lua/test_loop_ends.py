@@ -124,10 +124,10 @@ def buffers_count(engine: Engine) -> int:
 @pytest.mark.parametrize("served", [True, False])
 def test_a_client_that_goes(engine: Engine, sent: bytes, served: bool) -> None:
     client = engine.connect()
+    freed = engine.row.freed
     client.offer(sent)
     if served:
         engine.run()
-    freed = engine.row.freed
     client.close()
 
     assert engine.row.freed == freed + 1

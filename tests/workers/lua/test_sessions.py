@@ -11,6 +11,7 @@ import pytest
 from shm.states import SlotState
 from tests.helpers.engine import SALT, Client, Engine
 from tests.helpers.raw import ping
+from tests.helpers.requests import evaluation
 
 SWEEP = "require('beespace.engine.sessions').sweep(...)"
 NOW = "local sys = require('beespace.engine.sys') return sys.clock(sys.CLOCK_MONOTONIC)"
@@ -105,43 +106,84 @@ def linger(client: Client) -> None:
     assert client.ended, "our direction has to end at once"
 
 
-def test_a_lingering_session_throws_its_input_away(engine: Engine) -> None:
+def kept_sockets(engine: Engine) -> int:
+    """Sockets whose sessions have ended."""
+    count = """
+        local sessions, count = require('beespace.engine.sessions'), 0
+        for fd = 0, 4095 do count = count + (sessions.has_remains(fd) and 1 or 0) end
+        return count"""
+    return int(engine.execute(count))
+
+
+def test_a_session_ends_when_its_last_answer_is_sent(engine: Engine) -> None:
     client = engine.connect()
     linger(client)
+
+    assert not client.exists
+    assert kept_sockets(engine) == 1
+    client.close()
+    assert kept_sockets(engine) == 0
+
+
+def test_what_comes_afterwards_is_thrown_away_and_resets_nothing(engine: Engine) -> None:
+    client = engine.connect()
+    client.send(b"\xff" + ping(1) * 1000)
     requests = engine.row.requests
     client.offer(ping(1) * 1000)
     engine.run()
 
     assert engine.row.requests == requests
-    assert client.exists
+    assert client.buffer, "the reason is there to be read"
+    assert client.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0
     client.close()
-    assert not client.exists
+    assert kept_sockets(engine) == 0
 
 
-def test_lingering_ends_after_its_time(engine: Engine) -> None:
+def test_a_socket_is_kept_for_its_time_only(engine: Engine) -> None:
     client = engine.connect()
     linger(client)
     now = engine.execute(NOW)
-    there = []
+    kept = []
     for later in (0, 1.1):
         engine.execute(SWEEP, now + later)
-        there.append(client.exists)
+        kept.append(kept_sockets(engine))
 
-    assert there == [True, False]
+    assert kept == [1, 0]
     client.close()
 
 
-def test_the_time_of_an_old_session_does_not_end_a_new_one(engine: Engine) -> None:
+def test_a_new_session_gets_another_descriptor_than_a_kept_socket(engine: Engine) -> None:
     old = engine.connect()
-    linger(old)
     fd = old.fd
-    old.close()
+    linger(old)
     new = engine.connect()
-    assert new.fd == fd
+    assert new.fd != fd
     engine.execute(SWEEP, engine.execute(NOW) + 100)
 
     assert new.in_step()
+    old.close()
     new.close()
+
+
+@pytest.mark.parametrize(("reason", "seconds"), [("ERROR", 10.1), ("CREDENTIALS", 0.5)])
+def test_a_client_that_does_not_read_is_given_some_time(
+    engine: Engine, reason: str, seconds: float
+) -> None:
+    client = engine.connect(buffer=4096)
+    client.offer(evaluation(1, "return ('x'):rep(3e6)"))
+    engine.run()
+    linger_for = """
+        local shared = require('beespace.engine.table')
+        require('beespace.engine.sessions').linger(..., shared.reason[select(2, ...)])"""
+    engine.execute(linger_for, client.fd, reason.encode())
+    now = engine.execute(NOW)
+    there = []
+    for later in (0, seconds - 0.2, seconds):
+        engine.execute(SWEEP, now + later)
+        there.append(client.exists)
+
+    assert there == [True, True, False]
+    client.close()
 
 
 def test_close_all_ends_every_session() -> None:

@@ -20,7 +20,6 @@ local ticks = 0
 local function every_second(now)
   -- An answer that failed half-way has touched pages which nobody else gives back.
   sys.discard(state.output, state.KEEP, state.RESULT_LIMIT)
-  sessions.sweep(now)
   complaints.tick()
   local released = pool.shrink()
   if released > 0 then
@@ -39,6 +38,7 @@ end
 -- Do what is due at `now` of the monotonic clock; true when the traces should be made anew.
 function chores.tick(now)
   logins.tick()
+  sessions.sweep(now)
   ticks = (ticks + 1) % TICKS
   return ticks == 0 and every_second(now)
 end

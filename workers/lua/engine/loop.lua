@@ -167,6 +167,9 @@ local function attend(fd, mask)
   end
   local session = sessions.all[fd]
   if session.id == 0 then
+    if sessions.has_remains(fd) and (mask >= EPOLLERR or input.drain(fd)) then
+      sessions.bury(fd)
+    end
     return
   end
   if mask % (2 * EPOLLOUT) >= EPOLLOUT then

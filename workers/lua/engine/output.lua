@@ -228,6 +228,7 @@ local function drained(fd, session, buffers)
   session.queued = 0
   if session.lingers ~= 0 then
     sessions.end_output(fd)
+    return
   end
   if not set_stopped(fd, session, OUTPUT, false) and watched then
     rewatch(fd, session)

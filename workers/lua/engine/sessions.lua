@@ -69,12 +69,14 @@ local sessions = {
   lost = 0,
 }
 
--- Seconds a session lives on after its last answer when the client does not end it, and seconds the
--- client has to take what is queued for it.
-local LINGER, QUEUE = 1, 10
+-- Seconds that the socket of a session which has ended is kept when the client does not end it, and
+-- seconds the client has to take what is queued for it: usually, and when it may not go on.
+local LINGER, QUEUE, GRACE = 1, 10, 0.4
 
 local event = ffi.new('bee_epoll_event')
 local lingering = {}
+-- When to close the sockets of sessions that have ended, by descriptor.
+local remains = {}
 local all, max_fd
 -- What still runs for sessions whose client has left, by session id: requests, on_disconnect.
 local leaving = {}
@@ -192,14 +194,17 @@ local function free_slot(id)
   end
 end
 
--- End the session on a descriptor: buffers, socket, and the slot unless requests of it wait.
--- Nothing happens when there is none. `reason` is one of shared.reason, CLIENT unless given.
-function sessions.close(fd, reason)
+local function close_socket(fd)
+  -- The acceptor may still hold a copy of the socket, so closing alone does not leave the poll set.
+  C.epoll_ctl(st.poll, sys.EPOLL_CTL_DEL, fd, event)
+  C.close(fd)
+end
+
+-- End the session on a descriptor: buffers, and the slot unless requests of it wait. The socket is
+-- closed, or kept for what the client still sends.
+local function finish(fd, reason, keeps_socket)
   local session = all[fd]
   local id = session.id
-  if id == 0 then
-    return
-  end
   local slot = shared.slots[session.slot]
   if slot.reason == 0 then
     slot.reason = reason or reasons.CLIENT
@@ -210,9 +215,12 @@ function sessions.close(fd, reason)
   session.id = 0
   session.generation = session.generation + 1
   free_buffers(session)
-  -- The acceptor may still hold a copy of the socket, so closing alone does not leave the poll set.
-  C.epoll_ctl(st.poll, sys.EPOLL_CTL_DEL, fd, event)
-  C.close(fd)
+  if keeps_socket then
+    remains[fd] = sys.clock(sys.CLOCK_MONOTONIC) + LINGER
+    sessions.watch(fd, sys.EPOLLIN)
+  else
+    close_socket(fd)
+  end
   slot.fd = NO_FD
   local holds = session.in_flight
   if st.rehearsal == 0 and sessions.farewell(id) then
@@ -224,6 +232,14 @@ function sessions.close(fd, reason)
     free_slot(id)
   else
     leaving[id] = holds
+  end
+end
+
+-- End the session on a descriptor with its socket. Nothing happens when there is none. `reason` is
+-- one of shared.reason, CLIENT unless given.
+function sessions.close(fd, reason)
+  if all[fd].id ~= 0 then
+    finish(fd, reason, false)
   end
 end
 
@@ -262,16 +278,28 @@ local function close_after(fd, seconds)
   }
 end
 
--- The last byte for a lingering client has left: our direction ends.
+-- The last byte for a lingering client has left: our direction ends, and the session.
 function sessions.end_output(fd)
   C.shutdown(fd, sys.SHUT_WR)
-  close_after(fd, LINGER)
+  finish(fd, nil, true)
+end
+
+-- Whether the socket of a session that has ended is kept on this descriptor.
+function sessions.has_remains(fd)
+  return remains[fd] ~= nil
+end
+
+-- Nothing is to come any more over the socket that is kept on `fd`.
+function sessions.bury(fd)
+  remains[fd] = nil
+  close_socket(fd)
 end
 
 -- Stop talking to a client without losing what was just sent: closing with unread input would
--- reset the connection and may take the last answer away. Our direction ends when its queue is
--- drained, within QUEUE seconds; input is thrown away until the client ends too, for LINGER
--- seconds more at most. `reason` as for close.
+-- reset the connection and may take the last answer away. The session ends when its queue is
+-- drained, within QUEUE seconds (GRACE when it may not go on); its socket is kept, and what comes
+-- over it thrown away, until the client ends too, for LINGER seconds at most. `reason` as for
+-- close.
 function sessions.linger(fd, reason)
   local session = all[fd]
   if session.id == 0 or session.lingers ~= 0 then
@@ -282,12 +310,17 @@ function sessions.linger(fd, reason)
   if session.queued == 0 then
     sessions.end_output(fd)
   else
-    close_after(fd, QUEUE)
+    close_after(fd, reason == reasons.CREDENTIALS and GRACE or QUEUE)
   end
 end
 
--- Close the lingering sessions whose time is over at `now`, seconds of the monotonic clock.
+-- End what lingers and whose time is over at `now`, seconds of the monotonic clock.
 function sessions.sweep(now)
+  for fd, deadline in pairs(remains) do
+    if deadline <= now then
+      sessions.bury(fd)
+    end
+  end
   for index = #lingering, 1, -1 do
     local each = lingering[index]
     local ended = all[each.fd].generation ~= each.generation
@@ -322,6 +355,9 @@ function sessions.close_all()
     free_slot(id)
   end
   leaving = {}
+  for fd in pairs(remains) do
+    sessions.bury(fd)
+  end
 end
 
 return sessions
