@@ -270,3 +270,10 @@ def test_an_array_that_changes_keeps_the_length_it_began_with() -> None:
     t[1] = setmetatable({}, {__serialize = function() t[3] = nil t[9] = 9 return 7 end})
     return t"""
     assert CODEC.pack(source) == b"\x93\x07\x02\xc0"
+
+
+def test_a_map_whose_keys_have_an_order() -> None:
+    source = """
+    local mt = {__serialize = 'map', __keys = {'name', 'type', 'more'}}
+    return setmetatable({type = 1, more = 3, name = 2}, mt)"""
+    assert CODEC.pack(source) == b"\x83\xa4name\x02\xa4type\x01\xa4more\x03"

@@ -191,3 +191,8 @@ def test_settings_are_the_session_s_own(client: Client, engine: Engine) -> None:
         body = {**FULL, 0x10: 380, 0x20: ["sql_default_engine"]}
         assert other.request(SELECT, body).data == [["sql_default_engine", "memtx"]]
         assert client.request(SELECT, body).data == [["sql_default_engine", "vinyl"]]
+
+
+def test_fields_of_formats_come_name_first(client: Client) -> None:
+    (row,) = client.request(SELECT, {**FULL, 0x20: [305], 0x14: 0}).data
+    assert [list(field) for field in row[6]] == [["name", "type"]] * len(row[6])

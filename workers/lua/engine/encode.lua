@@ -147,6 +147,16 @@ local function put_map(o, w, t, size, depth)
   return w
 end
 
+-- A map whose metatable lists its keys: in that order.
+local function put_ordered(o, w, t, keys, depth)
+  w = map_header(o, w, #keys)
+  for index = 1, #keys do
+    w = encode(o, w, keys[index], depth)
+    w = encode(o, w, rawget(t, keys[index]), depth)
+  end
+  return w
+end
+
 -- What an application's function says in place of a value. It may yield, and other values may be
 -- encoded before it goes on: the room is that of their buffer meanwhile, that of ours afterwards.
 local function ask(serialize, v)
@@ -177,6 +187,10 @@ local function put_table(o, w, t, depth)
   elseif how == 'seq' or how == 'sequence' or how == 'array' then
     return put_array(o, w, t, longest(t), depth + 1)
   elseif how == 'map' or how == 'mapping' then
+    local keys = rawget(mt, '__keys')
+    if keys ~= nil then
+      return put_ordered(o, w, t, keys, depth + 1)
+    end
     return put_map(o, w, t, (measure(t)), depth + 1)
   elseif type(how) == 'function' then
     -- Counts as a level, so that a function which returns its own argument ends.

@@ -22,11 +22,14 @@ local spaces = {
   list = {},
 }
 
+-- Fields of a format are sent in this order, as connectors know it.
+local field_mt = {__serialize = 'map', __keys = {'name', 'type'}}
+
 -- 'id unsigned, name string' as a format.
 local function format_of(text)
   local format = {}
   for name, kind in gmatch(text, '([%w_]+) (%a+)') do
-    format[#format + 1] = setmetatable({name = name, type = kind}, decode.map_mt)
+    format[#format + 1] = setmetatable({name = name, type = kind}, field_mt)
   end
   return setmetatable(format, decode.seq_mt)
 end
