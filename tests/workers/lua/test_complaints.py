@@ -34,6 +34,18 @@ def test_a_flood_is_counted(engine: Engine) -> None:
     assert lines(engine, "complaints.tick()") == []
 
 
+def test_each_kind_has_lines_of_its_own(engine: Engine) -> None:
+    source = """complaints.tick()
+        for _ = 1, 12 do complaints.about('x') complaints.refusal('1.2.3.4:5', 'no') end"""
+    found = lines(engine, source)
+    assert found.count("error Invalid MsgPack - x 0") == 10
+    assert found.count("warn on_connect refused 1.2.3.4:5: no 0") == 10
+    assert lines(engine, "complaints.tick()") == [
+        "error 2 more packets could not be read -",
+        "warn 2 more connections were refused by on_connect -",
+    ]
+
+
 def test_a_header_that_cannot_be_read_is_told(engine: Engine) -> None:
     source = """
         local packet = require('beespace.engine.packet')

@@ -178,3 +178,18 @@ def test_on_access_denied_may_wait() -> None:
         (answer,) = client.answers(packet, 1)
         assert (answer.sync, answer.code) == (7, 42)
         assert engine.execute("return #told") == 1
+
+
+def test_what_on_access_denied_is_refused_does_not_run_it_again() -> None:
+    with Engine(warm=False, open_to_guests=False) as engine, engine.connect() as client:
+        engine.execute(
+            """
+            runs = 0
+            box.session.on_access_denied(function()
+              runs = runs + 1
+              box.session.su('admin')
+            end)"""
+        )
+        for _ in range(3):
+            assert client.call("nosuch").code == 42
+        assert engine.execute("return runs") == 3

@@ -195,7 +195,7 @@ def test_what_an_application_sets_is_its_own_in_every_worker(segment: Segment) -
     one.run("trigger.end_loading()")
     two = Worker(segment, 1)
     two.run(source + "trigger.end_loading()")
-    assert one.names() == two.names() == ["meta", "app:e:3", "named", "app:e:1"]
+    assert one.names() == two.names() == ["meta", "app:e:2", "named", "app:e:1"]
     check_all = (one, two)
     for worker in check_all:
         assert worker.ran() == ["c", "b", "a"]
@@ -240,3 +240,32 @@ def test_a_holder_that_hangs_is_an_error(segment: Segment, pair: tuple[Worker, W
         assert one.ran() == []
     one.run("trigger.set('e', f'a')")
     check(pair, "a")
+
+
+def test_names_stay_with_their_functions_where_an_application_sets_others(segment: Segment) -> None:
+    one, two = Worker(segment, 0), Worker(segment, 1)
+    one.run("trigger.begin_loading()")
+    one.run("trigger.set('e', f'only', 'only') trigger.set('e', f'both', 'both')")
+    one.run("trigger.end_loading()")
+    two.run("trigger.begin_loading()")
+    two.run("trigger.set('e', f'both', 'both') trigger.end_loading()")
+
+    assert one.names() == ["both", "only"]
+    assert one.ran() == ["both", "only"]
+    assert two.ran() == ["both"]
+    two.run("trigger.delete_named('e', 'both')")
+    assert one.ran() == ["only"]
+    assert two.ran() == []
+
+
+def test_what_is_the_applications_stays_though_it_cannot_travel(segment: Segment) -> None:
+    one = Worker(segment, 0)
+    one.run("trigger.begin_loading()")
+    one.run(
+        "local t = setmetatable({}, {}) stuck = function(seen) seen[#seen + 1] = type(t) end "
+        "trigger.set('e', stuck, 'stuck') trigger.end_loading()"
+    )
+    one.run("trigger.set('e', f'new') trigger.set('e', stuck)")
+
+    assert one.ran() == ["new", "table"]
+    assert one.names()[-1] == "stuck"

@@ -21,9 +21,11 @@ local shared = require('beespace.engine.table')
 local state = require('beespace.engine.state')
 local triggers = require('beespace.engine.triggers')
 
-local error, ipairs, pairs, select, tonumber, type = error, ipairs, pairs, select, tonumber, type
+local error, ipairs, pairs, pcall = error, ipairs, pairs, pcall
+local select, tonumber, type = select, tonumber, type
 local callable = arguments.callable
 local cur = state.cur
+local ON_ACCESS_DENIED = 'box.session.on_access_denied'
 
 local function set_or_delete(event, name, func)
   if type(name) ~= 'string' then
@@ -86,9 +88,22 @@ for _, name in ipairs({'on_connect', 'on_disconnect', 'on_auth', 'on_access_deni
   session[name] = make('box.session.' .. name)
 end
 
--- In the fiber and with the rights of the code that was refused.
+-- In the fiber and with the rights of the code that was refused; what the functions themselves are
+-- refused does not run them again.
 function access.on_denied(right, object_type, object_name)
-  triggers.run('box.session.on_access_denied', right, object_type, object_name)
+  if triggers.count(ON_ACCESS_DENIED) == 0 then
+    return
+  end
+  local record = fibers.current()
+  if record.denied then
+    return
+  end
+  record.denied = true
+  local ok, raised = pcall(triggers.run, ON_ACCESS_DENIED, right, object_type, object_name)
+  record.denied = nil
+  if not ok then
+    error(raised, 0)
+  end
 end
 
 -- Names of the reasons why a session ends.

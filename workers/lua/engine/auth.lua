@@ -113,6 +113,13 @@ local function mismatch()
   error(errors.client('CREDS_MISMATCH'))
 end
 
+-- Run the functions of on_auth; none of them stands in the way of the control socket.
+local function tell(name, succeeded)
+  if not shared.of_control(shared.slots[cur.id % shared.capacity]) then
+    triggers.run(EVENT, name, succeeded)
+  end
+end
+
 -- Raise unless the proof is right and the failures before allow a login.
 local function check_proof(name, user, proof)
   local peer = shared.peer(cur.id) or ''
@@ -125,7 +132,7 @@ local function check_proof(name, user, proof)
     error(errors.client('AUTH_DELAY'))
   elseif verdict == failures.WRONG then
     complaints.login(name, peer, ('failed, %d in a row, %d in all'):format(in_a_row, in_all))
-    triggers.run(EVENT, name, false)
+    tell(name, false)
     mismatch()
   end
 end
@@ -146,7 +153,7 @@ function auth.login(p, at, e)
     check_proof(name, user, proof_of(tuple))
   end
   access.check_session(user.id)
-  triggers.run(EVENT, name, true)
+  tell(name, true)
   catalog.refresh()
   -- While a function waited the user may have been dropped, or got another password.
   local now = user_of(name)

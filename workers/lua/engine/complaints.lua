@@ -1,8 +1,9 @@
 -- What clients do wrong, in the log: some lines a second, and how many more there were.
 --
 -- Whoever answers a packet that could not be read calls about(), engine/auth calls login() for a
--- login that failed; the loop calls tick() once a second. Each kind has its own lines, so nobody
--- fills the log, and nobody hides one kind behind the other.
+-- login that failed, engine/visits refusal() for a client that on_connect refused; engine/chores
+-- calls tick() once a second. Each kind has its own lines, so nobody fills the log, and nobody
+-- hides one kind behind the other.
 
 local bridge = require('beespace.bridge')
 local state = require('beespace.engine.state')
@@ -15,6 +16,9 @@ local complaints = {}
 
 local packets = {level = 'error', more = '%d more packets could not be read', said = 0, unsaid = 0}
 local logins = {level = 'warn', more = '%d more logins failed', said = 0, unsaid = 0}
+local refusals = {
+  level = 'warn', more = '%d more connections were refused by on_connect', said = 0, unsaid = 0,
+}
 
 local function say(kind, text)
   if kind.said < MOST then
@@ -46,10 +50,16 @@ function complaints.login(name, peer, outcome)
   say(logins, ("login of user '%s' from %s %s"):format(shown, peer, outcome))
 end
 
+-- on_connect has refused the client of the current session, whose address is `peer`.
+function complaints.refusal(peer, reason)
+  say(refusals, ('on_connect refused %s: %s'):format(peer, reason))
+end
+
 -- Another second begins.
 function complaints.tick()
   begin_second(packets)
   begin_second(logins)
+  begin_second(refusals)
 end
 
 return complaints

@@ -165,9 +165,12 @@ local function position_named(list, name)
 end
 
 -- Id and default name of a new entry of an event: of the book that is being edited, or, without
--- one, of the application's own.
-local function new_id(edited, event)
-  if edited == nil then
+-- one, of the application's own. Those are the same in every worker, by the name that was given or
+-- else by number.
+local function new_id(edited, event, name)
+  if edited == nil and name ~= nil then
+    return ('app:%s=%s'):format(event, name), name
+  elseif edited == nil then
     registered[event] = (registered[event] or 0) + 1
     local id = ('app:%s:%d'):format(event, registered[event])
     return id, id
@@ -197,7 +200,7 @@ local function change(event, func, bytes, edit)
   local function edit_with(edited, events)
     return edit_list(events, event, function(list)
       return edit(list, function(name)
-        local id, default = new_id(edited, event)
+        local id, default = new_id(edited, event, name)
         own[id] = func
         return {id, name or default, bytes}
       end)
@@ -231,9 +234,20 @@ local function bytes_of(func)
   return bytes
 end
 
+-- Whether a function is set that every worker has of its application: it stays as it is, and need
+-- not be able to travel.
+local function is_the_applications(event, func)
+  refresh()
+  local at = position_of(lists[event] or {}, func)
+  return at ~= nil and lists[event][at][BYTES] == nil and now.loading == 0
+end
+
 -- Set a function: in the place of the entry with this name (of the same function when there is no
 -- name), or else in front of all.
 function triggers.set(event, func, name)
+  if name == nil and is_the_applications(event, func) then
+    return
+  end
   local bytes = bytes_of(func)
   change(event, func, bytes, function(list, make_entry)
     local at

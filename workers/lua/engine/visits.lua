@@ -14,6 +14,7 @@
 -- there is a way in when on_connect always fails. Without such functions nothing of this happens.
 
 local answer = require('beespace.engine.answer')
+local complaints = require('beespace.engine.complaints')
 local errors = require('beespace.box.error')
 local fibers = require('beespace.engine.fibers')
 local intake = require('beespace.engine.intake')
@@ -90,6 +91,7 @@ local function let_in(id, fd, ok, raised)
   if not intake.greet(id, fd) or ok then
     return
   end
+  complaints.refusal(shared.peer(id) or '?', errors.describe(raised))
   answer.tell(fd, raised)
   sessions.linger(fd, why)
 end
