@@ -27,6 +27,9 @@ local cur, GUEST = state.cur, state.GUEST
 local PAUSE, PATIENCE = 0.002, 2
 local TYPES = {type = 'string', fd = 'number', user = 'string', storage = 'table'}
 
+-- The largest number that a descriptor can have.
+local MAX_FD = 2147483647
+
 local function refuse(text, ...)
   error(errors.client('ILLEGAL_PARAMS', text:format(...)))
 end
@@ -47,7 +50,7 @@ local function check(opts)
     refuse("invalid session type '%s', the only supported type is 'binary'", opts.type)
   elseif opts.fd == nil then
     refuse("options parameter 'fd' is mandatory")
-  elseif not (opts.fd >= 0) or opts.fd % 1 ~= 0 then
+  elseif not (opts.fd >= 0 and opts.fd <= MAX_FD) or opts.fd % 1 ~= 0 then
     refuse("options parameter 'fd' must be nonnegative integer")
   elseif adoption.is_taken(opts.fd) then
     refuse("options parameter 'fd' is in use by the server itself")

@@ -51,14 +51,11 @@ local function find(name_or_id)
   return found ~= nil and found.kind == 'user' and found or nil
 end
 
--- Raise unless the running code may become the user, `for_good` or not. Who may not is not told
--- which users exist.
-local function check_rights(found, name_or_id, for_good)
+-- Raise unless the running code may become the user. Who may not is not told which users exist.
+local function check_rights(found, name_or_id)
   if is_old() or access.is_super(cur.euid) then
     return
-  end
-  local itself = found ~= nil and found.id == cur.euid and not (for_good and found.id ~= cur.uid)
-  if not itself then
+  elseif found == nil or found.id ~= cur.euid then
     access.denied('Su', 'user', tostring(name_or_id))
   end
 end
@@ -73,7 +70,7 @@ function session.su(...)
   local name_or_id = wanted(given)
   catalog.refresh()
   local found = find(name_or_id)
-  check_rights(found, name_or_id, count == 1)
+  check_rights(found, name_or_id)
   if found == nil then
     error(errors.client('NO_SUCH_USER', tostring(name_or_id)))
   end

@@ -17,7 +17,8 @@ local errors = require('beespace.box.error')
 local shared = require('beespace.engine.table')
 local state = require('beespace.engine.state')
 
-local error, ipairs, select, tostring, unpack = error, ipairs, select, tostring, unpack
+local error, ipairs, pairs, select = error, ipairs, pairs, select
+local tostring, unpack = tostring, unpack
 local NULL = decode.NULL
 local NUDGE = bus.KIND.CATALOG_NUDGE
 local st = state.st
@@ -27,6 +28,8 @@ local catalog = {
   -- modified =}; `hash` is SHA1(SHA1(password)), 20 bytes, `serial` moves with every password.
   principals = {},
   by_name = {},
+  -- Names of those that were dropped since this worker has begun, by id.
+  former = {},
   -- {grantor =, grantee =, object_type =, object_id =, mask =}, all and by grantee.
   privileges = {},
   granted_to = {},
@@ -43,6 +46,7 @@ local listeners = {}
 
 local function read_principals(rows)
   local by_id, by_name = {}, {}
+  local before = catalog.principals
   for _, row in ipairs(rows) do
     local id, owner, name, kind, hash, serial, modified = unpack(row, 1, 7)
     local principal = {
@@ -52,6 +56,11 @@ local function read_principals(rows)
     by_id[id], by_name[name] = principal, principal
   end
   catalog.principals, catalog.by_name = by_id, by_name
+  for id, principal in pairs(before) do
+    if by_id[id] == nil then
+      catalog.former[id] = principal.name
+    end
+  end
 end
 
 local function read_privileges(rows)
