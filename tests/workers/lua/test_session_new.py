@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from shm import channel, layout
-from tests.helpers.engine import SALT, Client, Engine
+from tests.helpers.engine import SALT, Client, Engine, error_of
 from tests.helpers.raw import GREETING_SIZE, Packet, decode, request
 
 EVAL = 8
@@ -237,3 +237,24 @@ def test_another_user_is_for_admin_and_super_only() -> None:
         for uid, name in ((0, b"guest"), (1, b"admin"), (1, b"guest")):
             assert engine.execute(attempt, 900, uid, name)[0]
             os.close(offer(engine)[1])
+
+
+def test_a_full_table_is_an_error_and_leaves_the_descriptor() -> None:
+    one, other = socket.socketpair()
+    with Engine(capacity=2, warm=False) as engine, engine.connect() as client:
+        with engine.connect():
+            answer = client.eval("return box.session.new{fd = ...}", other.fileno())
+            assert error_of(answer) == (115, "session limit reached: 2 of 2 sessions are in use")
+        other.send(b"still ours")
+        assert one.recv(100) == b"still ours"
+        assert client.eval("return box.session.new{fd = ...}", other.detach()).data == []
+    one.close()
+
+
+def test_the_socket_of_a_session_that_has_just_ended_is_not_for_sale() -> None:
+    with Engine(warm=False) as engine, engine.connect() as client, engine.connect() as gone:
+        fd = gone.fd
+        gone.exchange(b"\xff")
+        assert not gone.exists
+        answer = client.eval("return box.session.new{fd = ...}", fd)
+        assert error_of(answer) == (1, "options parameter 'fd' is in use by the server itself")

@@ -346,3 +346,16 @@ def test_without_functions_nothing_is_different(engine: Engine) -> None:
     assert not client.exists
     assert engine.execute("return require('beespace.engine.fibers').count") == fibers
     client.close()
+
+
+def test_a_packet_before_the_greeting_is_an_error(engine: Engine) -> None:
+    on(
+        engine,
+        "connect",
+        """
+        local ok, raised = pcall(box.iproto.send, box.session.id(), {request_type = 0})
+        seen[#seen + 1] = tostring(ok) .. ' ' .. raised.message""",
+    )
+    with engine.connect() as client:
+        assert client.in_step()
+    assert seen(engine) == ["false A session does not support packets before its greeting"]

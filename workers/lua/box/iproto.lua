@@ -151,6 +151,8 @@ function iproto.send(...)
     error(errors.client('NO_SUCH_SESSION', id))
   elseif reason == 'closed' then
     error(errors.client('SESSION_CLOSED'))
+  elseif reason == 'early' then
+    error(errors.client('UNSUPPORTED', 'A session', 'packets before its greeting'))
   elseif not sent then
     error(errors.client('PROC_LUA', ('the worker of session %.0f does not keep up'):format(id)))
   end

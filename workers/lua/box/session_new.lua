@@ -16,6 +16,7 @@ local errors = require('beespace.box.error')
 local fibers = require('beespace.engine.fibers')
 local logins = require('beespace.engine.logins')
 local session = require('beespace.box.session')
+local shared = require('beespace.engine.table')
 local state = require('beespace.engine.state')
 
 local error, pairs, tostring, type = error, pairs, tostring, type
@@ -83,10 +84,20 @@ function adoption.opened(id, uid, storage)
   storages[id] = storage
 end
 
+-- Raise when the table is full; the acceptor refuses all the same what others take meanwhile.
+local function check_room()
+  local live, most = shared.population()
+  if live >= most then
+    error(errors.client('SYSTEM', ('session limit reached: %d of %d sessions are in use')
+      :format(live, most)))
+  end
+end
+
 -- See the head of this file.
 function session.new(opts)
   check(opts)
   local uid = user_of(opts.user)
+  check_room()
   local deadline = fibers.clock() + PATIENCE
   while not adoption.offer(opts.fd, uid, opts.storage) do
     if fibers.clock() >= deadline or not fibers.may_wait() then

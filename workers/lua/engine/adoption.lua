@@ -54,9 +54,11 @@ function adoption.attach(fd, others)
   end
 end
 
--- Whether a descriptor is in use by the worker itself or by one of its sessions.
+-- Whether a descriptor is in use by the worker itself, or is that of a session or of one that has
+-- just ended.
 function adoption.is_taken(fd)
-  return own[fd] == true or fd < sessions.limit and sessions.all[fd].id ~= 0
+  return own[fd] == true or sessions.has_remains(fd)
+    or fd < sessions.limit and sessions.all[fd].id ~= 0
 end
 
 -- A socket in the place of one that is none: whatever is done with it fails.

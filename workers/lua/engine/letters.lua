@@ -20,7 +20,8 @@ local function hand_over(slot, packet, from)
 end
 
 -- Send a packet to a session: true, or nil and why not: 'none' (no such session), 'closed', or
--- 'busy' when its worker does not keep up or has not taken it over yet.
+-- 'early' before its greeting, 'busy' when its worker does not keep up or has not taken it over
+-- yet.
 function letters.send(id, packet)
   if not shared.exists(id) then
     return nil, 'none'
@@ -31,6 +32,9 @@ function letters.send(id, packet)
   elseif not shared.is_open(slot) then
     return nil, 'closed'
   elseif slot.worker == bus.index then
+    if output.is_kept_out(tonumber(slot.fd)) then
+      return nil, 'early'
+    end
     hand_over(slot, packet, 0)
     return true
   end

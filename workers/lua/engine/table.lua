@@ -67,6 +67,16 @@ function table_view.attach(address, index)
   table_view.row = table_view.rows + index
 end
 
+-- Sessions in the table, from the counters, and how many there may be without the control socket's.
+function table_view.population()
+  local header, rows = table_view.header, table_view.rows
+  local live = header.claimed - header.released
+  for worker = 0, tonumber(header.workers) - 1 do
+    live = live - rows[worker].freed - rows[worker].reclaimed
+  end
+  return tonumber(live), capacity - tonumber(header.reserved)
+end
+
 -- Where the generation of the users and rights is.
 function table_view.catalog_generation()
   local at = ffi.offsetof('bee_header_t', 'catalog_generation')
