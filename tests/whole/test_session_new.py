@@ -92,12 +92,13 @@ def test_on_connect_comes_first(start: Start, ear: socket.socket) -> None:
 def test_the_limit_of_sessions_holds(start: Start, ear: socket.socket) -> None:
     server = start(app=APP, workers=1, arguments=["--max-sessions", "2"])
     with Raw(server.address) as caller:
-        for _ in range(2):
-            caller.call("dial", ear.getsockname())
-        with dialled(ear) as one, dialled(ear) as other:
-            one.ping()
-            refused = other.packet()
-            assert (refused.code, refused.text[:21]) == (104, "session limit reached")
+        caller.call("dial", ear.getsockname())
+        with dialled(ear) as client:
+            client.ping()
+            refused = caller.call("dial", ear.getsockname())
+            text = "session limit reached: 2 of 2 sessions are in use"
+            assert (refused.code, refused.text) == (115, text)
+            client.ping()
 
 
 def test_what_was_offered_while_there_was_no_acceptor(start: Start, ear: socket.socket) -> None:
