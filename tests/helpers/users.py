@@ -8,7 +8,7 @@ from shm.catalog import passwords
 from tests.helpers.engine import SALT, Client, Engine
 from tests.helpers.raw import AUTH, Packet, scramble
 
-ADMIN = 1
+GUEST, ADMIN = 0, 1
 SESSION_AND_USAGE = 24
 UNIVERSE = (SESSION_AND_USAGE, "session,usage", "universe", None, "")
 
@@ -31,6 +31,11 @@ def add(engine: Engine, name: str, password: str | None = None) -> int:
     uid = change(engine, "create_principal", ADMIN, "user", name, stored(password), False)
     assert isinstance(uid, int)
     return uid
+
+
+def give(client: Client, uid: int) -> None:
+    """Another user for a session from its next request on, without a login."""
+    client.slot.uid = uid
 
 
 def number(engine: Engine, name: str) -> int:

@@ -8,6 +8,7 @@ import pytest
 
 from tests.helpers.engine import Client, Engine, error_of
 from tests.helpers.raw import CALL, CALL_16, EVAL, PING, request
+from tests.helpers.users import give
 
 EXECUTE, SESSION, USAGE = 4, 8, 16
 FUNCTIONS = """
@@ -185,7 +186,7 @@ def test_those_who_listen_are_told_before_and_their_error_changes_nothing(
 
 def test_a_dropped_user_is_not_found(engine: Engine, client: Client) -> None:
     engine.execute("id = change('create_principal', 1, 'user', 'joe', nil, false)")
-    engine.execute("require('beespace.engine.user').set(...)", client.fd, 32)
+    give(client, 32)
     assert error_of(client.call("plain")) == denied("function", "plain", "joe")
     engine.execute("change('drop_principal', 'user', 'joe', false, {})")
 

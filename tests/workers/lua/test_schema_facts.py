@@ -16,6 +16,7 @@ from typing import Any, Final
 import pytest
 
 from tests.helpers.engine import Client, Engine
+from tests.helpers.users import ADMIN, give
 
 DATA: Final = Path(__file__).resolve().parents[2] / "data"
 FACTS: Final = json.loads((DATA / "tarantool_users.json").read_text())
@@ -40,7 +41,6 @@ local func = {
   end,
 }
 """
-_BECOME_ADMIN: Final = "require('beespace.engine.user').set(..., 1)"
 _RESTORE: Final = """
 local catalog = require('beespace.engine.catalog')
 for id, each in pairs(catalog.principals) do
@@ -58,7 +58,7 @@ _OLD_PREFIX: Final = "Illegal parameters, "
 @pytest.fixture
 def admin() -> Iterator[Client]:
     with Engine(open_to_guests=False) as engine, engine.connect() as client:
-        engine.execute(_BECOME_ADMIN, client.fd)
+        give(client, ADMIN)
         yield client
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tests.helpers.engine import Client, Engine
+from tests.helpers.users import ADMIN, give
 
 DATA: Final = Path(__file__).resolve().parents[2] / "data"
 STEPS: Final = json.loads((DATA / "tarantool_functions.json").read_text())
@@ -21,7 +22,6 @@ DIFFERENCES: Final = {
     (user, piece): answer
     for _, user, piece, answer in json.loads((DATA / "functions_differences.json").read_text())
 }
-_BECOME_ADMIN: Final = "require('beespace.engine.user').set(..., 1)"
 _RUN: Final = """
 local who, source = ...
 local preface = 'local user, func = box.schema.user, box.schema.func '
@@ -49,7 +49,7 @@ def expected(step: list[Any]) -> Any:
 def test_every_step() -> None:
     wrong = []
     with Engine(open_to_guests=False) as engine, engine.connect() as client:
-        engine.execute(_BECOME_ADMIN, client.fd)
+        give(client, ADMIN)
         for step in STEPS:
             answer = run(client, step[0], step[1])
             if answer != expected(step):

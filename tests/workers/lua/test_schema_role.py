@@ -8,9 +8,8 @@ import pytest
 
 from tests.helpers import users
 from tests.helpers.engine import Client, Engine, error_of
-from tests.helpers.users import login
+from tests.helpers.users import ADMIN, give, login
 
-BECOME = "require('beespace.engine.user').set(...)"
 DENIED = (42, "Execute access to universe '' is denied for user 'bob'")
 
 
@@ -23,7 +22,7 @@ def engine() -> Iterator[Engine]:
 
 @pytest.fixture
 def admin(client: Client) -> Client:
-    client.engine.execute(BECOME, client.fd, 1)
+    give(client, ADMIN)
     return client
 
 

@@ -10,9 +10,8 @@ import pytest
 from shm.catalog.passwords import Rules
 from tests.helpers import users
 from tests.helpers.engine import Client, Engine, error_of
-from tests.helpers.users import login
+from tests.helpers.users import ADMIN, give, login
 
-BECOME = "require('beespace.engine.user').set(...)"
 NUMBER = "return require('beespace.engine.catalog').by_name[...].id"
 
 
@@ -24,7 +23,7 @@ def engine() -> Iterator[Engine]:
 
 @pytest.fixture
 def admin(client: Client) -> Iterator[Client]:
-    client.engine.execute(BECOME, client.fd, 1)
+    give(client, ADMIN)
     yield client
     client.engine.catalog._rules = Rules()
     for kind in ("user", "role"):

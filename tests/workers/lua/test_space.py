@@ -8,8 +8,8 @@ import pytest
 
 from tests.helpers.engine import Client, Engine, error_of
 from tests.helpers.raw import SELECT
+from tests.helpers.users import ADMIN, GUEST, give
 
-_BECOME = "require('beespace.engine.user').set(...)"
 _LET_EVALUATE = """
 local change = require('beespace.engine.catalog').change
 change('grant', 1, 'user', 'guest', 4, 'execute', 'lua_eval', '', '')
@@ -25,13 +25,13 @@ def engine() -> Iterator[Engine]:
 
 @pytest.fixture
 def guest(client: Client) -> Client:
-    client.engine.execute(_BECOME, client.fd, 0)
+    give(client, GUEST)
     return client
 
 
 @pytest.fixture
 def admin(client: Client) -> Client:
-    client.engine.execute(_BECOME, client.fd, 1)
+    give(client, ADMIN)
     return client
 
 
@@ -110,5 +110,5 @@ def test_errors(client: Client, source: str, code: int, text: str) -> None:
 
 def test_rights_are_those_of_the_running_code(admin: Client) -> None:
     assert admin.eval("return box.space._vuser:count() > 4").data == [True]
-    admin.engine.execute(_BECOME, admin.fd, 0)
+    give(admin, GUEST)
     assert admin.eval("return box.space._vuser:count()").data == [2]

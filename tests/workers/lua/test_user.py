@@ -15,11 +15,10 @@ def functions(engine: Engine) -> None:
     engine.execute(
         """
         local user = require('beespace.engine.user')
-        local state = require('beespace.engine.state')
-        local cur = state.cur
+        local cur = require('beespace.engine.state').cur
+        become = require('beespace.engine.logins').become
         wait = require('beespace.engine.fibers').suspend
         function as(uid, f, ...) return user.as(uid, f, ...) end
-        function become(uid) user.set(cur.fd, uid) end
         local change = require('beespace.engine.catalog').change
         for _, name in ipairs({'other', 'third'}) do
           change('create_principal', 1, 'user', name, nil, true)

@@ -15,6 +15,7 @@ import pytest
 
 from tests.helpers.engine import Client, Engine
 from tests.helpers.raw import SELECT, pack
+from tests.helpers.users import give
 
 DATA: Final = Path(__file__).resolve().parents[2] / "data"
 FACTS: Final = json.loads((DATA / "tarantool_views.json").read_text())
@@ -48,7 +49,6 @@ for _, row in ipairs(facts.functions) do
 end
 require('beespace.engine.catalog').use(content)
 """
-_BECOME: Final = "require('beespace.engine.user').set(...)"
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def engine() -> Iterator[Engine]:
 
 
 def become(client: Client, name: str) -> None:
-    client.engine.execute(_BECOME, client.fd, USERS[name])
+    give(client, USERS[name])
 
 
 def rows(client: Client, space: int) -> list[Any]:

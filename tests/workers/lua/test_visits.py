@@ -121,7 +121,7 @@ def test_newest_first_and_the_first_error_stops_the_rest(engine: Engine) -> None
 
 
 def test_a_user_given_in_on_connect_stays(engine: Engine) -> None:
-    source = "require('beespace.engine.user').set(box.session.fd(), 1) note('connect')"
+    source = "require('beespace.engine.logins').become(1) note('connect')"
     on(engine, "connect", source)
     with engine.connect(greet=False) as client:
         greet(client)
@@ -208,9 +208,7 @@ def test_who_leaves_while_on_connect_waits_and_nobody_listens(engine: Engine) ->
 def test_on_disconnect_sees_the_session(engine: Engine) -> None:
     on(engine, "disconnect", "note('left') fiber.sleep(0.02) note('gone')")
     client = engine.connect()
-    client.eval(
-        "box.session.storage.mine = 5 require('beespace.engine.user').set(box.session.fd(), 1)"
-    )
+    client.eval("box.session.storage.mine = 5 require('beespace.engine.logins').become(1)")
     freed = engine.row.freed
     client.close()
     (left,) = seen(engine)

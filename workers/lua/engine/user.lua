@@ -1,6 +1,6 @@
 -- Whose session it is and whose rights the running code has.
 --
---   slot.uid   the session's user, which AUTH and su change                     (shared table)
+--   slot.uid   the session's user; engine/logins changes it, for AUTH and su    (shared table)
 --   cur.uid    the same for the code that runs now
 --   cur.euid   the user whose rights apply: cur.uid, or another one while code runs by as()
 --   cur.su     how many as() are around the running code
@@ -40,19 +40,6 @@ end
 -- No request's code runs from now on: what runs is the server's own.
 function user.leave()
   user.begin(ADMIN)
-end
-
--- Give the session on `fd` another user.
-function user.set(fd, uid)
-  local session = sessions.all[fd]
-  shared.slots[session.slot].uid = uid
-  if cur.id == session.id then
-    cur.uid = uid
-    if cur.su == 0 then
-      cur.euid = uid
-      cur.rights = user.rights_of(uid)
-    end
-  end
 end
 
 -- Code of the session `id`, which had these users before it waited, goes on.

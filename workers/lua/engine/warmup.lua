@@ -14,7 +14,6 @@ local sessions = require('beespace.engine.sessions')
 local shared = require('beespace.engine.table')
 local state = require('beespace.engine.state')
 local sys = require('beespace.engine.sys')
-local user = require('beespace.engine.user')
 
 local st = state.st
 local types, keys = const.type, const.key
@@ -134,7 +133,7 @@ local function talk(list)
   local answer = client(list)
   channels.add_channel(theirs, answer)
   if sessions.open(SESSION, ours) then
-    user.set(ours, state.ADMIN)
+    shared.slots[SESSION].uid = state.ADMIN
     answer(theirs)
     loop.guard()
     sessions.close(ours)
