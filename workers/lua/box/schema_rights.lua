@@ -10,21 +10,19 @@
 --   revoke   write on _priv; to have granted it, and to own the object
 --
 -- Everybody may grant the role public. admin and those who have the role super may do everything.
--- What one does not see does not exist: one sees oneself, one's roles, what one owns, and all when
--- one has any of the rights SEEING on universe or reads the space; engine/view_rows has the same
--- rule for rows.
+-- What one does not see does not exist; engine/visibility has the rule.
 
 local bit = require('bit')
 local access = require('beespace.engine.access')
 local catalog = require('beespace.engine.catalog')
 local errors = require('beespace.box.error')
 local state = require('beespace.engine.state')
+local visibility = require('beespace.engine.visibility')
 
 local band, bnot = bit.band, bit.bnot
 local error, ipairs, tonumber, tostring, type = error, ipairs, tonumber, tostring, type
 local cur = state.cur
 local ADMIN, PUBLIC = state.ADMIN, 2
-local SEEING = access.READ + access.WRITE + access.DROP + access.ALTER
 local FUNC, USER, PRIV = 296, 304, 312
 local MISSING = {user = 'NO_SUCH_USER', role = 'NO_SUCH_ROLE'}
 
@@ -34,10 +32,6 @@ local rights = {}
 function rights.begin()
   catalog.refresh()
   access.check(0, nil, nil, '')
-end
-
-local function sees_all(space)
-  return access.has_any(cur.euid, SEEING) or access.has_on(cur.euid, access.READ, 'space', space)
 end
 
 -- What a name or a number stands for in tables by name and by number.
@@ -56,8 +50,7 @@ end
 
 local function sees_principal(found)
   local uid = cur.euid
-  return found.id == uid or found.owner == uid or access.has_role(uid, found.id)
-    or sees_all(USER)
+  return visibility.principal(uid, found.id, found.owner) or visibility.everything(uid, USER)
 end
 
 -- The user or role of this name or number that can be seen, nil when there is none.
@@ -88,16 +81,16 @@ function rights.func(named)
     return nil
   end
   local uid = cur.euid
-  local seen = found.owner == uid or sees_all(FUNC)
-    or access.has_any(uid, SEEING + access.EXECUTE, 'function', found.id)
+  local seen = visibility.func(uid, found.id, found.owner) or visibility.everything(uid, FUNC)
   return seen and found or nil
 end
 
 -- The rows of privileges of a user or role that can be seen.
 function rights.granted_to(id)
-  local seen, all = {}, sees_all(PRIV)
+  local uid = cur.euid
+  local seen, everything = {}, visibility.everything(uid, PRIV)
   for _, row in ipairs(catalog.granted_to[id] or {}) do
-    if all or row.grantor == cur.euid or row.grantee == cur.euid then
+    if everything or visibility.grant(uid, row.grantor, row.grantee) then
       seen[#seen + 1] = row
     end
   end

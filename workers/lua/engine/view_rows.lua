@@ -1,10 +1,9 @@
--- The rows of the system spaces, and which of them a user may see.
+-- The rows of the system spaces, and which of them a user may see (by engine/visibility).
 --
 -- Called by engine/views. Rows are arrays that nobody changes; they are made of the catalog when
 -- they are first asked for, sorted by each index that is used, and kept until the catalog is
 -- another one. Rows of the session's settings are made for each request.
 
-local access = require('beespace.engine.access')
 local catalog = require('beespace.engine.catalog')
 local decode = require('beespace.engine.decode')
 local digest = require('digest')
@@ -12,6 +11,7 @@ local collations = require('beespace.engine.view_collations')
 local search = require('beespace.engine.view_search')
 local settings = require('beespace.engine.session_settings')
 local spaces = require('beespace.engine.view_spaces')
+local visibility = require('beespace.engine.visibility')
 
 local ipairs, pairs, setmetatable = ipairs, pairs, setmetatable
 local floor = math.floor
@@ -21,8 +21,6 @@ local map_mt = decode.map_mt
 local ADMIN = 1
 -- The last id that system spaces have.
 local LAST_SYSTEM_ID = 511
--- What lets a user see an object: any of these rights on it.
-local SEEING = access.READ + access.WRITE + access.DROP + access.ALTER
 
 local rows = {}
 
@@ -160,21 +158,21 @@ end
 local filters = {}
 
 function filters._vspace(uid, row)
-  return access.has_any(uid, SEEING, 'space', row[1])
+  return visibility.space(uid, row[1])
 end
 
 filters._vindex = filters._vspace
 
 function filters._vuser(uid, row)
-  return row[1] == uid or row[2] == uid or access.has_role(uid, row[1])
+  return visibility.principal(uid, row[1], row[2])
 end
 
 function filters._vfunc(uid, row)
-  return row[2] == uid or access.has_any(uid, SEEING + access.EXECUTE, 'function', row[1])
+  return visibility.func(uid, row[1], row[2])
 end
 
 function filters._vpriv(uid, row)
-  return row[1] == uid or row[2] == uid
+  return visibility.grant(uid, row[1], row[2])
 end
 
 local function everything()
@@ -184,8 +182,7 @@ end
 -- A function that tells whether a user may see a row of a space.
 function rows.visible(space, uid)
   local filter = filters[space.name]
-  if filter == nil or access.has_any(uid, SEEING)
-    or access.has_on(uid, access.READ, 'space', space.base.id) then
+  if filter == nil or visibility.everything(uid, space.base.id) then
     return everything
   end
   return function(row)
