@@ -8,23 +8,13 @@ local errors = require('beespace.box.error')
 local inbox = require('beespace.engine.inbox')
 local session = require('beespace.box.session')
 local state = require('beespace.engine.state')
+local undelivered = require('beespace.box.undelivered')
 
 local error, pcall, select, tonumber, type = error, pcall, select, tonumber, type
 local cur = state.cur
 local HUGE = math.huge
 -- Larger numbers are not exact.
 local MAX_ID = 9007199254740991
-
-local function refused(reason, id)
-  if reason == 'none' then
-    return errors.client('NO_SUCH_SESSION', id)
-  elseif reason == 'closed' then
-    return errors.client('SESSION_CLOSED')
-  elseif reason == 'full' then
-    return errors.client('PROC_LUA', ('the inbox of session %.0f is full'):format(id))
-  end
-  return errors.client('PROC_LUA', ('the worker of session %.0f does not keep up'):format(id))
-end
 
 -- push_to(id, value): puts a value into the inbox of any session of the machine; true, or nil and
 -- an error: no such session, closed, inbox full, a value that cannot be encoded.
@@ -42,7 +32,7 @@ function session.push_to(...)
   end
   local done, reason = inbox.put(number, packed)
   if not done then
-    return nil, refused(reason, number)
+    return nil, undelivered.error(reason, number)
   end
   return true
 end

@@ -19,6 +19,7 @@ local letters = require('beespace.engine.letters')
 local override = require('beespace.engine.override')
 local packets = require('beespace.box.iproto_packet')
 local state = require('beespace.engine.state')
+local undelivered = require('beespace.box.undelivered')
 
 local error, select, tonumber, type = error, select, tonumber, type
 local types = iproto_const.type
@@ -147,14 +148,8 @@ function iproto.send(...)
     error(errors.client('WRONG_SESSION_TYPE', 'background'))
   end
   local sent, reason = letters.send(id, packets.join(header, body))
-  if reason == 'none' then
-    error(errors.client('NO_SUCH_SESSION', id))
-  elseif reason == 'closed' then
-    error(errors.client('SESSION_CLOSED'))
-  elseif reason == 'early' then
-    error(errors.client('UNSUPPORTED', 'A session', 'packets before its greeting'))
-  elseif not sent then
-    error(errors.client('PROC_LUA', ('the worker of session %.0f does not keep up'):format(id)))
+  if not sent then
+    error(undelivered.error(reason, id))
   end
   if fibers.may_wait() then
     fibers.suspend(0)
