@@ -20,8 +20,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 from server.schema import Security
 from shm import channel, layout
@@ -29,6 +28,7 @@ from shm.catalog.passwords import Rules
 from shm.segment import Segment
 from shm.sessions import SessionTable
 from tests.helpers.catalog import seed
+from tests.helpers.closing import Closing
 from tests.helpers.raw import CALL, EVAL, GREETING_SIZE, PING, Packet, decode, request
 from workers import bridge
 from workers.catalog import Catalog
@@ -62,7 +62,7 @@ return buffers.input_cap, buffers.output_cap
 """
 
 
-class Engine:
+class Engine(Closing):
     """An engine with ``capacity`` slots; ``max_packet`` in bytes, ``results`` old or new.
 
     Its catalog is a file of its own; guest may do everything when it is ``open_to_guests``.
@@ -135,17 +135,6 @@ class Engine:
         self._turn = self.execute(_TURN)
         self._poll = select.poll()
         self._poll.register(int(self.execute("return require('beespace.engine.state').st.poll")))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """End every session, then give everything back."""
@@ -230,7 +219,7 @@ class Engine:
         return self.asked, batches
 
 
-class Client:
+class Client(Closing):
     """The client's end of a session. ``id`` is the session's, ``buffer`` what came undecoded."""
 
     def __init__(self, engine: Engine, peer: bytes, *, buffer: int, greet: bool) -> None:
@@ -251,17 +240,6 @@ class Client:
         if greet:
             engine.turn()
             self.greeting = self.socket.recv(GREETING_SIZE)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """End the connection and let the worker see it."""

@@ -16,10 +16,11 @@ import struct
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import msgpack
+
+from tests.helpers.closing import Closing
 
 GREETING_SIZE: Final = 128
 ERROR_BIT: Final = 0x8000
@@ -134,7 +135,7 @@ def scramble(salt: bytes, password: str) -> bytes:
     return bytes(a ^ b for a, b in zip(step1, mix, strict=True))
 
 
-class Raw:
+class Raw(Closing):
     """A connection. ``deadline`` is the default number of seconds for every wait."""
 
     def __init__(
@@ -159,17 +160,6 @@ class Raw:
         except BaseException:
             self.close()
             raise
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         self.socket.close()

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import random
-import subprocess
-import sys
 import time
+from subprocess import Popen
 
 from shm.segment import Segment
-from tests.rules.sources import ROOT
+from tests.helpers import torture
+from tests.helpers.torture import kill, wait_until_running
 
 SECONDS = float(os.environ.get("TORTURE_SECONDS", "4"))
 PROCESSES = 4
@@ -18,23 +18,8 @@ SPARED = 0
 MEMORY = 64 * 1024
 
 
-def start(name: str, number: int) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "tests.workers.lua.events_process", name, str(number)]
-    return subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-
-
-def wait_until_running(process: subprocess.Popen[str]) -> None:
-    assert process.stdout is not None
-    assert process.stderr is not None
-    assert process.stdout.readline() == "running\n", process.stderr.read()
-
-
-def kill(process: subprocess.Popen[str]) -> str:
-    """End a process; what it had to complain of."""
-    process.kill()
-    return process.communicate(timeout=10)[1]
+def start(name: str, number: int) -> Popen[str]:
+    return torture.start("tests.workers.lua.events_process", name, number)
 
 
 def test_no_value_is_torn_or_lost(segment_name: str) -> None:
