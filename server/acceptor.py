@@ -109,8 +109,9 @@ class Acceptor:
         self._selector = selectors.DefaultSelector()
         self._handover = Handover(table, segment)
         self._farewells = Farewells(self._selector)
+        self._consoles = segment.consoles
         self._doors = [
-            Door(number, end, private=number == header.control_listener)
+            Door(number, end, private=number in segment.own_listeners)
             for number, end in enumerate(order.listeners)
         ]
         self._waiting: list[Arrival] = []
@@ -128,7 +129,7 @@ class Acceptor:
         )
         self._strangers = Report(
             lambda count: log.warning(
-                "control socket: closed what another user opened", count=count
+                "control or console socket: closed what another user opened", count=count
             )
         )
         self._reports = (self._refused, self._scarce, self._strangers)
@@ -272,8 +273,12 @@ class Acceptor:
         self._header.refused += len(arrivals)
         self._refused.hit(now, len(arrivals))
         for arrival in arrivals:
-            answer = refusal.full_table(self._instance, os.urandom(SALT_BYTES), self._capacity)
-            self._farewells.say(arrival.fd, answer, now)
+            self._farewells.say(arrival.fd, self._refusal(arrival), now)
+
+    def _refusal(self, arrival: Arrival) -> bytes:
+        if arrival.listener in self._consoles:
+            return refusal.full_console(self._capacity)
+        return refusal.full_table(self._instance, os.urandom(SALT_BYTES), self._capacity)
 
     def _pause(self) -> None:
         """The system is out of descriptors or memory: try again later, never in a circle."""

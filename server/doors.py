@@ -1,7 +1,7 @@
 """Listeners as the acceptor uses them: how each accepts, names its clients, and who may come in.
 
     door.accept() --> descriptor, address --> door.peer(address)     the text of box.session.peer()
-                          | door.private: the control socket
+                          | door.private: the server's own sockets
                           v
                       user_of(descriptor)                             who is at the other end
 

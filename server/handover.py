@@ -24,6 +24,7 @@ from typing import Any, Final, NamedTuple
 from shm import channel, layout
 from shm.segment import Segment
 from shm.sessions import SessionTable
+from shm.states import SessionType
 
 ANY: Final = -1
 BATCH: Final = channel.MAX_FDS
@@ -107,7 +108,8 @@ class Handover:
         self._table = table
         self._rows = segment.rows
         self._reserved = int(segment.header.reserved)
-        self._control = int(segment.header.control_listener)
+        self._own = segment.own_listeners
+        self._consoles = segment.consoles
         self._workers: dict[int, Worker] = {}
         self._turn = 0
         self._looked = 0.0
@@ -155,11 +157,11 @@ class Handover:
         return outcome
 
     def _admit(self, arrivals: Sequence[Arrival], outcome: Outcome) -> list[Arrival]:
-        """Those there is room for; the last slots are kept for the control socket."""
+        """Those there is room for; the last slots are kept for the server's own sockets."""
         room = self._table.capacity - self._table.live()
         admitted: list[Arrival] = []
         for arrival in arrivals:
-            kept = 0 if arrival.listener == self._control else self._reserved
+            kept = 0 if arrival.listener in self._own else self._reserved
             if len(admitted) < room - kept:
                 admitted.append(arrival)
             else:
@@ -190,12 +192,14 @@ class Handover:
             worker.index: (worker, [], []) for worker in takers
         }
         salts = os.urandom(layout.SALT_BYTES * len(arrivals))
-        claim = self._table.claim
+        claim, consoles = self._table.claim, self._consoles
         at = 0
         for arrival, worker in zip(arrivals, self._choose(takers, len(arrivals)), strict=True):
             salt = salts[at : at + layout.SALT_BYTES]
             at += layout.SALT_BYTES
-            session = claim(arrival.peer, worker.index, salt, arrival.listener)
+            listener = arrival.listener
+            kind = SessionType.CONSOLE if listener in consoles else SessionType.BINARY
+            session = claim(arrival.peer, worker.index, salt, listener, kind)
             if session is None:
                 outcome.refused.append(arrival)
                 continue

@@ -5,8 +5,8 @@ the backlog survive the death of an acceptor. Accepted sockets inherit TCP_NODEL
 
 A unix socket is made with mode 0600: only the server's user may connect, since a guest may run
 any code. A file left by a dead server is replaced; one that answers is not touched. The control
-socket, a unix socket in the run directory, is ours by the directory's lock: what lies at its path
-is always replaced.
+socket and the console's, unix sockets in the run directory, are ours by the directory's lock: what
+lies at their paths is always replaced.
 """
 
 from __future__ import annotations
@@ -21,12 +21,13 @@ from pathlib import Path
 from typing import Final
 
 from server.errors import ServerError
-from server.uri import TcpUri, UnixUri, Uri
+from server.uri import TcpUri, UnixUri, Uri, is_loopback
 
 BACKLOG: Final = 4096
 UNIX_MASK: Final = 0o177
 """File mode bits a unix socket must not have."""
-CONTROL_BACKLOG: Final = 64
+OWN_BACKLOG: Final = 64
+"""Of a socket in the run directory."""
 _PROBE_SECONDS: Final = 1.0
 _PATH_BYTES: Final = 107
 """Longest path of a unix socket."""
@@ -52,25 +53,41 @@ class Listener:
             Path(self.uri.path).unlink(missing_ok=True)
 
 
-def open_all(uris: Sequence[Uri]) -> tuple[Listener, ...]:
-    """Bind every URI or none; ServerError names the one that failed."""
+class _RefusedError(Exception):
+    """Why an address cannot be listened at, for the end of a line."""
+
+
+def open_all(
+    uris: Sequence[Uri], key: str = "iproto.listen", *, local: bool = False
+) -> tuple[Listener, ...]:
+    """Bind every URI or none; ServerError names the one that failed, which the setting ``key`` has.
+
+    With ``local`` no other machine may reach them.
+    """
     opened = []
     with ExitStack() as undo:
         for uri in uris:
-            listener = _open_unix(uri) if isinstance(uri, UnixUri) else _open_tcp(uri)
+            try:
+                listener = _open_unix(uri) if isinstance(uri, UnixUri) else _open_tcp(uri, local)
+            except _RefusedError as error:
+                raise ServerError(
+                    f"{key}: got {str(uri)!r}, expected a free address: {error}"
+                ) from error
             undo.callback(listener.close)
             opened.append(listener)
         undo.pop_all()
     return tuple(opened)
 
 
-def _open_tcp(uri: TcpUri) -> Listener:
+def _open_tcp(uri: TcpUri, local: bool) -> Listener:
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             uri.host, uri.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
     except OSError as error:
-        raise _failed(uri, f"the host is unknown: {error.strerror}") from error
+        raise _RefusedError(f"the host is unknown: {error.strerror}") from error
+    if local and not is_loopback(str(address[0])):
+        raise _RefusedError(f"{address[0]}, which it stands for, is no loopback address")
     end = socket.socket(family, kind, protocol)
     try:
         end.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -81,20 +98,20 @@ def _open_tcp(uri: TcpUri) -> Listener:
         end.listen(BACKLOG)
     except OSError as error:
         end.close()
-        raise _failed(uri, _reason(error)) from error
+        raise _RefusedError(_reason(error)) from error
     return Listener(TcpUri(uri.host, end.getsockname()[1]), end)
 
 
-def open_control(path: str) -> Listener:
-    """Bind the control socket of a run directory that is locked; ServerError when that fails."""
+def open_own(path: str, what: str) -> Listener:
+    """Bind a socket of a locked run directory; ServerError, with ``what``, when that fails."""
     if len(os.fsencode(path)) > _PATH_BYTES:
-        raise _no_control(path, f"a unix socket's path has at most {_PATH_BYTES} bytes")
+        raise _no_room(path, what, f"a unix socket's path has at most {_PATH_BYTES} bytes")
     try:
         if Path(path).is_socket():
             Path(path).unlink()
-        return Listener(UnixUri(path), _bound(path, CONTROL_BACKLOG), _inode(path))
+        return Listener(UnixUri(path), _bound(path, OWN_BACKLOG), _inode(path))
     except OSError as error:
-        raise _no_control(path, _reason(error)) from error
+        raise _no_room(path, what, _reason(error)) from error
 
 
 def _open_unix(uri: UnixUri) -> Listener:
@@ -102,7 +119,7 @@ def _open_unix(uri: UnixUri) -> Listener:
     try:
         return Listener(uri, _bound(uri.path, BACKLOG), _inode(uri.path))
     except OSError as error:
-        raise _failed(uri, _reason(error)) from error
+        raise _RefusedError(_reason(error)) from error
 
 
 def _bound(path: str, backlog: int) -> socket.socket:
@@ -126,9 +143,9 @@ def _remove_stale(uri: UnixUri) -> None:
     if not path.exists():
         return
     if not path.is_socket():
-        raise _failed(uri, "a file that is no socket is there")
+        raise _RefusedError("a file that is no socket is there")
     if answers(uri.path):
-        raise _failed(uri, "another server listens there")
+        raise _RefusedError("another server listens there")
     path.unlink(missing_ok=True)
 
 
@@ -158,12 +175,8 @@ def _reason(error: OSError) -> str:
     return (error.strerror or str(error)).lower()
 
 
-def _no_control(path: str, reason: str) -> ServerError:
+def _no_room(path: str, what: str, reason: str) -> ServerError:
     return ServerError(
         f"process.run_dir: got {str(Path(path).parent)!r}, "
-        f"expected a folder for the control socket: {reason}"
+        f"expected a folder for the {what} socket: {reason}"
     )
-
-
-def _failed(uri: Uri, reason: str) -> ServerError:
-    return ServerError(f"iproto.listen: got {str(uri)!r}, expected a free address: {reason}")

@@ -1,7 +1,7 @@
 """The last words to a client that finds the session table full: greeting, one error, end.
 
 The acceptor speaks them itself, since such a client never becomes a session. Formats: Tarantool's
-binary protocol, greeting and error response.
+binary protocol, greeting and error response; for a console its greeting and an answer in YAML.
 """
 
 from __future__ import annotations
@@ -47,5 +47,20 @@ def error_packet(text: str) -> bytes:
 
 def full_table(instance: UUID, salt: bytes, capacity: int) -> bytes:
     """Everything a refused client gets."""
-    text = f"session limit reached: {capacity} of {capacity} sessions are in use"
-    return greeting(instance, salt) + error_packet(text)
+    return greeting(instance, salt) + error_packet(_full(capacity))
+
+
+def console_greeting() -> bytes:
+    """The 128 bytes every console begins with."""
+    first = f"Tarantool {GREETING_VERSION} (Lua console)".encode().ljust(_LINE) + b"\n"
+    return first + b"type 'help' for interactive help".ljust(_LINE) + b"\n"
+
+
+def full_console(capacity: int) -> bytes:
+    """Everything a refused console gets."""
+    # Quoted for its colon.
+    return console_greeting() + f"---\n- error: '{_full(capacity)}'\n...\n".encode()
+
+
+def _full(capacity: int) -> str:
+    return f"session limit reached: {capacity} of {capacity} sessions are in use"

@@ -10,7 +10,7 @@ import fcntl
 import itertools
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,7 +21,7 @@ from server.errors import ServerError
 from server.listeners import Listener
 from server.rundir import RunDir
 from server.settings import Settings
-from server.uri import UnixUri
+from server.uri import TcpUri, is_loopback
 from shm import channel, layout
 from shm.catalog.errors import CatalogError
 from shm.catalog.store import FILE, Store
@@ -29,7 +29,10 @@ from shm.segment import Segment, SegmentError
 from shm.sessions import SessionTable
 
 RESERVE: Final = 8
-"""Slots behind session.limits.total that only connections over the control socket may take."""
+"""Slots behind session.limits.total that only connections over the run directory's sockets may
+take."""
+
+OPEN_CONSOLE: Final = "console open to the network: whoever reaches it is admin, without a password"
 
 
 @dataclass(frozen=True)
@@ -41,9 +44,15 @@ class Resources:
     catalog: Path
     """The catalog's file, made and checked."""
     listeners: tuple[Listener, ...]
+    consoles: tuple[Listener, ...]
     control: Listener
     bus: tuple[tuple[socket.socket, socket.socket], ...]
     """Reading and writing end of every worker's row, see :func:`shm.channel.bus`."""
+
+    @property
+    def all_listeners(self) -> tuple[Listener, ...]:
+        """In the order of their names in the segment's header."""
+        return (*self.listeners, *self.consoles, self.control)
 
 
 @contextmanager
@@ -58,8 +67,7 @@ def opened(settings: Settings, log: Any) -> Iterator[Resources]:
         held.callback(home.close)
         for leftover in home.remove_leftovers(listeners.answers):
             log.warning("removed what a killed server left", leftover=leftover)
-        sockets = [uri.path for uri in settings.iproto.listen if isinstance(uri, UnixUri)]
-        home.record(sockets, home.control_path)
+        _record(home, settings)
         held.callback(os.close, _locked(settings.data_dir))
         catalog = _catalog(settings, log)
         segment = _segment(home.segment_name, settings)
@@ -67,15 +75,52 @@ def opened(settings: Settings, log: Any) -> Iterator[Resources]:
         bound = listeners.open_all(settings.iproto.listen)
         for listener in bound:
             held.callback(listener.close)
-        control = listeners.open_control(home.control_path)
+        consoles = _consoles(home, settings, log)
+        for console in consoles:
+            held.callback(console.close)
+        control = listeners.open_own(home.control_path, "control")
         held.callback(control.close)
-        _announce(segment, (*bound, control))
+        _record(home, settings, consoles)
         table = SessionTable(segment)
         held.callback(table.close)
         bus = channel.bus(settings.workers)
         for end in itertools.chain(*bus):
             held.callback(end.close)
-        yield Resources(segment, table, catalog, bound, control, bus)
+        resources = Resources(segment, table, catalog, bound, consoles, control, bus)
+        _announce(segment, resources, own_console=settings.consoles is None)
+        yield resources
+
+
+def _record(home: RunDir, settings: Settings, consoles: Sequence[Listener] = ()) -> None:
+    """Write down the sockets that are going to be opened, and the consoles that are open."""
+    named = {"iproto.listen": settings.iproto.listen, "console.listen": settings.consoles or ()}
+    own = {os.path.realpath(home.control_path)}
+    sockets = []
+    if settings.consoles is None:
+        own.add(os.path.realpath(home.console_path))
+        sockets.append(home.console_path)
+    for key, uris in named.items():
+        for uri in uris:
+            if isinstance(uri, TcpUri):
+                continue
+            if os.path.realpath(uri.path) in own:
+                raise ServerError(
+                    f"{key}: got {str(uri)!r}, expected no socket of the server's own"
+                )
+            sockets.append(uri.path)
+    home.record(sockets, home.control_path, [str(console.uri) for console in consoles])
+
+
+def _consoles(home: RunDir, settings: Settings, log: Any) -> tuple[Listener, ...]:
+    """The consoles' listeners; what the settings do not name is in the run directory."""
+    uris = settings.consoles
+    if uris is None:
+        return (listeners.open_own(home.console_path, "console"),)
+    opened = listeners.open_all(uris, "console.listen", local=not settings.console.allow_remote)
+    for console in opened:
+        if isinstance(console.uri, TcpUri) and not is_loopback(console.socket.getsockname()[0]):
+            log.warning(OPEN_CONSOLE, console=str(console.uri))
+    return opened
 
 
 def _locked(data_dir: Path) -> int:
@@ -129,12 +174,17 @@ def _segment(name: str, settings: Settings) -> Segment:
     return segment
 
 
-def _announce(segment: Segment, bound: tuple[Listener, ...]) -> None:
-    """Write the listeners' URIs into the header, the control socket's last."""
-    size = layout.LISTENER_BYTES
-    texts = [str(listener.uri).encode()[: size - 1].ljust(size, b"\0") for listener in bound]
+def _announce(segment: Segment, resources: Resources, own_console: bool) -> None:
+    """Write the listeners' URIs into the header, and where among them the consoles are."""
+    header, size = segment.header, layout.LISTENER_BYTES
+    names = [str(listener.uri).encode()[: size - 1] for listener in resources.all_listeners]
     # Not by the header's field: that takes bytes up to the first NUL only.
     at = layout.Header.listener_names.offset
-    segment.memory[at : at + size * len(bound)] = b"".join(texts)
-    segment.header.listeners = len(bound)
-    segment.header.control_listener = len(bound) - 1
+    segment.memory[at : at + size * len(names)] = b"".join(
+        name.ljust(size, b"\0") for name in names
+    )
+    header.listeners = len(names)
+    header.first_console, header.consoles = len(resources.listeners), len(resources.consoles)
+    if own_console:
+        header.own_console = header.first_console
+    header.control_listener = len(names) - 1

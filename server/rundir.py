@@ -1,8 +1,10 @@
 """The run directory: who runs here, and what a killed server left behind.
 
     server.pid     the supervisor's process id; locked (flock) for as long as it lives
-    server.json    {pid, segment, sockets, control}: what must not outlive the server
+    server.json    {pid, segment, sockets, control}: what must not outlive the server; and
+                   {consoles}: URIs of its consoles, the first is for its own user
     control.sock   the way in for the server's own user, see server.listeners
+    console.sock   the same for a console, unless the settings name others
 
 The supervisor opens it first and closes it last. Whoever holds the lock owns everything that
 server.json names: if there is such a file when the lock was free, its writer was killed, and its
@@ -27,6 +29,7 @@ from shm import segment
 PID_FILE: Final = "server.pid"
 STATE_FILE: Final = "server.json"
 CONTROL_FILE: Final = "control.sock"
+CONSOLE_FILE: Final = "console.sock"
 SEGMENT_PREFIX: Final = "beespace-"
 
 
@@ -36,6 +39,7 @@ class RunDir:
     def __init__(self, path: Path, lock: int, name: str) -> None:
         self.path = path
         self.control_path = str(path / CONTROL_FILE)
+        self.console_path = str(path / CONSOLE_FILE)
         self._lock = lock
         # The random part keeps a late clean-up of a killed server, which goes by name (the
         # resource tracker's, for one), away from the segment of the next one.
@@ -91,8 +95,10 @@ class RunDir:
         (self.path / STATE_FILE).unlink(missing_ok=True)
         return found
 
-    def record(self, sockets: Sequence[str], control: str | None = None) -> None:
-        """Write down what a successor has to remove if this server is killed.
+    def record(
+        self, sockets: Sequence[str], control: str | None = None, consoles: Sequence[str] = ()
+    ) -> None:
+        """Write down what a successor has to remove if this server is killed, and the consoles.
 
         ServerError when that cannot be written.
         """
@@ -101,6 +107,7 @@ class RunDir:
             "segment": self.segment_name,
             "sockets": list(sockets),
             "control": control,
+            "consoles": list(consoles),
         }
         draft = self.path / f"{STATE_FILE}.new"
         try:

@@ -13,6 +13,7 @@ from pydantic import BeforeValidator, ConfigDict
 
 from server import uri, values
 from server.values import Expected
+from shm import layout
 from shm.catalog.passwords import Rules
 
 
@@ -21,12 +22,15 @@ class _Section(pydantic.BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
 
+_Switch = Annotated[bool, BeforeValidator(values.switch), Expected("true or false")]
+
+
 class Iproto(_Section):
     """Sockets and the processes behind them."""
 
     listen: Annotated[
         tuple[uri.TcpUri | uri.UnixUri, ...],
-        BeforeValidator(values.listen),
+        BeforeValidator(values.uris(layout.MAX_LISTENERS)),
         Expected(f"listen URIs: {uri.EXPECTED}"),
     ] = (uri.TcpUri(uri.LOOPBACK, 3301),)
     threads: Annotated[
@@ -44,6 +48,19 @@ class Iproto(_Section):
         BeforeValidator(values.whole(1, values.MAX_WAITING)),
         Expected(f"a number of requests from 1 to {values.MAX_WAITING}"),
     ] = 768
+
+
+class Console(_Section):
+    """The admin consoles; None means one, in the run directory."""
+
+    enabled: _Switch = True
+    listen: Annotated[
+        tuple[uri.TcpUri | uri.UnixUri, ...] | None,
+        BeforeValidator(values.uris(layout.MAX_CONSOLES)),
+        Expected(f"listen URIs: {uri.EXPECTED}"),
+    ] = None
+    allow_remote: _Switch = False
+    dialect: Annotated[str, BeforeValidator(values.dialect), Expected("2.6 or new")] = "2.6"
 
 
 class Limits(_Section):
@@ -140,9 +157,6 @@ class Lua(_Section):
         BeforeValidator(values.whole_or_none(values.MIN_LUA_MEMORY, values.MAX_LUA_MEMORY)),
         Expected(f"bytes from {values.MIN_LUA_MEMORY} to {values.MAX_LUA_MEMORY}, or 0"),
     ] = 2**31
-
-
-_Switch = Annotated[bool, BeforeValidator(values.switch), Expected("true or false")]
 
 
 class Security(_Section):

@@ -33,6 +33,7 @@ from server.schema import (
     App,
     Bounds,
     Compat,
+    Console,
     Developer,
     Events,
     Iproto,
@@ -51,6 +52,7 @@ PREFIX: Final = "BEESPACE_"
 FLAGS: Final[Mapping[str, str]] = {
     "app": "app.file",
     "listen": "iproto.listen",
+    "console": "console.listen",
     "workers": "iproto.threads",
     "max_sessions": "session.limits.total",
     "run_dir": "process.run_dir",
@@ -80,6 +82,7 @@ class Settings(BaseSettings):
         Expected("1 to 64 letters, digits, hyphens, underscores and dots"),
     ] = "default"
     iproto: Iproto = Iproto()
+    console: Console = Console()
     session: Session = Session()
     limits: Bounds = Bounds()
     lua: Lua = Lua()
@@ -99,6 +102,11 @@ class Settings(BaseSettings):
         if isinstance(threads, int):
             return threads
         return min(len(os.sched_getaffinity(0)), values.MAX_WORKERS)
+
+    @property
+    def consoles(self) -> tuple[uri.Uri, ...] | None:
+        """Where consoles are listened for; None means in the run directory."""
+        return self.console.listen if self.console.enabled else ()
 
     @property
     def run_dir(self) -> Path:
@@ -170,6 +178,8 @@ def load(flags: Mapping[str, Any], environment: Mapping[str, str]) -> Settings:
             made = _made((*checked, read))
         except pydantic.ValidationError as error:
             wrong |= _lines(error, checked)
+    if not wrong:
+        wrong = _check_consoles(made, layers)
     if not (wrong or contexts.problems or problems):
         problems += declared.weak(made.security.rules)
     wrong |= {f"{key}: {text} ({file})": key for key, text in (*contexts.problems, *problems)}
@@ -188,6 +198,21 @@ def _made(layers: Sequence[_Layer]) -> Settings:
             return tuple(_Source(settings_cls, layer) for layer in layers)
 
     return Loaded()
+
+
+def _check_consoles(made: Settings, layers: Sequence[_Layer]) -> dict[str, str]:
+    """The line for what ``console.listen`` may have only together with other keys, if any."""
+    key = "console.listen"
+    for one in made.consoles or ():
+        if isinstance(one, uri.TcpUri) and not (one.is_loopback or made.console.allow_remote):
+            expected = "a unix socket or a loopback address, or console.allow_remote: true"
+        elif one in made.iproto.listen and getattr(one, "port", 1) != 0:
+            expected = "no URI of iproto.listen"
+        else:
+            continue
+        origin = next(layer.origin[key] for layer in layers if key in layer.given)
+        return {f"{key}: got {str(one)!r}, expected {expected} ({origin})": key}
+    return {}
 
 
 def keys() -> dict[str, str]:

@@ -175,6 +175,7 @@ class Supervisor:
             catalog=str(resources.catalog),
             log=self._log_order,
             settings={
+                "console_dialect": settings.console.dialect,
                 "session_results": settings.compat.session_results,
                 "fiber_user": settings.compat.fiber_user,
                 "session_su": settings.compat.session_su,
@@ -197,10 +198,7 @@ class Supervisor:
             version=self._version,
             segment=self._resources.segment.name,
             control=control,
-            listeners=tuple(
-                listener.socket
-                for listener in (*self._resources.listeners, self._resources.control)
-            ),
+            listeners=tuple(listener.socket for listener in self._resources.all_listeners),
             log=self._log_order,
         )
 
@@ -282,6 +280,7 @@ class Supervisor:
             version=self._version,
             listeners=",".join(str(listener.uri) for listener in self._resources.listeners),
             control=self._resources.control.path,
+            console=",".join(str(console.uri) for console in self._resources.consoles) or "none",
             workers=settings.workers,
             pid=os.getpid(),
             app=settings.app.file or "none",

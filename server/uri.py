@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Final
 
 LOOPBACK: Final = "127.0.0.1"
+LOCALHOST: Final = "localhost"
 EXPECTED: Final = "host:port, [ipv6]:port, port, *:port or unix/:/path"
 UNIX_PREFIX: Final = "unix/:"
 UNIX_PATH_BYTES: Final = 107
@@ -44,6 +45,11 @@ class TcpUri:
         """Whether ``host`` is an IPv6 address."""
         return ":" in self.host
 
+    @property
+    def is_loopback(self) -> bool:
+        """Whether no other machine can connect, as far as ``host`` tells."""
+        return self.host.lower() == LOCALHOST or is_loopback(self.host)
+
     def __str__(self) -> str:
         host = f"[{self.host}]" if self.is_ipv6 else self.host
         return f"{host}:{self.port}"
@@ -60,6 +66,14 @@ class UnixUri:
 
 
 Uri = TcpUri | UnixUri
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is a loopback address; no name is."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def parse(text: str) -> Uri:

@@ -119,6 +119,11 @@ def choice(*words: str) -> Callable[[Any], str]:
     return read
 
 
+def dialect(value: Any) -> str:
+    """How consoles write YAML; YAML itself takes 2.6 for a number."""
+    return choice("2.6", "new")(str(value) if isinstance(value, float) else value)
+
+
 def switch(value: Any) -> bool:
     """True or false; as text for the environment."""
     if isinstance(value, bool):
@@ -160,8 +165,20 @@ def lua_file(value: Any) -> Path | None:
     return path
 
 
-def listen(value: Any) -> tuple[uri.Uri, ...]:
-    """Listen URIs: one text (commas between several, or JSON), a number, or a list.
+def uris(most: int) -> Callable[[Any], tuple[uri.Uri, ...]]:
+    """A reader of at most ``most`` listen URIs: one text, a number, or a list."""
+
+    def read(value: Any) -> tuple[uri.Uri, ...]:
+        found = _uris(value)
+        if len(found) > most:
+            raise uri.UriError(f"expected at most {most} listen URIs")
+        return found
+
+    return read
+
+
+def _uris(value: Any) -> tuple[uri.Uri, ...]:
+    """URIs of a text (commas between several, or JSON), of a number, or of a list.
 
     Members of a list are texts, port numbers or maps ``{uri: text}``.
     """
@@ -173,8 +190,6 @@ def listen(value: Any) -> tuple[uri.Uri, ...]:
         raise ValueError
     parts = [part for member in value for part in _parts(member)]
     found = tuple(_parsed(part, place, len(parts)) for place, part in enumerate(parts, 1))
-    if len(found) > layout.MAX_LISTENERS:
-        raise uri.UriError(f"expected at most {layout.MAX_LISTENERS} listen URIs")
     for number, one in enumerate(found):
         if one in found[:number] and getattr(one, "port", 1) != 0:
             raise uri.UriError("expected every listen URI once")

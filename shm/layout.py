@@ -32,7 +32,9 @@ CACHE_LINE: Final = 64
 MAGIC: Final = int.from_bytes(b"beespace", "little")
 MAX_WORKERS: Final = 256
 MAX_LISTENERS: Final = 16
-"""Most listeners of clients; the control socket is one more."""
+"""Most listeners of clients; consoles and the control socket come on top."""
+MAX_CONSOLES: Final = 8
+"""Most listeners of consoles."""
 NO_LISTENER: Final = 255
 ADOPTED: Final = 254
 """Listener of a session whose descriptor came from its worker: box.session.new."""
@@ -165,13 +167,16 @@ HEADER: Final = Record(
             Field("events_offset", "u64", _S, "bytes from the start to the events"),
             Field("events_size", "u64", _S, "bytes of the events, both halves"),
             Field("control_listener", "u32", _S, "index of the control socket, or NO_LISTENER"),
-            Field("reserved", "u32", _S, "slots that only the control socket may take"),
+            Field("reserved", "u32", _S, "slots that only the server's own sockets may take"),
         ),
         (
             Field("triggers_offset", "u64", _S, "bytes from the start to the triggers"),
             Field("triggers_size", "u64", _S, "bytes of the triggers, both halves"),
             Field("failures_offset", "u64", _S, "bytes from the start to the failures"),
             Field("failures", "u32", _S, "records of failed logins"),
+            Field("first_console", "u32", _S, "index of the first listener of consoles"),
+            Field("consoles", "u32", _S, "listeners of consoles, one behind the other"),
+            Field("own_console", "u32", _S, "that in the run directory, or NO_LISTENER"),
         ),
         (
             Field("last_id", "u64", _A, "newest session id given out", volatile=True),
@@ -217,7 +222,7 @@ HEADER: Final = Record(
                 "char",
                 _S,
                 "URIs, LISTENER_BYTES each, NUL padded",
-                LISTENER_BYTES * (MAX_LISTENERS + 1),
+                LISTENER_BYTES * (MAX_LISTENERS + MAX_CONSOLES + 1),
             ),
         ),
     ),

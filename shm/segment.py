@@ -74,7 +74,7 @@ class Segment:
         header.slots_offset = layout.SLOTS_OFFSET
         header.events_offset = layout.events_offset(capacity)
         header.events_size = events
-        header.control_listener = layout.NO_LISTENER
+        header.control_listener = header.own_console = layout.NO_LISTENER
         header.triggers_offset = layout.triggers_offset(capacity, events)
         header.triggers_size = layout.TRIGGERS_BYTES
         header.failures_offset = layout.failures_offset(capacity, events)
@@ -125,6 +125,19 @@ class Segment:
         so with random numbers it misses no change, whoever stores when.
         """
         self.header.catalog_generation = float(1 + secrets.randbelow(2**53 - 1))
+
+    @property
+    def consoles(self) -> range:
+        """Indexes of the listeners whose clients get a console."""
+        first = int(self.header.first_console)
+        return range(first, first + int(self.header.consoles))
+
+    @property
+    def own_listeners(self) -> frozenset[int]:
+        """Indexes of the run directory's sockets: for this user only, with slots in reserve."""
+        header = self.header
+        own = {int(header.control_listener), int(header.own_console)}
+        return frozenset(own - {layout.NO_LISTENER})
 
     @property
     def address(self) -> int:

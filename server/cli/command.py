@@ -77,6 +77,14 @@ def serve(
             "may be repeated. Default 127.0.0.1:3301.",
         ),
     ] = None,
+    console: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="URI",
+            help="Where admin consoles are listened for, as for --listen; may be repeated. "
+            "Default: console.sock in the run directory.",
+        ),
+    ] = None,
     workers: Annotated[
         str | None, typer.Option(metavar="N|auto", help="Worker processes; auto: one a CPU.")
     ] = None,
@@ -105,6 +113,7 @@ def serve(
         "app": application,
         "config": config,
         "listen": listen,
+        "console": console,
         "workers": workers,
         "max_sessions": max_sessions,
         "run_dir": run_dir,

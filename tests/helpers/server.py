@@ -43,7 +43,7 @@ _UNIX: Final = re.compile(r"unix/:(/[^\s'\",\])]+)")
 
 @dataclass(frozen=True)
 class Server:
-    """A running server. Addresses are in the order of its ready line."""
+    """A running server. Addresses are those of its listeners, in the order of its ready line."""
 
     process: subprocess.Popen[bytes]
     folder: Path
@@ -73,6 +73,11 @@ class Server:
     def control(self) -> str:
         """Path of the control socket."""
         return str(self.folder / "run" / "control.sock")
+
+    @property
+    def console(self) -> str:
+        """Path of the run directory's console."""
+        return str(self.folder / "run" / "console.sock")
 
     @property
     def port(self) -> int:
@@ -236,7 +241,7 @@ def _await_ready(process: subprocess.Popen[bytes], place: Path) -> tuple[Address
         return None
 
     line = wait_until(ready, START_TIME, "ready line") or ""
-    return _addresses(re.split(r'\blisteners"?[=:]', line)[1])
+    return _addresses(re.split(r'\blisteners"?[=:]', line)[1].split()[0])
 
 
 def _addresses(text: str) -> tuple[Address, ...]:

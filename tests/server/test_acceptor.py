@@ -14,13 +14,14 @@ from typing import Any
 
 import pytest
 
-from server import acceptor, doors
+from server import acceptor, doors, refusal
 from server.acceptor import Acceptor, Report
 from shm import channel, layout
 from shm.channel import Channel, ChannelClosedError
 from shm.launch import AcceptorOrder
 from shm.segment import Segment
 from shm.sessions import SessionTable
+from shm.states import SessionType
 from tests.helpers.wait import wait_until
 
 
@@ -191,6 +192,29 @@ def test_a_full_table_is_answered(stage: Stage, table: SessionTable) -> None:
     ids, fds = stage.taken(0)
     assert ids == [11]
     close_all(fds)
+
+
+def test_a_console_is_claimed_and_refused_as_one(
+    segment: Segment, table: SessionTable, tmp_path: Path
+) -> None:
+    segment.header.first_console = segment.header.consoles = 1
+    ends = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
+    stage = Stage(segment, ends)
+    stage.worker_up(0)
+    stage.control.send({"op": "accept"})
+    for door in (0, 1):
+        stage.connect(door)
+        close_all(stage.taken(0)[1])
+    found = sorted((session.listener, session.type) for session in table.sessions())
+    assert found == [(0, SessionType.BINARY), (1, SessionType.CONSOLE)]
+    while table.claim(b"", 0, bytes(20)) is not None:
+        pass
+    assert stage.connect(0).recv(25) == b"Tarantool 2.11.0 (Binary)"
+    data, client = b"", stage.connect(1)
+    while chunk := client.recv(4096):
+        data += chunk
+    assert data == refusal.full_console(8)
+    stage.close()
 
 
 def test_out_of_descriptors_it_waits_and_goes_on(

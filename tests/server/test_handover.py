@@ -11,9 +11,10 @@ from collections.abc import Iterator
 import pytest
 
 from server.handover import LOOK, STALLED, Arrival, Handover
-from shm import channel
+from shm import channel, layout
 from shm.segment import Segment
 from shm.sessions import SessionTable
+from shm.states import SessionType
 
 
 class Side:
@@ -186,10 +187,12 @@ def test_a_system_short_of_descriptors_is_tried_again_later(
         os.close(arrival.fd)
 
 
-def test_the_last_slots_are_kept_for_the_control_socket(
-    segment: Segment, table: SessionTable
+@pytest.mark.parametrize("field", ["control_listener", "own_console"])
+def test_the_last_slots_are_kept_for_our_own_sockets(
+    segment: Segment, table: SessionTable, field: str
 ) -> None:
-    segment.header.reserved, segment.header.control_listener = 2, 1
+    segment.header.reserved = 2
+    setattr(segment.header, field, 1)
     attached = Segment.attach(segment.name)
     side = Side(attached, SessionTable(attached))
     clients = [Arrival(os.dup(0), b"client", 0) for _ in range(8)]
@@ -199,4 +202,16 @@ def test_the_last_slots_are_kept_for_the_control_socket(
     assert sorted(s.peer for s in table.sessions()) == ["client"] * 6 + ["owner"] * 2
     for arrival in outcome.refused:
         os.close(arrival.fd)
+    side.close()
+
+
+def test_what_came_through_a_console_is_one(segment: Segment, table: SessionTable) -> None:
+    segment.header.first_console, segment.header.consoles = 1, 2
+    attached = Segment.attach(segment.name)
+    side = Side(attached, SessionTable(attached))
+    listeners = [0, 1, 2, 3, layout.ADOPTED]
+    side.handover.deliver([Arrival(os.dup(0), b"", number) for number in listeners])
+    found = sorted((session.id, session.type) for session in table.sessions())
+    kinds = [SessionType.BINARY, SessionType.CONSOLE, SessionType.CONSOLE]
+    assert [kind for _, kind in found] == [*kinds, SessionType.BINARY, SessionType.BINARY]
     side.close()

@@ -78,8 +78,8 @@ def test_a_file_is_not_replaced(tmp_path: Path) -> None:
 
 def test_the_control_socket_is_private_and_replaces_what_is_left(tmp_path: Path) -> None:
     path = tmp_path / "control.sock"
-    left = listeners.open_control(str(path))
-    made = listeners.open_control(str(path))
+    left = listeners.open_own(str(path), "control")
+    made = listeners.open_own(str(path), "control")
     assert oct(path.stat().st_mode)[-3:] == "600"
     left.close()
     assert listeners.answers(str(path))
@@ -90,11 +90,28 @@ def test_the_control_socket_is_private_and_replaces_what_is_left(tmp_path: Path)
 def test_a_control_socket_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "control.sock").write_text("precious")
     with pytest.raises(ServerError, match=r"process.run_dir: got .*address is in use"):
-        listeners.open_control(str(tmp_path / "control.sock"))
+        listeners.open_own(str(tmp_path / "control.sock"), "control")
     assert (tmp_path / "control.sock").read_text() == "precious"
     deep = tmp_path / ("x" * 100)
     with pytest.raises(ServerError, match="control socket: a unix socket's path has at most 107"):
-        listeners.open_control(str(deep / "control.sock"))
+        listeners.open_own(str(deep / "control.sock"), "control")
+
+
+def test_a_local_address_is_looked_at_again_when_it_is_known(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("203.0.113.1", 1))
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [found])
+    with pytest.raises(ServerError) as caught:
+        listeners.open_all([TcpUri("localhost", 1)], "console.listen", local=True)
+    line = "203.0.113.1, which it stands for, is no loopback address"
+    assert caught.value.lines[0].endswith(f"got 'localhost:1', expected a free address: {line}")
+
+
+def test_local_addresses() -> None:
+    wanted = [TcpUri("localhost", 0), TcpUri("::1", 0), TcpUri("127.0.0.2", 0)]
+    for listener in listeners.open_all(wanted, "console.listen", local=True):
+        listener.close()
 
 
 def test_the_socket_of_a_successor_is_left(tmp_path: Path) -> None:

@@ -33,6 +33,17 @@ def test_error_packet() -> None:
     assert int.from_bytes(PACKET[1:5], "big") == len(PACKET) - 5
 
 
+def test_everything_a_refused_console_gets() -> None:
+    answer = refusal.full_console(65536)
+    assert answer[:128] == (
+        b"Tarantool 2.11.0 (Lua console)                                 \n"
+        b"type 'help' for interactive help                               \n"
+    )
+    assert answer[128:] == (
+        b"---\n- error: 'session limit reached: 65536 of 65536 sessions are in use'\n...\n"
+    )
+
+
 def test_everything_a_refused_client_gets() -> None:
     answer = refusal.full_table(INSTANCE, bytes(32), 65536)
     unpacker = msgpack.Unpacker(strict_map_key=False)

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from server.errors import ExitStatus, ServerError
-from server.resources import RESERVE, opened
+from server.resources import OPEN_CONSOLE, RESERVE, opened
+from server.schema import Console
 from server.settings import Settings, load
 from shm import layout
 from shm.catalog import snapshot
@@ -38,10 +39,10 @@ class Log:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Callable[..., Settings]:
-    def make(*listen: str) -> Settings:
+    def make(*listen: str, **others: Any) -> Settings:
         flags = {"run_dir": str(tmp_path / "run"), "data_dir": str(tmp_path / "data")}
         more = {"listen": list(listen or ["127.0.0.1:0"]), "max_sessions": "16", "workers": "2"}
-        return load(flags | more, {})
+        return load(flags | more | others, {})
 
     return make
 
@@ -56,19 +57,22 @@ def test_everything_is_there_and_given_back(
         port = resources.listeners[0].socket.getsockname()[1]
         assert (attached.header.capacity, attached.header.workers) == (16 + RESERVE, 2)
         assert attached.header.reserved == RESERVE
-        assert attached.header.listeners == 3
-        assert attached.header.control_listener == 2
+        assert attached.header.listeners == 4
+        assert (attached.header.control_listener, attached.header.own_console) == (3, 2)
+        assert (attached.consoles, set(attached.own_listeners)) == (range(2, 3), {2, 3})
         assert attached.header.events_size == 8 << 20
         first = layout.Header.listener_names.offset
-        names = bytes(attached.memory[first : first + 3 * layout.LISTENER_BYTES]).split(b"\0")
+        names = bytes(attached.memory[first : first + 4 * layout.LISTENER_BYTES]).split(b"\0")
         assert names[0].decode() == f"127.0.0.1:{port}"
-        control = tmp_path / "run" / "control.sock"
-        uri = f"unix/:{control}"[: layout.LISTENER_BYTES - 1]
-        assert [name.decode() for name in names if name][2] == uri
+        console, control = (tmp_path / "run" / f"{name}.sock" for name in ("console", "control"))
+        uris = [f"unix/:{path}"[: layout.LISTENER_BYTES - 1] for path in (console, control)]
+        assert [name.decode() for name in names if name][2:] == uris
         assert resources.control.path == str(control)
-        assert stat.S_IMODE(control.stat().st_mode) == 0o600
+        for own in (console, control):
+            assert stat.S_IMODE(own.stat().st_mode) == 0o600
         state = json.loads((tmp_path / "run" / "server.json").read_text())
-        assert (state["sockets"], state["control"]) == ([str(path)], str(control))
+        assert (state["sockets"], state["control"]) == ([str(console), str(path)], str(control))
+        assert state["consoles"] == [f"unix/:{console}"]
         attached.close()
         assert path.exists()
         assert (tmp_path / "data").is_dir()
@@ -153,6 +157,75 @@ def test_a_port_in_use_gives_everything_back(
         with pytest.raises(ServerError, match="in use"), opened(settings(uri), Log()):
             pass
     assert list((tmp_path / "run").iterdir()) == []
+
+
+def test_consoles_of_the_settings_stand_in_for_our_own(
+    settings: Callable[..., Settings], tmp_path: Path
+) -> None:
+    path, log = tmp_path / "run" / "console.sock", Log()
+    with opened(settings(console=["127.0.0.1:0", f"unix/:{path}"]), log) as resources:
+        assert resources.segment.header.listeners == 4
+        assert (resources.segment.consoles, set(resources.segment.own_listeners)) == (
+            range(1, 3),
+            {3},
+        )
+        state = json.loads((tmp_path / "run" / "server.json").read_text())
+        assert state["sockets"] == [str(path)]
+        port = resources.consoles[0].socket.getsockname()[1]
+        assert state["consoles"] == [f"127.0.0.1:{port}", f"unix/:{path}"]
+    assert list((tmp_path / "run").iterdir()) == []
+    assert not [text for text in log.warnings if "console" in text]
+
+
+def test_no_consoles(settings: Callable[..., Settings], tmp_path: Path) -> None:
+    none = settings().model_copy(update={"console": Console(enabled=False)})
+    with opened(none, Log()) as resources:
+        assert resources.consoles == ()
+        assert resources.segment.own_listeners == {1}
+        assert list(resources.segment.consoles) == []
+        assert not (tmp_path / "run" / "console.sock").exists()
+
+
+def test_a_console_that_is_open_to_the_network_is_told(tmp_path: Path) -> None:
+    folders = {"run_dir": str(tmp_path / "run"), "data_dir": str(tmp_path / "data")}
+    flags = {**folders, "listen": ["0"], "console": ["*:0", "127.0.0.1:0"]}
+    log = Log()
+    with opened(load(flags, {"BEESPACE_CONSOLE_ALLOW_REMOTE": "true"}), log) as resources:
+        uri = resources.consoles[0].uri
+        told = [text for text in log.warnings if "console" in text]
+        assert told == [f"{OPEN_CONSOLE} {{'console': '{uri}'}}"]
+
+
+@pytest.mark.parametrize(
+    ("key", "name"),
+    [("iproto", "console"), ("iproto", "control"), ("console", "control")],
+)
+def test_our_own_sockets_are_no_bodys(
+    settings: Callable[..., Settings], tmp_path: Path, key: str, name: str
+) -> None:
+    uri = f"unix/:{tmp_path}/./run/{name}.sock"
+    wanted = settings(uri) if key == "iproto" else settings(console=[uri])
+    with pytest.raises(ServerError) as caught, opened(wanted, Log()):
+        pass
+    line = f"{key}.listen: got '{uri}', expected no socket of the server's own"
+    assert caught.value.lines == (line,)
+    assert list((tmp_path / "run").iterdir()) == []
+
+
+def test_a_console_at_a_port_in_use_gives_everything_back(
+    settings: Callable[..., Settings], tmp_path: Path
+) -> None:
+    path = tmp_path / "c.sock"
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        uri = f"127.0.0.1:{taken.getsockname()[1]}"
+        consoles = [f"unix/:{path}", uri]
+        with pytest.raises(ServerError) as caught, opened(settings(console=consoles), Log()):
+            pass
+    assert caught.value.lines == (
+        f"console.listen: got '{uri}', expected a free address: the address is in use",
+    )
+    assert list((tmp_path / "run").iterdir()) == []
+    assert not path.exists()
 
 
 def test_leftovers_are_told(settings: Callable[..., Settings], tmp_path: Path) -> None:

@@ -36,6 +36,8 @@ def test_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", "/home/bee/state")
     made = load({}, {})
     assert made.iproto.listen == (TcpUri("127.0.0.1", 3301),)
+    assert (made.consoles, made.console.listen) == (None, None)
+    assert (made.console.allow_remote, made.console.dialect) == (False, "2.6")
     assert made.workers == len(os.sched_getaffinity(0))
     assert made.iproto.max_packet_size == 64 * 1024 * 1024
     assert made.session.limits.total == 65536
@@ -118,6 +120,7 @@ def test_every_key_of_the_file(tmp_path: Path) -> None:
 name: hive
 app: {{file: {tmp_path}/app.lua}}
 iproto: {{listen: 0, threads: auto, max_packet_size: 1024}}
+console: {{listen: [0, "*:0"], allow_remote: true, dialect: new}}
 session: {{limits: {{total: 16000000}}}}
 events: {{memory: 65536}}
 process: {{run_dir: run, data_dir: /data}}
@@ -139,6 +142,8 @@ developer: {{jit_log: true}}
     assert made.app.file == tmp_path / "app.lua"
     assert made.run_dir == Path.cwd() / "run"
     assert made.data_dir == Path("/data")
+    assert made.consoles == (TcpUri("127.0.0.1", 0), TcpUri("0.0.0.0", 0))
+    assert made.console.dialect == "new"
     assert made.session.limits.total == 16_000_000
     assert made.session.output_limit == 64 * 1024 * 1024
     assert made.limits.request_time == 10

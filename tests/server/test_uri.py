@@ -22,6 +22,9 @@ GOOD = [
     ("unix/:/" + "a" * 106, UnixUri("/" + "a" * 106)),
 ]
 
+LOOPBACK = ["1", "127.255.0.1:1", "[::1]:1", "localhost:1", "LocalHost:1"]
+REMOTE = ["*:1", "128.0.0.1:1", "[::]:1", "[::2]:1", "10.0.0.1:1", "bee.example.org:1"]
+
 BAD = [
     ("", "expected host:port"),
     ("localhost", "expected host:port"),
@@ -53,6 +56,13 @@ BAD = [
 @pytest.mark.parametrize(("text", "value"), GOOD)
 def test_taken(text: str, value: uri.Uri) -> None:
     assert uri.parse(text) == value
+
+
+@pytest.mark.parametrize("text", [*LOOPBACK, *REMOTE])
+def test_who_can_connect_from_another_machine(text: str) -> None:
+    found = uri.parse(text)
+    assert isinstance(found, TcpUri)
+    assert found.is_loopback == (text in LOOPBACK)
 
 
 @pytest.mark.parametrize(("text", "message"), BAD)

@@ -36,14 +36,15 @@ LISTEN: list[tuple[Any, tuple[Any, ...]]] = [
 
 @pytest.mark.parametrize(("given", "uris"), LISTEN)
 def test_listen(given: Any, uris: tuple[Any, ...]) -> None:
-    assert values.listen(given) == uris
+    assert values.uris(2)(given) == uris
 
 
 @pytest.mark.parametrize(
-    "given", [None, True, 3.5, [], {}, [None], [[]], [{"uri": 1, "x": 2}], '[{"uri"', ["x"]]
+    "given",
+    [None, True, 3.5, [], {}, [None], [[]], [{"uri": 1, "x": 2}], '[{"uri"', ["x"], [1, 2, 3]],
 )
 def test_no_listen(given: Any) -> None:
-    assert refuses(values.listen, given)
+    assert refuses(values.uris(2), given)
 
 
 @pytest.mark.parametrize(("given", "number"), [(1, 1), ("1", 1), ("010", 10), (10, 10)])

@@ -8,8 +8,9 @@
 --
 -- settings: cdef, facts, address, index, count, name, version, max_fds, max_packet_size,
 -- net_msg_max, stop_timeout, inbox_limit, output_limit, intake_fd, control_fd, wakeup_fd,
--- bus_reader, bus_writers (descriptors as a text), jit_log, session_results, fiber_user,
--- session_su, auth_delay, auth_retries, disable_guest, keep_sessions_on_password_change.
+-- bus_reader, bus_writers (descriptors as a text), jit_log, console_dialect, session_results,
+-- fiber_user, session_su, auth_delay, auth_retries, disable_guest,
+-- keep_sessions_on_password_change.
 
 local jit_options = require('jit.opt')
 local access = require('beespace.engine.access')
