@@ -1,4 +1,4 @@
--- The names applications see: box, db, session, print.
+-- The names applications see: box, db, session, print, help.
 --
 -- Called by engine/main before the application runs. Everything here is a global on purpose; no
 -- other file makes one.
@@ -9,6 +9,7 @@ local decode = require('beespace.engine.decode')
 local errors = require('beespace.box.error')
 local events = require('beespace.box.events')
 local func = require('beespace.box.func')
+local help = require('beespace.engine.help')
 local info = require('beespace.box.info')
 local iproto = require('beespace.box.iproto')
 local once = require('beespace.box.once')
@@ -49,6 +50,7 @@ function init.define(facts)
   globals.db = {session = session}
   globals.session = session
   globals.print = print_to_log
+  globals.help = help
   access.note_globals(globals)
 end
 

@@ -57,6 +57,7 @@ require('beespace.engine.visits')
 -- What applications may require is loaded now: it needs our files, which they cannot reach later.
 require('clock')
 require('compat')
+require('console')
 require('datetime')
 require('decimal')
 require('digest')

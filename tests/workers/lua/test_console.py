@@ -1,0 +1,113 @@
+"""Consoles: how a statement is compiled, run and answered, and what cannot be answered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.helpers.engine import Client, Engine
+from tests.helpers.requests import evaluation
+
+Ask = Callable[..., str]
+
+
+@pytest.fixture
+def ask(client: Client) -> Ask:
+    """One statement of the session's console; its answer."""
+
+    def answer(line: str | bytes) -> str:
+        (text,) = client.eval("return require('console').eval(...)", line).data
+        return text if isinstance(text, str) else text.decode("latin-1")
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("line", "rows"),
+    [
+        ("1 + 1", ["- 2"]),
+        ("1;", ["- 1"]),
+        ("return 1, 2", ["- 1", "- 2"]),
+        ("--[[ c ]] 1", ["- 1"]),
+        ("nil", ["- null"]),
+        ("1, nil", ["- 1", "- null"]),
+        ("select('#', ...)", ["- 0"]),
+        ("local a = 5; return a", ["- 5"]),
+        ("goto", ["- null"]),
+        ("", []),
+        (";", []),
+        ("-- c", []),
+        ("#!/x", []),
+        ("...", []),
+        ("local f", []),
+    ],
+)
+def test_values_of_a_statement(ask: Ask, line: str, rows: list[str]) -> None:
+    assert ask(line) == "\n".join(["---", *rows, "...", ""])
+
+
+@pytest.mark.parametrize(
+    ("line", "error"),
+    [
+        ("error('x')", "x"),
+        ("1 +", "'[string \"1 +\"]:1: unexpected symbol near ''1'''"),
+        ("1; 2", "'[string \"1; 2\"]:1: unexpected symbol near ''1'''"),
+        ("= 1", "' 1:1: unexpected symbol near ''='''"),
+        ("1 \0", "'[string \"1 \"]:1: unexpected symbol near ''1'''"),
+        ("local a; error('x')", "'[string \"local a; error(''x'')\"]:1: x'"),
+        ("(1)()", "'[string \"return (1)()\"]:1: attempt to call a number value'"),
+        ("string.rep()", "'bad argument #1 to ''?'' (string expected, got no value)'"),
+        (" \\help", "'[string \" \\help\"]:1: unexpected symbol near ''\\'''"),
+        ("\x1bLJ\x02", "'(binary): cannot load incompatible bytecode'"),
+        ("error(1)", "'1'"),
+        ("error()", "null"),
+        ("error(false)", "false"),
+        ("foo(\n)", "'[string \"return foo(...\"]:2: attempt to call global ''foo'' (a nil"),
+    ],
+)
+def test_errors_of_a_statement(ask: Ask, line: str, error: str) -> None:
+    assert ask(line).startswith(f"---\n- error: {error}")
+
+
+def test_bytecode_is_not_run(engine: Engine, client: Client) -> None:
+    source = "return require('console').eval(string.dump(function() hit = true end))"
+    assert "cannot load incompatible bytecode" in client.eval(source).data[0]
+    assert engine.execute("return hit") is None
+
+
+def test_globals_stay_and_locals_do_not(engine: Engine, ask: Ask) -> None:
+    assert ask("kept, other = 7, 8") == ask("local lost = 1") == "---\n...\n"
+    assert ask("kept, lost") == "---\n- 7\n- null\n...\n"
+    assert engine.execute("return _G.kept") == 7
+
+
+def test_an_error_is_a_table_of_its_own(ask: Ask) -> None:
+    assert ask("error({code = 1})") == "---\n- error:\n    code: 1\n...\n"
+
+
+@pytest.mark.parametrize("line", ["{} , {bad}", "error({bad})"])
+def test_what_cannot_be_written_is_told(ask: Ask, line: str) -> None:
+    answer = ask(line.replace("{bad}", "setmetatable({}, {__serialize = 5})"))
+    assert answer.startswith("---\n- error: 'console: an exception occurred when formatting the ")
+    assert "invalid __serialize\n    value'\n...\n" in answer
+
+
+def test_a_function_that_answers_itself_ends(ask: Ask) -> None:
+    answer = ask("setmetatable({}, {__serialize = function(t) return t end})")
+    assert answer.startswith("---\n- error: 'console: an exception occurred when formatting the ")
+    assert ask("1") == "---\n- 1\n...\n"
+
+
+def test_in_lua_output_too(ask: Ask) -> None:
+    assert ask("\\set output lua") == "true;"
+    told = 'error = "console: exception while formatting output: \\"invalid __serialize value\\""'
+    assert ask("setmetatable({}, {__serialize = 5})") == "{" + told + "};"
+    assert ask("error(setmetatable({}, {__serialize = 5}))") == "{" + told + "};"
+
+
+def test_statements_may_wait(engine: Engine, client: Client) -> None:
+    engine.execute("wait = require('beespace.engine.fibers').suspend")
+    source = "return require('console').eval('wait(0) return 1, 2')"
+    (answer,) = client.answers(evaluation(1, source), 1)
+    assert answer.data == ["---\n- 1\n- 2\n...\n"]
