@@ -20,7 +20,7 @@ import msgpack
 
 from shm import logs
 from shm.launch import LogOrder
-from workers import texts
+from workers import rendering, texts
 
 MAX_PBKDF2_SIZE: Final = 128
 HASHES: Final = frozenset({"md5", "sha1", "sha224", "sha256", "sha384", "sha512"})
@@ -45,7 +45,7 @@ def make_services(context: Context) -> dict[str, Service]:
         "log_level": functools.partial(_log_level, context),
         "json_encode": texts.json_encode,
         "json_decode": texts.json_decode,
-        "yaml_encode": texts.yaml_encode,
+        "yaml_render": rendering.render,
         "yaml_decode": texts.yaml_decode,
         "digest": digest,
         "pbkdf2": pbkdf2,

@@ -1,14 +1,13 @@
-"""Values of Lua as text and back: JSON, YAML, base64.
+"""Values of Lua as JSON and back; what YAML and base64 say.
 
-Called by ``workers.bridge`` with the MessagePack form of a value, which the codec on the Lua side
-makes and reads. The libraries do the grammar; what is decided here is what Tarantool's modules
-print and accept: number forms, escapes, which unquoted words are not texts. Errors are raised as
-ValueError or TypeError.
+Called by ``workers.bridge``. A value is its MessagePack form, which the codec on the Lua side makes
+and reads. The libraries do the grammar; what is decided here is what Tarantool's modules print and
+accept: number forms, escapes, which unquoted words are not texts. Errors are raised as ValueError
+or TypeError.
 """
 
 from __future__ import annotations
 
-import base64
 import binascii
 import json
 import math
@@ -19,7 +18,7 @@ from typing import Any, Final
 
 import yaml
 
-from workers.values import Map, Plain, pack, text_of_bytes, unpack
+from workers.values import Map, pack, text_of_bytes, unpack
 
 MAX_DEPTH: Final = 128
 MAX_ALIASED_NODES: Final = 1_000_000
@@ -142,7 +141,6 @@ def _check_depth(value: Any, limit: int) -> None:
 
 # YAML --------------------------------------------------------------------------------------------
 
-_STR: Final = "tag:yaml.org,2002:str"
 _BINARY: Final = "tag:yaml.org,2002:binary"
 _CONSTANTS: Final = {
     "~": None, "null": None, "true": True, "yes": True, "false": False, "no": False,
@@ -164,60 +162,6 @@ def _plain_value(text: str) -> Any:
         value = int(text, 16)
         return value if -(2**63) <= value < 2**64 else float(value)
     return float(text) if _FLOAT.fullmatch(text) else text
-
-
-def yaml_encode(packed: bytes) -> bytes:
-    """A packed value as one YAML document between ``---`` and ``...``."""
-    text = yaml.emit(_document(unpack(packed)), Dumper=yaml.CDumper, allow_unicode=True)
-    return str(text).encode()
-
-
-def _document(value: Any) -> Iterator[yaml.Event]:
-    yield yaml.StreamStartEvent()
-    yield yaml.DocumentStartEvent(explicit=True)
-    yield from _events(value)
-    yield yaml.DocumentEndEvent(explicit=True)
-    yield yaml.StreamEndEvent()
-
-
-def _events(value: Any) -> Iterator[yaml.Event]:
-    match value:
-        case Map():
-            yield yaml.MappingStartEvent(None, None, True, flow_style=False)
-            for key, each in value:
-                yield from _events(key)
-                yield from _events(each)
-            yield yaml.MappingEndEvent()
-        case list():
-            yield yaml.SequenceStartEvent(None, None, True, flow_style=False)
-            for each in value:
-                yield from _events(each)
-            yield yaml.SequenceEndEvent()
-        case _:
-            yield _scalar(value)
-
-
-def _scalar(value: Any) -> yaml.ScalarEvent:
-    match value:
-        case None:
-            text = "null"
-        case bool():
-            text = "true" if value else "false"
-        case float():
-            text = _number_text(value, 14)
-        case bytes():
-            return _scalar(text_of_bytes(value))
-        case _:
-            text = str(value)
-    if isinstance(value, str) and not isinstance(value, Plain):
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            encoded = base64.b64encode(text.encode("utf-8", "surrogateescape")).decode()
-            return yaml.ScalarEvent(None, _BINARY, (False, False), encoded)
-        if text == "" or not isinstance(_plain_value(text), str):
-            return yaml.ScalarEvent(None, None, (False, True), text, style="'")
-    return yaml.ScalarEvent(None, None, (True, True), text)
 
 
 def yaml_decode(text: bytes) -> bytes:

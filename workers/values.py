@@ -20,12 +20,6 @@ class Map(tuple[tuple[Any, Any], ...]):
     __slots__ = ()
 
 
-class Plain(str):
-    """Text of a typed value: quoted in JSON, as it is in YAML."""
-
-    __slots__ = ()
-
-
 def unpack(packed: bytes) -> Any:
     """A packed value with maps as Map, typed values as texts; bytes that are not UTF-8 escaped."""
     return msgpack.unpackb(
@@ -51,15 +45,15 @@ def text_of_bytes(value: bytes) -> str:
 def _typed_text(kind: int, payload: bytes) -> str:
     match kind:
         case 1:
-            return Plain(_decimal_text(payload))
+            return _decimal_text(payload)
         case 2:
-            return Plain(UUID(bytes=payload))
+            return str(UUID(bytes=payload))
         case 3:
             return str(dict(dict(unpack(payload))[0][0])[3])
         case 4:
-            return Plain(_datetime_text(payload))
+            return _datetime_text(payload)
         case 6:
-            return Plain(_interval_text(payload))
+            return _interval_text(payload)
     raise ValueError(f"unsupported extension type {kind}")
 
 

@@ -1,11 +1,9 @@
--- What json and yaml share: options, new(), NULL, and the call through the bridge.
+-- What json and yaml share: options, new(), NULL.
 --
--- modules/json and modules/yaml give their two bridge calls; a value crosses as MessagePack made by
--- engine/codec, which decides what is an array, what __serialize says, and how deep is too deep.
--- All options of Tarantool's serializers are known here. Those of the codec cannot be changed: they
--- are the same for every reader of a value.
+-- modules/json and modules/yaml say how a value becomes text and back, and which options they obey.
+-- All options of Tarantool's serializers are known here. Those that a module does not obey cannot
+-- be changed.
 
-local codec = require('beespace.engine.codec')
 local decode = require('beespace.engine.decode')
 
 local error, pairs, select, type, tostring = error, pairs, select, type, tostring
@@ -27,9 +25,9 @@ local DEFAULTS = {
   decode_save_metatables = true,
 }
 
-local function is_count(limit)
+local function is_count(limit, least)
   return function(value)
-    return type(value) == 'number' and value >= 1 and value <= limit and value % 1 == 0
+    return type(value) == 'number' and value >= (least or 1) and value <= limit and value % 1 == 0
   end
 end
 
@@ -39,6 +37,13 @@ end
 
 -- What a changeable option may be.
 local CHECKS = {
+  decode_save_metatables = {is_boolean, 'a boolean'},
+  encode_invalid_as_nil = {is_boolean, 'a boolean'},
+  encode_load_metatables = {is_boolean, 'a boolean'},
+  encode_sparse_convert = {is_boolean, 'a boolean'},
+  encode_sparse_ratio = {is_count(1e9, 0), 'a whole number from 0 to 1000000000'},
+  encode_sparse_safe = {is_count(1e9, 0), 'a whole number from 0 to 1000000000'},
+  encode_use_tostring = {is_boolean, 'a boolean'},
   encode_number_precision = {is_count(16), 'a whole number from 1 to 16'},
   encode_invalid_numbers = {is_boolean, 'a boolean'},
   decode_invalid_numbers = {is_boolean, 'a boolean'},
@@ -79,6 +84,7 @@ local function merged(kind, settings, options)
   return result
 end
 
+-- The cfg of a module: the options as fields; called with a table it changes them.
 local function configuration(kind)
   local settings = {}
   for name, value in pairs(DEFAULTS) do
@@ -96,17 +102,23 @@ local function configuration(kind)
   })
 end
 
--- A module. kind: name ('json'), changeable (set of option names), and encode(packed, settings),
--- decode(text, settings) -> result or nil, problem; unpack(packed) -> what decode() returns.
+M.configuration = configuration
+
+-- What every serializer has beside its functions.
+function M.constants(module)
+  module.NULL = decode.NULL
+  module.null = decode.NULL
+  module.array_mt = decode.seq_mt
+  module.map_mt = decode.map_mt
+  return module
+end
+
+-- A module whose functions take options. kind: name ('json'), changeable (set of option names), and
+-- encode(value, settings), decode(text, settings) -> result or nil, problem; unpack(packed) -> what
+-- decode() returns.
 function M.make(kind)
   local cfg = configuration(kind)
-  local module = {
-    NULL = decode.NULL,
-    null = decode.NULL,
-    array_mt = decode.seq_mt,
-    map_mt = decode.map_mt,
-    cfg = cfg,
-  }
+  local module = M.constants({cfg = cfg})
 
   function module.encode(...)
     if select('#', ...) == 0 then
@@ -114,7 +126,7 @@ function M.make(kind)
     end
     local value, options = ...
     local settings = merged(kind, cfg, options)
-    local text, problem = kind.encode(codec.pack(value), settings)
+    local text, problem = kind.encode(value, settings)
     if text == nil then
       error(problem, 0)
     end

@@ -46,6 +46,7 @@ local sys = require('beespace.engine.sys')
 local triggers = require('beespace.engine.triggers')
 local uuid = require('uuid')
 local warmup = require('beespace.engine.warmup')
+local yaml = require('beespace.engine.yaml')
 
 require('beespace.box.inbox')
 require('beespace.box.push')
@@ -113,6 +114,7 @@ function main.prepare(settings)
   inbox.limit = settings.inbox_limit
   output.limit = settings.output_limit
   stopping.timeout = settings.stop_timeout
+  yaml.dialect = settings.console_dialect or yaml.dialect
   stopping.failed = function(text) log.error('a shutdown function failed: %s', text) end
   stopping.cut_off = function(count)
     log.warn('%d on_disconnect cut off: they outlast process.stop_timeout', count)

@@ -1,6 +1,7 @@
 -- JSON: require('json'). encode(value[, options]), decode(text[, options]), cfg{...}, new(), NULL.
 --
--- The text is made and read by Python's json through the bridge; see box/serializer for options.
+-- The text is made and read by Python's json through the bridge, a value crosses as MessagePack;
+-- see box/serializer for options.
 
 local bridge = require('beespace.bridge')
 local codec = require('beespace.engine.codec')
@@ -14,8 +15,8 @@ return serializer.make({
     decode_invalid_numbers = true,
     decode_max_depth = true,
   },
-  encode = function(packed, settings)
-    return bridge.json_encode(packed, settings.encode_number_precision,
+  encode = function(value, settings)
+    return bridge.json_encode(codec.pack(value), settings.encode_number_precision,
       settings.encode_invalid_numbers)
   end,
   decode = function(text, settings)

@@ -1,23 +1,93 @@
--- YAML: require('yaml'). encode(value), decode(text), new(), NULL.
+-- YAML: require('yaml'). encode(value[, tag]), decode(text), cfg{...}, new(), NULL.
 --
--- encode gives one document between `---` and `...`; decode returns the value of every document of
--- the text. The text is made and read by PyYAML through the bridge; see box/serializer for options.
+-- encode gives one document between `---` and `...`, rendered as the console does (engine/yaml);
+-- its second argument declares a tag as {tag_handle =, tag_prefix =}. decode returns the value of
+-- every document of the text; PyYAML reads it through the bridge. See box/serializer for cfg.
 
 local bridge = require('beespace.bridge')
 local codec = require('beespace.engine.codec')
+local renderer = require('beespace.engine.yaml')
 local serializer = require('beespace.box.serializer')
 
-return serializer.make({
+local error, find, select, tostring, type = error, string.find, select, tostring, type
+
+local ENCODE_USAGE = 'Usage: encode(object, {tag_prefix = <string>, tag_handle = <string>})'
+local DECODE_USAGE = 'Usage: yaml.decode(document, [{tag_only = boolean}])'
+
+local KIND = {
   name = 'yaml',
-  changeable = {},
-  encode = function(packed)
-    return bridge.yaml_encode(packed)
-  end,
-  decode = function(text)
-    return bridge.yaml_decode(text)
-  end,
-  unpack = function(packed)
+  changeable = {
+    encode_number_precision = true,
+    encode_invalid_numbers = true,
+    encode_sparse_convert = true,
+    encode_sparse_ratio = true,
+    encode_sparse_safe = true,
+    encode_invalid_as_nil = true,
+    encode_load_metatables = true,
+    encode_use_tostring = true,
+  },
+}
+
+local function as_text(value)
+  return (type(value) == 'string' or type(value) == 'number') and tostring(value) or nil
+end
+
+-- Handle and prefix of the tag in the options of encode(): nil, nil without; false and a problem
+-- for those that no document can have.
+local function tag_of(options)
+  if options == nil then
+    return nil
+  end
+  local handle, prefix
+  if type(options) == 'table' then
+    handle, prefix = as_text(options.tag_handle), as_text(options.tag_prefix)
+    if options.tag_handle == nil and options.tag_prefix == nil then
+      return nil
+    end
+  end
+  if handle == nil or prefix == nil then
+    error(ENCODE_USAGE, 0)
+  elseif handle == '' or prefix == '' then
+    return false, ('tag %s must not be empty'):format(handle == '' and 'handle' or 'prefix')
+  elseif not find(handle, '^!') then
+    return false, "tag handle must start with '!'"
+  elseif not find(handle, '!$') then
+    return false, "tag handle must end with '!'"
+  elseif not find(handle, '^!%w*!?$') then
+    return false, 'tag handle must contain alphanumerical characters only'
+  end
+  return handle, prefix
+end
+
+local function make()
+  local module = serializer.constants({cfg = serializer.configuration(KIND), new = make})
+
+  function module.encode(...)
+    if select('#', ...) == 0 or select('#', ...) > 2 then
+      error(ENCODE_USAGE, 0)
+    end
+    local value, options = ...
+    local handle, prefix = tag_of(options)
+    if handle == false then
+      return nil, prefix
+    end
+    return renderer.encode(value, module.cfg, handle, prefix)
+  end
+
+  function module.decode(...)
+    local text = as_text((...))
+    if text == nil then
+      error(DECODE_USAGE, 0)
+    end
+    local packed, problem = bridge.yaml_decode(text)
+    if packed == nil then
+      error(problem, 0)
+    end
     local documents = codec.unpack(packed)
     return unpack(documents, 1, #documents)
-  end,
-})
+  end
+
+  return module
+end
+
+return make()
