@@ -17,6 +17,10 @@ class ExitStatus(IntEnum):
     """The system or the application refused: port in use, no memory, an error in Lua."""
     SETTINGS = 2
     """What the user gave is wrong."""
+    NO_CONNECTION = 2
+    """A client has no server to talk to: the same number, for the user has named it."""
+    ERROR_ANSWERED = 3
+    """The server has answered a client's statement with an error."""
 
 
 class ServerError(Exception):

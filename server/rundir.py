@@ -24,12 +24,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from server.errors import ServerError
+from server.places import CONSOLE_FILE, STATE_FILE
 from shm import segment
 
 PID_FILE: Final = "server.pid"
-STATE_FILE: Final = "server.json"
 CONTROL_FILE: Final = "control.sock"
-CONSOLE_FILE: Final = "console.sock"
 SEGMENT_PREFIX: Final = "beespace-"
 
 

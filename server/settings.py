@@ -15,7 +15,6 @@ as not set. :mod:`server.schema` has the sections, :mod:`server.values` reads si
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +25,7 @@ import pydantic
 from pydantic import BeforeValidator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from server import context, credentials, shown, uri, values, yamlfile
+from server import context, credentials, places, shown, uri, values, yamlfile
 from server.credentials import Credentials
 from server.errors import SettingsError
 from server.schema import (
@@ -46,7 +45,6 @@ from server.schema import (
 from server.values import Expected
 from server.yamlfile import CONFIG
 
-APP_NAME: Final = "beespace"
 PREFIX: Final = "BEESPACE_"
 
 FLAGS: Final[Mapping[str, str]] = {
@@ -80,7 +78,7 @@ class Settings(BaseSettings):
         str,
         BeforeValidator(values.server_name),
         Expected("1 to 64 letters, digits, hyphens, underscores and dots"),
-    ] = "default"
+    ] = places.DEFAULT_NAME
     iproto: Iproto = Iproto()
     console: Console = Console()
     session: Session = Session()
@@ -113,21 +111,17 @@ class Settings(BaseSettings):
         """Where the pid file lives while the server runs; SettingsError when we know no place."""
         if self.process.run_dir is not None:
             return self.process.run_dir
-        with warnings.catch_warnings():
-            # Without XDG_RUNTIME_DIR platformdirs takes a folder of the user's under /tmp, and says
-            # so in a warning; server.rundir makes sure that it is really the user's.
-            warnings.simplefilter("ignore")
-            try:
-                return platformdirs.user_runtime_path(APP_NAME) / self.name
-            except OSError as error:
-                raise SettingsError(
-                    f"process.run_dir: got none, expected a folder: {error} (defaults)"
-                ) from error
+        try:
+            return places.run_dir(self.name)
+        except OSError as error:
+            raise SettingsError(
+                f"process.run_dir: got none, expected a folder: {error} (defaults)"
+            ) from error
 
     @property
     def data_dir(self) -> Path:
         """What outlives the server."""
-        return self.process.data_dir or platformdirs.user_state_path(APP_NAME) / self.name
+        return self.process.data_dir or platformdirs.user_state_path(places.APP_NAME) / self.name
 
 
 @dataclass(frozen=True)
@@ -261,7 +255,7 @@ def _environment_layer(environment: Mapping[str, str], others: Collection[str]) 
     for name in sorted(environment):
         if not name.startswith(PREFIX) or name == PREFIX + CONFIG.upper():
             continue
-        if name in others and name not in known:
+        if (name in others or name == places.PASSWORD_VARIABLE) and name not in known:
             continue
         value, key = environment[name], known.get(name)
         if key is None:

@@ -6,6 +6,7 @@ variable or a wrong line in the file. Exit codes are those of :class:`server.err
 
 from __future__ import annotations
 
+import enum
 import os
 import sys
 from typing import Annotated, Any, Final, NoReturn
@@ -124,3 +125,72 @@ def serve(
     }
     given = {flag: value for flag, value in flags.items() if value is not None}
     Supervisor(load(given, os.environ)).run()
+
+
+class Prompt(enum.StrEnum):
+    """How the terminal asks for a statement."""
+
+    BEESPACE = "beespace"
+    BEE = "bee"
+    TARANTOOL = "tarantool"
+
+
+@app.command()
+def connect(
+    uri: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[URI]",
+            help="unix/:/path, /path, host:port, [ipv6]:port, port, or user:password@ before them: "
+            "a console or a binary port. Default: the console of the running server.",
+            show_default=False,
+        ),
+    ] = None,
+    run_dir: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DIR", help="Folder of the server's pid file.", envvar="BEESPACE_RUN_DIR"
+        ),
+    ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Name of the server. Default: default.", envvar="BEESPACE_NAME"
+        ),
+    ] = None,
+    user: Annotated[
+        str | None,
+        typer.Option(
+            metavar="USER",
+            help="Whom to log in as at a binary port. The password is the one in the URI, "
+            "or in BEESPACE_PASSWORD, or asked for.",
+        ),
+    ] = None,
+    prompt: Annotated[
+        Prompt, typer.Option(help="What the terminal shows before a statement.")
+    ] = Prompt.BEESPACE,
+    expression: Annotated[
+        str | None,
+        typer.Option(
+            "--eval",
+            metavar="EXPR",
+            help="Run one statement, print its answer and leave. Without it, and when the input is "
+            "no terminal, all of the input is that statement.",
+        ),
+    ] = None,
+) -> int:
+    """Talk to a server's console. Exit codes: 0, 2 no connection, 3 the answer is an error."""
+    from server.client import connect as client
+
+    if uri and len(uri) > 1:
+        # Not shown: there may be a password in what was taken for a second one.
+        raise ServerError("expected one URI, got more", exit_code=ExitStatus.SETTINGS)
+    wish = client.Wish(
+        uri=uri[0] if uri else None,
+        run_dir=run_dir,
+        name=name,
+        user=user,
+        prompt=prompt.value,
+        expression=expression,
+    )
+    return client.run(wish)

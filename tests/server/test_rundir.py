@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from server import rundir
+from server import places, rundir
 from server.errors import ServerError
 from server.rundir import RunDir, make_private
 from shm.segment import SHM_DIR
@@ -58,7 +58,7 @@ def test_files_are_their_owners_only(tmp_path: Path) -> None:
     modes = {path.name: oct(path.stat().st_mode)[-3:] for path in tmp_path.iterdir()}
     held.close()
 
-    assert modes == {rundir.PID_FILE: "600", rundir.STATE_FILE: "600"}
+    assert modes == {rundir.PID_FILE: "600", places.STATE_FILE: "600"}
 
 
 def test_one_server_at_a_time(tmp_path: Path) -> None:
@@ -111,7 +111,7 @@ def test_a_socket_that_another_server_took_over_stays(tmp_path: Path) -> None:
     path = tmp_path / "bee.sock"
     with socket.socket(socket.AF_UNIX) as alive:
         alive.bind(str(path))
-        (tmp_path / rundir.STATE_FILE).write_text(json.dumps({"sockets": [str(path)]}))
+        (tmp_path / places.STATE_FILE).write_text(json.dumps({"sockets": [str(path)]}))
         home = RunDir.open(tmp_path, "bee")
         assert home.remove_leftovers(lambda asked: asked == str(path)) == []
         assert path.exists()
@@ -129,7 +129,7 @@ def test_a_socket_that_another_server_took_over_stays(tmp_path: Path) -> None:
     ],
 )
 def test_a_strange_record_removes_nothing(tmp_path: Path, state: str) -> None:
-    (tmp_path / rundir.STATE_FILE).write_text(state)
+    (tmp_path / places.STATE_FILE).write_text(state)
     home = RunDir.open(tmp_path, "bee")
     assert home.remove_leftovers(nobody) == []
     home.close()

@@ -1,0 +1,108 @@
+"""Statements and their answers over one connection, whichever protocol it speaks.
+
+``execute`` waits for the answer of a statement and hands out pushes meanwhile. ``ask`` is for
+questions of the client's own: it gives up after a while, and the answer that comes too late is
+dropped. ``idle`` is for what comes while nobody waits. An answer that the user did not wait for is
+handed out when it comes.
+"""
+
+from __future__ import annotations
+
+import enum
+import time
+from collections.abc import Callable
+
+from server.client import questions
+from server.client.failures import Late
+from server.client.message import Dialect, Message
+from server.client.wire import Wire
+
+Show = Callable[[Message], None]
+
+
+class _Kind(enum.Enum):
+    STATEMENT = enum.auto()
+    QUESTION = enum.auto()
+
+
+class Conversation:
+    """One session; what was asked and not answered yet is ``_open``."""
+
+    def __init__(self, wire: Wire, dialect: Dialect) -> None:
+        self.wire = wire
+        self._dialect = dialect
+        self._open: dict[int, _Kind] = {}
+        self._held: list[Message] = []
+
+    @property
+    def busy(self) -> bool:
+        """Whether the server cannot take a statement yet."""
+        return bool(self._open) and not self._dialect.parallel
+
+    def execute(self, statement: str, show: Show, interrupts: int | None = None) -> Message:
+        """The answer; other messages go to ``show``. Interrupted when the user has had enough.
+
+        ValueError when the statement cannot be sent.
+        """
+        self._hand_out(show)
+        while self.busy:
+            self._pass(self._wait(None, interrupts), show)
+        ticket = self._send(statement, _Kind.STATEMENT)
+        while True:
+            message = self._wait(None, interrupts)
+            if message.ticket == ticket and not message.is_push:
+                del self._open[ticket]
+                return message
+            self._pass(message, show)
+
+    def login(self, ticket: int, data: bytes) -> None:
+        """Send a login and wait until it is taken; Refused when it is not."""
+        self.wire.send(data)
+        while self._wait().ticket != ticket:
+            pass
+
+    def ask(self, expression: str, patience: float) -> bytes | None:
+        """What an expression of :mod:`server.client.questions` gives; None when that fails."""
+        deadline = time.monotonic() + patience
+        try:
+            while self.busy:
+                self._pass(self._wait(deadline), self._held.append)
+            ticket = self._send(questions.statement(expression), _Kind.QUESTION)
+            while True:
+                message = self._wait(deadline)
+                if message.ticket == ticket and not message.is_push:
+                    del self._open[ticket]
+                    return questions.answer(message.text)
+                self._pass(message, self._held.append)
+        except Late:
+            return None
+
+    def idle(self, show: Show) -> None:
+        """Hand out what has come, without waiting; Gone when that is the end."""
+        self._hand_out(show)
+        self._dialect.feed(self.wire.receive_nowait())
+        while (message := self._dialect.next()) is not None:
+            self._pass(message, show)
+
+    def _send(self, statement: str, kind: _Kind) -> int:
+        ticket, data = self._dialect.statement(statement)
+        self._open[ticket] = kind
+        self.wire.send(data)
+        return ticket
+
+    def _wait(self, deadline: float | None = None, interrupts: int | None = None) -> Message:
+        while (message := self._dialect.next()) is None:
+            self._dialect.feed(self.wire.receive(deadline, interrupts))
+        return message
+
+    def _pass(self, message: Message, show: Show) -> None:
+        kind = self._open.get(message.ticket)
+        if not message.is_push:
+            self._open.pop(message.ticket, None)
+        if message.is_push or kind is not _Kind.QUESTION:
+            show(message)
+
+    def _hand_out(self, show: Show) -> None:
+        held, self._held = self._held, []
+        for message in held:
+            show(message)

@@ -1,0 +1,167 @@
+"""The line editor: prompt, continuation, history, completion, by prompt-toolkit.
+
+    Enter     runs what is complete; while the last statement is not, begins a new line
+    Tab       completes the word, or indents an empty line of a continuation
+    Ctrl-C    drops the line;  Ctrl-D on an empty one leaves
+
+Which part of a text is complete, and how a word goes on, is asked of the server. While it cannot
+answer, a text counts as one complete statement and words are not completed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Final
+
+from prompt_toolkit import PromptSession
+from prompt_toolkit.application import get_app, run_in_terminal
+from prompt_toolkit.completion import CompleteEvent, Completer, Completion
+from prompt_toolkit.document import Document
+from prompt_toolkit.enums import DEFAULT_BUFFER
+from prompt_toolkit.filters import Condition, has_focus, is_searching
+from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+from prompt_toolkit.lexers import PygmentsLexer
+from prompt_toolkit.output import ColorDepth
+from pygments.lexers import LuaLexer
+
+from server.client import history, questions
+from server.client.conversation import Conversation, Show
+from server.client.failures import Gone
+from server.client.message import Message
+
+_PATIENCE: Final = 1.0
+"""Seconds for the server to say how a word or a statement goes on."""
+_INDENT: Final = "    "
+_WORD: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.:]*\Z")
+_LONGEST: Final = 1 << 18
+"""Bytes of a text whose statements are told apart; a longer one is one statement."""
+
+
+class Editor:
+    """Reads statements from the terminal; ``show`` is for what comes while a line is edited."""
+
+    def __init__(
+        self,
+        conversation: Conversation,
+        name: str,
+        colours: bool,
+        show: Show,
+        history_path: Path | None = None,
+    ) -> None:
+        self._conversation = conversation
+        self._show = show
+        self._known: tuple[str, list[str], str] = ("", [], "")
+        self._session: PromptSession[str] = PromptSession(
+            message=f"{name}> ",
+            multiline=True,
+            prompt_continuation=f"{' ' * len(name)}> ",
+            history=history.open_history(history_path or history.default_path()),
+            key_bindings=self._bindings(),
+            completer=_FromServer(conversation),
+            complete_while_typing=False,
+            lexer=PygmentsLexer(LuaLexer) if colours else None,
+            color_depth=None if colours else ColorDepth.DEPTH_1_BIT,
+            enable_suspend=True,
+        )
+
+    def read(self) -> list[str]:
+        """The next statements; KeyboardInterrupt, EOFError or Gone instead of them."""
+        text = self._session.prompt(pre_run=self._listen)
+        statements, rest = self._parts(text)
+        return [one for one in (*statements, rest) if one.strip()]
+
+    def _parts(self, text: str) -> tuple[list[str], str]:
+        """Complete statements, and the start of one that is not."""
+        data = text.encode("utf-8", "surrogateescape")
+        if not text.strip() or len(data) > _LONGEST:
+            return [text], ""
+        if text == self._known[0]:
+            return self._known[1:]
+        found = self._conversation.ask(questions.ends_of_statements(text), _PATIENCE)
+        if found is None:
+            return [text], ""
+        statements, start = [], 0
+        for end in map(int, found.split()):
+            statements.append(data[start:end].decode("utf-8", "surrogateescape"))
+            start = end + 1
+        self._known = text, statements, data[start:].decode("utf-8", "surrogateescape")
+        return self._known[1:]
+
+    def _listen(self) -> None:
+        """Watch the connection while the line is edited."""
+
+        def heard() -> None:
+            messages: list[Message] = []
+            try:
+                self._conversation.idle(messages.append)
+            except Gone as gone:
+                loop.remove_reader(number)
+                _end(gone)
+            if messages:
+                run_in_terminal(lambda: [self._show(message) for message in messages])
+
+        number = self._conversation.wire.fileno()
+        loop = asyncio.get_running_loop()
+        loop.add_reader(number, heard)
+
+    def _bindings(self) -> KeyBindings:
+        bindings = KeyBindings()
+
+        @bindings.add("enter", filter=has_focus(DEFAULT_BUFFER) & ~is_searching)
+        def _enter(event: KeyPressEvent) -> None:
+            buffer = event.current_buffer
+            try:
+                _, rest = self._parts(buffer.text)
+            except Gone as gone:
+                _end(gone)
+                return
+            if rest:
+                buffer.cursor_position = len(buffer.text)
+                buffer.insert_text("\n")
+            else:
+                buffer.validate_and_handle()
+
+        @bindings.add("tab", filter=has_focus(DEFAULT_BUFFER) & Condition(_at_indent))
+        def _tab(event: KeyPressEvent) -> None:
+            event.current_buffer.insert_text(_INDENT)
+
+        return bindings
+
+
+class _FromServer(Completer):
+    """Completions that the server knows."""
+
+    def __init__(self, conversation: Conversation) -> None:
+        self._conversation = conversation
+
+    def get_completions(
+        self, document: Document, complete_event: CompleteEvent
+    ) -> Iterable[Completion]:
+        """The ways in which the word before the cursor goes on."""
+        found = _WORD.search(document.text_before_cursor)
+        if not found or not complete_event.completion_requested:
+            return
+        word = found[0]
+        try:
+            lines = self._conversation.ask(questions.completions(word), _PATIENCE)
+        except Gone as gone:
+            _end(gone)
+            return
+        known = max(word.rfind("."), word.rfind(":")) + 1
+        for match in sorted({*(lines or b"").decode("utf-8", "replace").split("\n")[1:]}):
+            if match.startswith(word):
+                yield Completion(match, -len(word), display=match[known:])
+
+
+def _at_indent() -> bool:
+    line: Any = get_app().current_buffer.document
+    return line.cursor_position_row > 0 and not line.current_line_before_cursor.strip()
+
+
+def _end(gone: Gone) -> None:
+    app = get_app()
+    if not app.is_done:
+        app.exit(exception=gone)

@@ -1,0 +1,88 @@
+"""What ``beespace connect`` is told: where, as whom. Text to value, and back without the password.
+
+    unix/:/path   /path   host:port   [::1]:port   port   user:password@host:port   user@...
+
+Without one it is the console of the server that runs in a run directory: the socket there, or the
+first of those that the server has written down.
+
+The part after the user is read by :mod:`server.uri`. User and password are taken as they are
+written, as Tarantool does: no escapes. What an error shows of a text with an ``@`` is only what
+comes after the last one, so no part of a password.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from server import places, uri
+from server.client.failures import ClientError
+from server.uri import TcpUri, UnixUri, Uri, UriError
+
+EXPECTED: Final = "unix/:/path, /path, host:port, [ipv6]:port or port, after user:password@ if any"
+
+_CREDENTIALS: Final = re.compile(
+    r"(?P<user>[^:@/\[]+)(?::(?P<password>.*?))?@(?P<rest>(?:unix/:)?/.*|[^@]*)", re.DOTALL
+)
+
+
+@dataclass(frozen=True)
+class Target:
+    """One server to connect to; as text it is without the password."""
+
+    address: Uri
+    user: str | None = None
+    password: str | None = field(default=None, repr=False)
+
+    def __str__(self) -> str:
+        return f"{self.user}@{self.address}" if self.user else str(self.address)
+
+
+def parse(text: str, user: str | None = None) -> Target:
+    """The target a text stands for; ``user`` counts more than the one in it. ClientError else."""
+    found = None if text.startswith(("/", uri.UNIX_PREFIX)) else _CREDENTIALS.fullmatch(text)
+    rest = found["rest"] if found else text
+    try:
+        address = UnixUri(rest) if rest.startswith("/") else uri.parse(rest)
+        if isinstance(address, UnixUri):
+            address = uri.parse(str(address))
+    except UriError as error:
+        shown = text.rpartition("@")[2]
+        reason = str(error) if str(error) != f"expected {uri.EXPECTED}" else f"expected {EXPECTED}"
+        raise ClientError(f"URI: got {shown!r}, {reason}") from None
+    if isinstance(address, TcpUri) and address.port == 0:
+        raise ClientError(f"URI: got {rest!r}, expected a port from 1 to 65535")
+    if not found:
+        return Target(address, user)
+    same = user is None or user == found["user"]
+    return Target(address, found["user"] if same else user, found["password"] if same else None)
+
+
+def local(run_dir: str | None, name: str | None, user: str | None = None) -> Target:
+    """The console of the server that runs in a run directory; ClientError when none does."""
+    try:
+        folder = Path(run_dir) if run_dir else places.run_dir(name or places.DEFAULT_NAME)
+    except OSError as error:
+        raise ClientError(f"no run directory: {error}; give --run-dir or a URI") from None
+    path = folder.absolute() / places.CONSOLE_FILE
+    if path.is_socket():
+        return Target(UnixUri(str(path)), user)
+    consoles = _consoles(folder)
+    if consoles is None:
+        raise ClientError(f"no server runs in {folder}; give --run-dir, --name or a URI")
+    if not consoles:
+        raise ClientError(f"the server that runs in {folder} has no console")
+    return Target(parse(consoles[0]).address, user)
+
+
+def _consoles(folder: Path) -> list[str] | None:
+    """URIs of the consoles that a running server has written down; None without a server."""
+    try:
+        state = json.loads((folder / places.STATE_FILE).read_text())
+    except (OSError, ValueError):
+        return None
+    consoles = state.get("consoles") if isinstance(state, dict) else None
+    return [one for one in consoles or () if isinstance(one, str)]

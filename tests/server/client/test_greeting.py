@@ -1,0 +1,32 @@
+"""The greeting: which protocol, which version, which salt."""
+
+from __future__ import annotations
+
+import pytest
+
+from server.client.greeting import Greeting, parse
+from tests.server.client.standin import BINARY, CONSOLE, SALT
+
+
+def test_a_console_greets() -> None:
+    assert parse(CONSOLE) == Greeting("2.6.0", False, b"")
+
+
+def test_a_binary_port_greets() -> None:
+    assert parse(BINARY) == Greeting("2.6.0", True, SALT[:20])
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        CONSOLE[:-1],
+        CONSOLE + b"\n",
+        b"HTTP/1.1 400 Bad Request\r\n".ljust(128),
+        CONSOLE.replace(b"Lua console", b"Lua cashier"),
+        CONSOLE[:64] + b" " * 64,
+        BINARY.replace(b"Hh8=", b"*h8="),
+        BINARY[:64] + b"AAEC".ljust(63) + b"\n",
+    ],
+)
+def test_something_else_is_no_greeting(data: bytes) -> None:
+    assert parse(data) is None
