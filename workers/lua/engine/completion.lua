@@ -7,7 +7,7 @@
 
 local debug_getmetatable = debug.getmetatable
 local next, rawget, tonumber, type = next, rawget, tonumber, type
-local sort = table.sort
+local sort, modf = table.sort, math.modf
 local globals = _G
 
 -- Tables behind one another by __index; names that are looked at, and names that are listed.
@@ -70,14 +70,14 @@ end
 
 -- Add what one table has that begins like `rest`; `head` is what stands before it. Names that begin
 -- with _ are for who asks for them, and behind a colon only functions make sense.
-local function add_names(found, names, head, rest, sign)
+local function add_names(found, names, head, rest, sign, hidden)
   for name, value in next, names do
     found.seen = found.seen + 1
     if found.seen > MOST_SEEN or #found >= MOST_LISTED then
       return
     end
     if type(name) == 'string' and name:sub(1, #rest) == rest and name:find('^[%a_][%w_]*$')
-      and (rest ~= '' or name:sub(1, 1) ~= '_') then
+      and (hidden or name:sub(1, 1) ~= '_') then
       if type(value) == 'function' then
         add(found, head .. name .. '(')
       elseif sign ~= ':' then
@@ -110,16 +110,22 @@ local function common_prefix(list)
   return first:sub(1, size)
 end
 
-local function complete(word)
-  local object, from, sign = follow(word)
-  local head, rest = word:sub(1, from and from - 1 or 0), word:sub(from or 1)
+-- All completions of the first `length` bytes of a text, whose rest is not looked at, but for a _.
+local function complete(text, length)
+  local word = text:sub(1, length)
   local found = {has = {}, seen = 0}
-  if sign == nil and type(object) ~= 'nil' then
+  local object, from, sign = follow(word)
+  if type(object) == 'nil' then
+    return found
+  end
+  local head, rest = word:sub(1, from - 1), word:sub(from)
+  local hidden = text:sub(from, from) == '_'
+  if sign == nil then
     add_keywords(found, rest)
   end
   for _ = 1, MOST_TABLES do
     if type(object) == 'table' then
-      add_names(found, object, head, rest, sign)
+      add_names(found, object, head, rest, sign, hidden)
     end
     object = behind(object)
     if type(object) == 'nil' then
@@ -130,8 +136,7 @@ local function complete(word)
 end
 
 local function whole(value)
-  value = tonumber(value) or 0
-  return value < 0 and -(-value - -value % 1) or value - value % 1
+  return (modf(tonumber(value) or 0))
 end
 
 -- A list: what all completions have in common, and then each of them; nil when there is none.
@@ -142,7 +147,7 @@ function completion.complete(text, from, to)
     or not (length >= 0 and length <= #text) then
     return nil
   end
-  local found = complete(text:sub(1, length))
+  local found = complete(text, length)
   if #found == 0 then
     return nil
   end
