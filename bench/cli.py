@@ -11,13 +11,14 @@ import json
 import signal
 import sys
 from contextlib import ExitStack
+from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any, NoReturn
 
 import typer
 
-from bench import grid, idle, messages, report, targets
+from bench import console, grid, idle, messages, report, targets
 from bench.address import AddressError
 from bench.bars import BARS, Role
 from bench.client import MOST_CONNECTIONS, MOST_DEPTH, MOST_SECONDS, Client, Load
@@ -171,6 +172,37 @@ def messages_command(
     ]
     _write(json_file, {"machine": report.machine(), "messages": count, "figures": rows})
     if strict and not all(met for _, met in (each.bar for each in figures)):
+        raise typer.Exit(1)
+
+
+@app.command("console")
+def console_command(
+    subject: Subject = "beespace:1",
+    reference: Reference = "tarantool",
+    rounds: Rounds = 3,
+    json_file: JsonFile = None,
+    strict: Strict = False,
+) -> None:
+    """Requests beside a console that prints much, and what small statements cost over it."""
+    names = [subject]
+    if reference != "tarantool" or targets.find_tarantool() is not None:
+        names.append(reference)
+    besides: list[console.BesideFigure] = []
+    costs: list[console.StatementFigure] = []
+    for kind in _kinds(names):
+        with kind.start() as endpoint:
+            costs += console.statements(endpoint, rounds, _progress)
+            besides += console.beside(endpoint, rounds, _progress)
+    report.beside(besides).show()
+    report.statements(costs).show()
+    document = {
+        "machine": report.machine(),
+        "beside": [asdict(each) for each in besides],
+        "statements": [{**asdict(each), "rate": each.rate} for each in costs],
+    }
+    _write(json_file, document)
+    own = [each for each in besides if each.target == besides[0].target]
+    if strict and not all(each.met for each in own):
         raise typer.Exit(1)
 
 

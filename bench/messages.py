@@ -8,7 +8,6 @@ are in app.lua). The clock is the machine's monotonic one, which all its process
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from typing import Any, Final
 from bench import packets
 from bench.packets import AnswerError
 from bench.session import Endpoint, Session
-from bench.stats import median
+from bench.stats import median, quantile
 from bench.targets import TargetError
 
 RATE_BAR: Final = 100_000.0
@@ -69,7 +68,7 @@ def measure(
             except (OSError, AnswerError) as error:
                 raise TargetError(f"messages against {endpoint.name!r}: {error}") from error
             took.append(seconds)
-            quantiles.append((_quantile(delays, 0.5), _quantile(delays, 0.99)))
+            quantiles.append((quantile(delays, 0.5), quantile(delays, 0.99)))
         p50, p99 = (median(column) for column in zip(*quantiles, strict=True))
         found.append(MessageFigure(each, messages, median(took), p50, p99))
     return found
@@ -115,7 +114,3 @@ def _call(function: str, *arguments: Any) -> bytes:
 def _evaluation(source: str) -> bytes:
     body = {packets.KEY_EXPRESSION: source, packets.KEY_TUPLE: []}
     return packets.request(packets.TYPE_EVAL, 1, body)
-
-
-def _quantile(values: list[int], share: float) -> float:
-    return float(sorted(values)[max(0, math.ceil(len(values) * share) - 1)])

@@ -1,7 +1,7 @@
 """How a run is shown: a plain table, or JSON for a program.
 
-Called by ``bench.cli``. Every figure is made in ``bench.rounds``, ``bench.bars`` or ``bench.idle``;
-here it only gets its unit and its place.
+Called by ``bench.cli``. Every figure is made elsewhere, in ``bench.rounds``, ``bench.bars``,
+``bench.idle`` and so on; here it only gets its unit and its place.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from bench.bars import Figure, Role, Verdict
 from bench.client import BUSY_CLIENT, NOISY_MACHINE
+from bench.console import P99_BAR, BesideFigure, StatementFigure
 from bench.idle import IdleFigure
 from bench.messages import MessageFigure
 from bench.rounds import Plan, Series
@@ -166,6 +167,49 @@ def messages(figures: Sequence[MessageFigure]) -> Table:
     columns = ("sent", "messages/s", "p50 us", "p99 us", "bar", "outcome")
     note = f"{figures[0].messages:,} a round, one worker to another, every one checked"
     return Table("Messages between sessions (medians)", columns, tuple(rows), 1, (note,))
+
+
+def beside(figures: Sequence[BesideFigure]) -> Table:
+    """One row a server and what its console does; the bar is the first server's."""
+    rows = []
+    for figure in figures:
+        took = figure.answer_seconds
+        rows.append(
+            (
+                figure.summary,
+                figure.target,
+                "" if took is None else f"{took * 1000:,.0f}",
+                f"{figure.requests:,}",
+                *(f"{micros / 1000:,.2f}" for micros in (figure.p50, figure.p99, figure.slowest)),
+                _outcome(figure.met) if took and figure.target == figures[0].target else "",
+            )
+        )
+    columns = ("a console that", "server", "answer ms", "requests")
+    return Table(
+        "Requests beside a console (medians)",
+        (*columns, "p50 ms", "p99 ms", "max ms", "bar"),
+        tuple(rows),
+        notes=(f"bar: p99 at most {P99_BAR / 1000:g} ms while the console is busy",),
+    )
+
+
+def statements(figures: Sequence[StatementFigure]) -> Table:
+    """One row a server and depth; ratios are to the last server."""
+    last = {figure.depth: figure for figure in figures}
+    rows = []
+    for figure in figures:
+        base = last[figure.depth]
+        rows.append(
+            (
+                figure.target,
+                str(figure.depth),
+                f"{figure.rate:,.0f}",
+                "" if base is figure else f"{ratio(figure.rate, base.rate):.2f}x",
+                f"{1e6 / figure.rate:,.1f}",
+            )
+        )
+    columns = ("server", "at a time", "statements/s", "ratio", "us each")
+    return Table("Small statements over a console (medians)", columns, tuple(rows), 1)
 
 
 def servers(endpoints: Sequence[Endpoint]) -> Table:

@@ -35,6 +35,8 @@ class Endpoint:
     pid: int | None = None
     """Root of its process tree, None when its CPU time cannot be seen."""
     version: str = ""
+    console: Address | None = None
+    """Where its console is, None when it is not known."""
     canned: tuple[bytes, bytes] | None = None
     """For a server that does not think: the one request it takes and the one answer it gives."""
 

@@ -1,6 +1,7 @@
 """Numbers from numbers: medians, spreads, ratios, and latencies from a histogram.
 
-Pure functions, called by ``bench.rounds``, ``bench.bars`` and ``bench.report``.
+Pure functions, called by ``bench.rounds``, ``bench.bars``, ``bench.report``, ``bench.messages`` and
+``bench.console``.
 """
 
 from __future__ import annotations
@@ -57,6 +58,12 @@ def median(values: Iterable[float]) -> float:
     """The middle value, 0 of none."""
     found = list(values)
     return statistics.median(found) if found else 0.0
+
+
+def quantile(values: Sequence[float], share: float) -> float:
+    """The value that ``share`` (0 to 1) of the values do not exceed, exactly; 0 of none."""
+    found = sorted(values)
+    return float(found[max(0, math.ceil(len(found) * share) - 1)]) if found else 0.0
 
 
 def spread(values: Sequence[float]) -> float:

@@ -48,6 +48,7 @@ box.cfg({{
 }})
 box.schema.user.grant('guest', 'execute', 'universe', nil, {{if_not_exists = true}})
 dofile('{application}')
+require('console').listen('unix/:{folder}/console.sock')
 box.cfg({{listen = '127.0.0.1:{port}'}})
 """
 
@@ -100,7 +101,7 @@ def beespace(workers: int) -> Iterator[Endpoint]:
         ]
         name = f"beespace:{workers}"
         with _running(name, command, port, Path(folder), CHECKOUT) as endpoint:
-            yield endpoint
+            yield replace(endpoint, console=Address(path=f"{folder}/run/console.sock"))
 
 
 @contextmanager
@@ -118,7 +119,7 @@ def reference(path: str | None) -> Iterator[Endpoint]:
         )
         command = [path, str(config)]
         with _running("tarantool", command, port, Path(folder), Path(folder)) as endpoint:
-            yield endpoint
+            yield replace(endpoint, console=Address(path=f"{folder}/console.sock"))
 
 
 @contextmanager
@@ -152,7 +153,8 @@ def echo(request: bytes, answer: bytes) -> Iterator[Endpoint]:
             raise TargetError("target 'echo': the process ended at its start")
         address = Address(port=int(line))
         canned = (request, answer)
-        yield Endpoint("echo", address, process.pid, "epoll echo in LuaJIT", canned)
+        name = "epoll echo in LuaJIT"
+        yield Endpoint("echo", address, process.pid, name, canned=canned)
     finally:
         for pipe in (process.stdin, process.stdout):
             if pipe is not None:

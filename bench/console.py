@@ -1,0 +1,188 @@
+"""What a console costs: those beside it, while it prints much, and itself, with small statements.
+
+Called by ``bench.cli``. A probe (``bench.probe``) asks over a session of the same worker, so of a
+server with one, while another process (``bench.typist``) types at a console; before that the same
+without. Every answer of the console is compared with the right one, byte for byte.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from bench import packets, typist
+from bench.address import Address
+from bench.packets import AnswerError
+from bench.probe import Probe
+from bench.session import Endpoint, Session
+from bench.stats import median, quantile
+from bench.targets import CHECKOUT, TargetError
+
+P99_BAR: Final = 50_000.0
+"""Microseconds that 99 of 100 requests may take beside a console that prints."""
+QUIET: Final = "does nothing"
+QUIET_SECONDS: Final = 2.0
+BUSY_TASKS: Final = ("table", "string", "input")
+DEPTHS: Final = (1, 100)
+"""Statements that are typed before the first one is answered."""
+BATCHES: Final = 20
+"""Of the deepest kind, in a round."""
+
+_WORKERS: Final = "local i = box.info.worker return i and i.count or 1"
+
+
+@dataclass(frozen=True)
+class BesideFigure:
+    """Requests of another session while a console does something; times in microseconds."""
+
+    target: str
+    summary: str
+    requests: int
+    """In all rounds."""
+    answer_seconds: float | None
+    """Of one answer of the console, median; None where it does nothing."""
+    p50: float
+    p99: float
+    """Medians of the rounds' own quantiles."""
+    slowest: float
+    """Of all rounds."""
+
+    @property
+    def met(self) -> bool:
+        """Whether the bar was kept."""
+        return self.p99 <= P99_BAR
+
+
+@dataclass(frozen=True)
+class StatementFigure:
+    """Small statements over a console, ``depth`` at a time."""
+
+    target: str
+    depth: int
+    statements: int
+    """In a round."""
+    seconds: float
+    """Of a round, median."""
+
+    @property
+    def rate(self) -> float:
+        """Statements a second."""
+        return self.statements / self.seconds
+
+
+def beside(
+    endpoint: Endpoint,
+    rounds: int,
+    progress: Callable[[str], None],
+    tasks: Sequence[str] = BUSY_TASKS,
+) -> list[BesideFigure]:
+    """A quiet console and one with each task; TargetError when an answer is wrong."""
+    with _naming(endpoint):
+        if (workers := _workers(endpoint)) != 1:
+            raise AnswerError(f"it has {workers} workers, expected one that does everything")
+        return [_beside(endpoint, name, rounds, progress) for name in (None, *tasks)]
+
+
+def statements(
+    endpoint: Endpoint, rounds: int, progress: Callable[[str], None], batches: int = BATCHES
+) -> list[StatementFigure]:
+    """Small statements one at a time and many; TargetError when an answer is wrong."""
+    found = []
+    line, answer = typist.SMALL.statement() + b"\n", typist.SMALL.answer()
+    count = batches * max(DEPTHS)
+    with _naming(endpoint), typist.Console(_console(endpoint)) as console:
+        for depth in DEPTHS:
+            took = []
+            for turn in range(rounds):
+                progress(f"{endpoint.name}: {depth} statements at a time  {turn + 1}/{rounds}")
+                begun = time.monotonic()
+                for _ in range(count // depth):
+                    console.exchange(line * depth, answer * depth)
+                took.append(time.monotonic() - begun)
+            found.append(StatementFigure(endpoint.name, depth, count, median(took)))
+    return found
+
+
+def _beside(
+    endpoint: Endpoint, name: str | None, rounds: int, progress: Callable[[str], None]
+) -> BesideFigure:
+    summary = QUIET if name is None else typist.TASKS[name].summary
+    delays: list[list[float]] = []
+    answers: list[float] = []
+    for turn in range(rounds):
+        progress(f"{endpoint.name}: a console that {summary}  {turn + 1}/{rounds}")
+        with Session(endpoint) as session:
+            probe = Probe(session)
+            if name is None:
+                probe.run(QUIET_SECONDS)
+            else:
+                answers += _type(endpoint, name, probe)
+            delays.append(probe.delays)
+    return BesideFigure(
+        endpoint.name,
+        summary,
+        sum(map(len, delays)),
+        median(answers) if answers else None,
+        median(quantile(each, 0.5) for each in delays),
+        median(quantile(each, 0.99) for each in delays),
+        max(map(max, delays)),
+    )
+
+
+def _type(endpoint: Endpoint, name: str, probe: Probe) -> list[float]:
+    """Let a typist do its task once, probing meanwhile; the seconds of each of its answers."""
+    command = [sys.executable, "-m", "bench.typist", str(_console(endpoint)), name]
+    with subprocess.Popen(
+        [*command, str(typist.TASKS[name].count)],
+        cwd=CHECKOUT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+        text=True,
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            _hear(process.stdout.readline(), "ready")
+            process.stdin.write("go\n")
+            process.stdin.flush()
+            probe.run(until=process.stdout.fileno())
+            took: list[float] = json.loads(_hear(process.stdout.readline(), "["))
+        except BaseException:
+            process.kill()
+            raise
+    return took
+
+
+def _hear(line: str, expected: str) -> str:
+    """A line of the typist's; AnswerError when it says that something is wrong."""
+    if not line.startswith(expected):
+        raise AnswerError(line.strip() or "the process at the console ended")
+    return line
+
+
+def _console(endpoint: Endpoint) -> Address:
+    if endpoint.console is None:
+        raise AnswerError("its console is not known")
+    return endpoint.console
+
+
+def _workers(endpoint: Endpoint) -> int:
+    body = {packets.KEY_EXPRESSION: _WORKERS, packets.KEY_TUPLE: []}
+    with Session(endpoint) as session:
+        answer = session.exchange(packets.request(packets.TYPE_EVAL, 1, body), 1)
+    return int(packets.decode(answer).data()[0])
+
+
+@contextmanager
+def _naming(endpoint: Endpoint) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, AnswerError) as error:
+        raise TargetError(f"console of {endpoint.name!r}: {error}") from error
