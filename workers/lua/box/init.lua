@@ -1,9 +1,11 @@
--- The names applications see: box, db, session, print, help.
+-- The names applications see: box, db, session, print, help, _TARANTOOL, tonumber64, dostring, and
+-- what Tarantool has besides in Lua's own libraries.
 --
 -- Called by engine/main before the application runs. Everything here is a global on purpose; no
 -- other file makes one.
 
 local access = require('beespace.engine.access')
+local const = require('beespace.engine.const')
 local ctl = require('beespace.box.ctl')
 local decode = require('beespace.engine.decode')
 local errors = require('beespace.box.error')
@@ -12,13 +14,17 @@ local func = require('beespace.box.func')
 local help = require('beespace.engine.help')
 local info = require('beespace.box.info')
 local iproto = require('beespace.box.iproto')
+local numbers = require('beespace.box.numbers')
 local once = require('beespace.box.once')
 local print_to_log = require('beespace.box.print')
+local process = require('beespace.box.process')
 local schema = require('beespace.box.schema')
 local security = require('beespace.box.security')
 local session = require('beespace.box.session')
 local space = require('beespace.box.space')
+local strings = require('beespace.box.strings')
 local system_events = require('beespace.box.system_events')
+local tables = require('beespace.box.tables')
 local tuple = require('beespace.box.tuple')
 local workers = require('beespace.box.workers')
 
@@ -51,6 +57,11 @@ function init.define(facts)
   globals.session = session
   globals.print = print_to_log
   globals.help = help
+  globals._TARANTOOL = const.GREETING_VERSION
+  globals.tonumber64 = numbers.tonumber64
+  process.define(globals)
+  strings.define(globals.string)
+  tables.define(globals.table)
   access.note_globals(globals)
 end
 

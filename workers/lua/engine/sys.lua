@@ -32,6 +32,9 @@ int shutdown(int fd, int how);
 int clock_gettime(int clock, bee_timespec *time);
 ssize_t getrandom(void *buf, size_t len, unsigned flags);
 int getpid(void);
+char *strerror(int number);
+int setenv(const char *name, const char *value, int overwrite);
+int unsetenv(const char *name);
 int sched_yield(void);
 int poll(void *fds, unsigned long count, int timeout_ms);
 int prctl(int option, unsigned long arg2);
@@ -50,6 +53,7 @@ int pthread_mutex_consistent(void *mutex);
 ]]
 
 ffi.cdef(DECLARATIONS)
+ffi.cdef('char **environ;')
 
 -- Lua's own interface, which is in a library of its own: engine/interrupt opens it.
 ffi.cdef [[
