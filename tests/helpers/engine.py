@@ -20,13 +20,14 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from server.schema import Security
 from shm import channel, layout
 from shm.catalog.passwords import Rules
 from shm.segment import Segment
 from shm.sessions import SessionTable
+from shm.states import SessionType
 from tests.helpers.catalog import seed
 from tests.helpers.closing import Closing
 from tests.helpers.raw import CALL, EVAL, GREETING_SIZE, PING, Packet, decode, request
@@ -34,6 +35,8 @@ from workers import bridge
 from workers.catalog import Catalog
 from workers.runtime import Runtime
 from workers.watchdog import Places
+
+C = TypeVar("C", bound="Client")
 
 SALT: Final = bytes(range(20))
 _MAX_TURNS: Final = 20_000
@@ -86,6 +89,7 @@ class Engine(Closing):
         self._worker_control = control
         ((reader, writer),) = self.bus = channel.bus(1)
         self._woken, self._wake = os.pipe2(os.O_NONBLOCK)
+        self._ends: list[socket.socket] = []
         self.attended = 0
         self.asked = b"end"
         """What the loop is told when it asks: it serves what is there and leaves."""
@@ -133,6 +137,7 @@ class Engine(Closing):
         if warm:
             self.call_main("warm")
         self._turn = self.execute(_TURN)
+        self._more = False
         self._poll = select.poll()
         self._poll.register(int(self.execute("return require('beespace.engine.state').st.poll")))
 
@@ -140,6 +145,8 @@ class Engine(Closing):
         """End every session, then give everything back."""
         with contextlib.suppress(AttributeError):
             self.execute(_END)
+        for end in self._ends:
+            end.close()
         channels = (self.acceptor, self._intake, self._control, self._worker_control)
         for each in (*channels, *self.bus[0]):
             each.close()
@@ -178,7 +185,8 @@ class Engine(Closing):
     def turn(self) -> bool:
         """One wait of the loop, and everything it found; whether fibers have more to do at once."""
         os.write(self._wake, b"x")
-        return bool(self.runtime.call(self._turn))
+        self._more = bool(self.runtime.call(self._turn))
+        return self._more
 
     def wake(self) -> None:
         """Let the next wait of a loop that runs by itself be its last."""
@@ -186,11 +194,10 @@ class Engine(Closing):
 
     def run(self) -> int:
         """Turns until nothing is ready; their number. Fibers that sleep are not waited for."""
-        more = False
         for turns in range(_MAX_TURNS):
-            if not more and not self._poll.poll(0):
+            if not self._more and not self._poll.poll(0):
                 return turns
-            more = self.turn()
+            self.turn()
         raise AssertionError(f"the loop is still busy after {_MAX_TURNS} turns")
 
     def run_until(self, holds: Callable[[], object], seconds: float = 5.0) -> None:
@@ -209,7 +216,12 @@ class Engine(Closing):
         self, peer: bytes = b"127.0.0.1:4000", *, buffer: int = 0, greet: bool = True
     ) -> Client:
         """A new session; ``buffer`` bounds the bytes its socket takes from the worker."""
-        return Client(self, peer, buffer=buffer, greet=greet)
+        return self.closing(Client(self, peer, buffer=buffer, greet=greet))
+
+    def closing(self, client: C) -> C:
+        """The client, whose socket ends with the engine at the latest."""
+        self._ends.append(client.socket)
+        return client
 
     def _attend(self) -> tuple[bytes, bytes | None]:
         self.attended += 1
@@ -222,13 +234,21 @@ class Engine(Closing):
 class Client(Closing):
     """The client's end of a session. ``id`` is the session's, ``buffer`` what came undecoded."""
 
-    def __init__(self, engine: Engine, peer: bytes, *, buffer: int, greet: bool) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        peer: bytes,
+        *,
+        buffer: int,
+        greet: bool,
+        kind: SessionType = SessionType.BINARY,
+    ) -> None:
         self.engine = engine
         self.socket, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         self.socket.setblocking(False)
         if buffer:
             other.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer)
-        claimed = engine.table.claim(peer, 0, SALT)
+        claimed = engine.table.claim(peer, 0, SALT, kind=kind)
         assert claimed is not None, "no slot is free"
         self.id = claimed
         self.buffer = bytearray()
@@ -238,7 +258,7 @@ class Client(Closing):
         other.close()
         self.greeting = b""
         if greet:
-            engine.turn()
+            engine.run()
             self.greeting = self.socket.recv(GREETING_SIZE)
 
     def close(self) -> None:

@@ -1,6 +1,7 @@
--- box.session.push: a packet for the running request's client before its answer.
+-- box.session.push: something for the running request's client before its answer.
 --
--- Defines box.session.push; engine/main loads this file. A request that has not waited writes the
+-- Defines box.session.push; engine/main loads this file. A console is sent a document, by
+-- engine/consoles, any other client a packet. A request that has not waited writes the
 -- chunk in front of its answer in the shared output, and past SOFT_OUTPUT what is there moves to
 -- the session's queue; one that has waited queues it. So chunks keep their order and precede the
 -- answer.
@@ -42,20 +43,33 @@ local function write_late(value)
   output.later(cur.fd, o, write(0, value))
 end
 
+local push = {
+  -- Sends a value to the client of the running console; engine/consoles sets it.
+  to_console = function(_) end,
+  -- The same from a worker that executes its statement; engine/elsewhere sets it.
+  from_elsewhere = function(_) end,
+}
+
 -- push(data): true, or nil and an error where there is nobody to send to, or where the data cannot
--- be encoded; then nothing is sent.
+-- be encoded; then nothing is sent. In a console such data raises.
 function session.push(...)
   if select('#', ...) ~= 1 then
     error('Usage: box.session.push(data)', 0)
   end
   if cur.id == 0 then
     return nil, errors.client('UNSUPPORTED', "Session 'background'", 'push()')
-  elseif session.closed() or sessions.all[cur.fd].lingers ~= 0 then
+  elseif cur.fd < 0 and not session.closed() then
+    return push.from_elsewhere((...))
+  elseif session.closed() or sessions.all[cur.fd].mode == sessions.LINGERS then
     return nil, errors.client('SESSION_CLOSED')
   elseif output.is_kept_out(cur.fd) then
     return nil, errors.client('UNSUPPORTED', 'A session', 'push() before its greeting')
   elseif encode.settings.asking ~= 0 then
     error('a value cannot be pushed while another one is written', 0)
+  end
+  if sessions.all[cur.fd].mode == sessions.CONSOLE then
+    push.to_console((...))
+    return true
   end
   local ok, raised = pcall(st.away == 0 and write_here or write_late, (...))
   if not ok then
@@ -66,4 +80,4 @@ function session.push(...)
   return true
 end
 
-return session.push
+return push

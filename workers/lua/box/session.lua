@@ -25,6 +25,7 @@ local shared_exists, shared_peer = shared.exists, shared.peer
 local cur, st = state.cur, state.st
 
 local NO_PEER = '0.0.0.0:0'
+local CONSOLE = shared.type.CONSOLE
 -- Numbers up to here are exact and stay numbers; larger syncs are 64-bit cdata.
 local MAX_NUMBER = 99999999999999
 
@@ -86,10 +87,10 @@ local function peer_id(value)
   return whole(number)
 end
 
--- Address of the running code's own session when that was a dead worker's, else nil.
-local function lost_peer()
+-- What is known of the running code's own session when that was a dead worker's, else nil.
+local function lost_field(name)
   local record = cur.id ~= 0 and fibers.current().lost
-  return record and record.peer or nil
+  return record and record[name] or nil
 end
 
 local function no_peer(id, asked)
@@ -112,7 +113,7 @@ function session.peer(...)
   elseif type(id) ~= 'number' or id % 1 ~= 0 then
     id = peer_id(id)
   end
-  return shared_peer(id) or count == 0 and lost_peer() or no_peer(id, count == 1)
+  return shared_peer(id) or count == 0 and lost_field('peer') or no_peer(id, count == 1)
 end
 
 -- Socket of a session in the worker that owns it: fd([id]); -1 when there is none.
@@ -142,12 +143,26 @@ end
 
 -- Kind of the current session.
 function session.type()
-  return cur.id == 0 and 'background' or 'binary'
+  local id = cur.id
+  if id == 0 then
+    return 'background'
+  end
+  local slot = shared.slots[id % shared.capacity]
+  local kind = slot.id == id and slot.type or lost_field('type')
+  return kind == CONSOLE and 'console' or 'binary'
 end
 
 -- Whether the client of the running request has left; its answer will reach nobody.
 function session.closed()
-  return cur.id ~= 0 and not sessions.has_client()
+  local id = cur.id
+  if id == 0 or sessions.has_client() then
+    return false
+  elseif fibers.current().visit ~= id then
+    return true
+  end
+  -- A console's statement, which runs in another worker than its session's.
+  local slot = shared.slots[id % shared.capacity]
+  return slot.id ~= id or not shared.is_open(slot)
 end
 
 -- The name of a user, nil once it has been dropped.

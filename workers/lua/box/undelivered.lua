@@ -11,6 +11,7 @@ local undelivered = {}
 local by_reason = {
   none = function(id) return errors.client('NO_SUCH_SESSION', id) end,
   closed = function() return errors.client('SESSION_CLOSED') end,
+  console = function() return errors.client('WRONG_SESSION_TYPE', 'console') end,
   early = function()
     return errors.client('UNSUPPORTED', 'A session', 'packets before its greeting')
   end,

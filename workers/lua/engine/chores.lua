@@ -3,6 +3,7 @@
 
 local bridge = require('beespace.bridge')
 local complaints = require('beespace.engine.complaints')
+local elsewhere = require('beespace.engine.elsewhere')
 local health = require('beespace.engine.health')
 local logins = require('beespace.engine.logins')
 local pool = require('beespace.engine.pool')
@@ -39,6 +40,7 @@ end
 function chores.tick(now)
   logins.tick()
   sessions.sweep(now)
+  elsewhere.tick()
   ticks = (ticks + 1) % TICKS
   return ticks == 0 and every_second(now)
 end

@@ -15,13 +15,12 @@ local fibers = require('beespace.engine.fibers')
 local lua_output = require('beespace.engine.lua_output')
 local sessions = require('beespace.engine.sessions')
 local state = require('beespace.engine.state')
-local yaml_module = require('yaml')
+local yaml = require('beespace.engine.yaml')
 
 -- It says first what happens when a session ends.
 require('beespace.box.session')
 
 local error, loadstring, pcall, type = error, loadstring, pcall, type
-local select = select
 local cur = state.cur
 
 local BACKSLASH, ESCAPE = 92, 27
@@ -43,24 +42,6 @@ local default_format = {fmt = 'yaml'}
 
 -- Consoles of sessions that have none of their own, by session.
 local of_sessions = {}
-
-local yaml = {}
-local function known(value)
-  return type(value) == 'nil' and yaml_module.NULL or value
-end
-function yaml.answer(...)
-  local list = {}
-  for index = 1, select('#', ...) do
-    list[index] = known((select(index, ...)))
-  end
-  return #list == 0 and '---\n...\n' or yaml_module.encode(list)
-end
-function yaml.failure(err)
-  return yaml_module.encode({{error = known(err)}})
-end
-function yaml.push(value)
-  return yaml_module.encode(value)
-end
 
 -- A console, as of the head of this file; `socket` tells whether it has one.
 function console.new(socket)
@@ -123,7 +104,7 @@ end
 
 -- The text for what a protected call has answered. What is no text comes from waiting in a fiber
 -- that shall end.
-local function answer(c, ...)
+function console.answer(c, ...)
   local written, text = pcall(write, c, ...)
   if written then
     return text
@@ -179,7 +160,7 @@ local function obey(c, verdict, ...)
   if verdict == commands.QUIT then
     return nil
   end
-  return answer(c, verdict, ...)
+  return console.answer(c, verdict, ...)
 end
 
 local function run_elsewhere(c, line)
@@ -197,7 +178,7 @@ function console.run(c, line)
   elseif c.target ~= nil then
     return run_elsewhere(c, line)
   end
-  return answer(c, console.evaluate(line))
+  return console.answer(c, console.evaluate(line))
 end
 
 return console

@@ -1,4 +1,5 @@
--- Errands: functions and sources that one worker lets another one run, and their results.
+-- Errands: what one worker lets another one run (functions, sources, statements of consoles), and
+-- the results.
 --
 --   ask(worker, kind, text, arguments)  --RPC-->        the other worker: a fiber without session
 --   the caller's fiber waits            <--RPC_REPLY--  results, or code and text of the error
@@ -31,7 +32,10 @@ local READY, STOPPING = 2, 3
 -- Seconds between two looks whether a worker that was asked is still the same process.
 local LOOK = 0.1
 
-local errand = {}
+local errand = {
+  -- What an errand of each kind runs, called with its text and arguments. Others add to them.
+  kinds = {},
+}
 
 -- Errands that were not answered yet, by number: {record =, payload =}.
 local pending = {}
@@ -64,16 +68,17 @@ stopping.hold(function() return running > 0 end)
 
 -- Running -----------------------------------------------------------------------------------------
 
-local function perform(kind, text, arguments, count)
-  if kind == 'eval' then
-    return call.compile(text)(unpack(arguments, 1, count))
-  end
+function errand.kinds.eval(text, ...)
+  return call.compile(text)(...)
+end
+
+function errand.kinds.call(text, ...)
   catalog.refresh()
   local found, object = call.resolve(text)
   if object ~= nil then
-    return found(object, unpack(arguments, 1, count))
+    return found(object, ...)
   end
-  return found(unpack(arguments, 1, count))
+  return found(...)
 end
 
 local function reply_of(number, ok, ...)
@@ -92,7 +97,7 @@ end
 
 local function run(from, number, kind, text, arguments, count)
   running = running + 1
-  local reply = reply_of(number, pcall(perform, kind, text, arguments, count))
+  local reply = reply_of(number, pcall(errand.kinds[kind], text, unpack(arguments, 1, count)))
   if #reply > bus.MAX_MESSAGE then
     reply = reply_of(number, false, FULL)
   end
@@ -134,9 +139,9 @@ function errand.is_there(worker)
   return worker == bus.index or row_state == READY or row_state == STOPPING
 end
 
--- Let a worker run a function ('call') or a source ('eval'); a ticket for collect(). `arguments` is
--- a list of `count` values. Raises what cannot be packed, and where nothing can wait; nil when the
--- worker does not keep up.
+-- Let a worker run a function ('call'), a source ('eval') or what else has a kind; a ticket for
+-- collect(). `arguments` is a list of `count` values. Raises what cannot be packed, and where
+-- nothing can wait; nil when the worker does not keep up.
 function errand.ask(worker, kind, text, arguments, count)
   if not fibers.may_wait() then
     error(fibers.CANNOT_YIELD, 0)

@@ -21,6 +21,7 @@ local user = require('beespace.engine.user')
 local next, pairs, pcall = next, pairs, pcall
 local st, cur = state.st, state.cur
 local KEEP = state.KEEP
+local REQUESTS = sessions.REQUESTS
 local KEPT_MAX = 1024 * 1024
 
 local flight = {
@@ -61,7 +62,7 @@ function flight.resume_next()
   st.resumes = count - 1
   local fd = resumes[count]
   local session = sessions.all[fd]
-  if session.id ~= 0 and session.stopped == 0 and session.lingers == 0 then
+  if session.id ~= 0 and session.stopped == 0 and session.mode == REQUESTS then
     input.resume(fd)
   end
 end
@@ -187,6 +188,28 @@ function sessions.left(id)
     end
   end
   kept[id] = kept[id] and 0
+end
+
+-- Work for the session on `fd` begins that is no request: until flight.ended() its slot stays, and
+-- the end of the server waits.
+function flight.began(fd)
+  local session = sessions.all[fd]
+  flight.total = flight.total + 1
+  session.in_flight = session.in_flight + 1
+  publish(session)
+end
+
+-- It has ended; the session `id` was on `fd`.
+function flight.ended(id, fd)
+  local session = sessions.all[fd]
+  if session.id == id then
+    session.in_flight = session.in_flight - 1
+    publish(session)
+  else
+    sessions.forget(id)
+  end
+  flight.total = flight.total - 1
+  flight.released()
 end
 
 -- The running request, which has waited, is over.

@@ -6,7 +6,8 @@
 --                which grows with what has really arrived, and copied to the shared buffer once the
 --                packet is whole: however small the pieces, each byte is copied a few times only
 --
--- The loop calls receive() for a readable session, save() with what it could not use.
+-- The loop calls receive() for a readable session, save() with what it could not use;
+-- engine/consoles calls read() for its own.
 
 local ffi = require('ffi')
 local sys = require('beespace.engine.sys')
@@ -150,6 +151,18 @@ function input.receive(fd)
   else
     input.save(fd, 0, kept, 0)
   end
+end
+
+-- Receive into the shared buffer for a session whose input is no packets: how many bytes came, 0 at
+-- the end of the stream, -1 when nothing is there or the session was closed for an error.
+function input.read(fd)
+  local received = tonumber(C.recv(fd, state.input, RECEIVE, DONTWAIT))
+  if received > 0 then
+    count(sessions.all[fd], received)
+  elseif received < 0 and is_over(received) then
+    sessions.close(fd, reasons.ERROR)
+  end
+  return received
 end
 
 -- Throw away what a lingering session still sends; true at its end.

@@ -3,8 +3,9 @@
 -- The loop calls receive() when the intake channel is readable, and then next() once for each
 -- connection of the batch: a new connection is a step of the loop like any other, so LuaJIT
 -- compiles it. One message is one batch: session ids as 64-bit integers, and as many descriptors
--- in the same order. A connection is greeted at once, unless functions of on_connect come first.
--- What engine/adoption has offered comes back alone.
+-- in the same order. A connection is greeted at once, unless functions of on_connect come first;
+-- one that came by a console listener becomes a console. What engine/adoption has offered comes
+-- back alone.
 
 local ffi = require('ffi')
 local bit = require('bit')
@@ -21,6 +22,7 @@ local cast = ffi.cast
 local floor, tonumber = math.floor, tonumber
 local count = triggers.count
 local st = state.st
+local CONSOLE = sessions.CONSOLE
 local SEND_FLAGS = sys.MSG_DONTWAIT + sys.MSG_NOSIGNAL
 local RECEIVE_FLAGS = bit.bor(sys.MSG_DONTWAIT, sys.MSG_CMSG_CLOEXEC)
 
@@ -45,6 +47,8 @@ local intake = {
   vector = vector,
   -- Called instead of greet() when on_connect has functions; engine/visits sets it.
   welcome = function(_, _) end,
+  -- Called with id and descriptor of a new session of type console; engine/consoles sets it.
+  console = function(_, _) end,
 }
 
 -- Read one batch from the channel `fd`; false when the other end is gone for good.
@@ -95,7 +99,9 @@ function intake.next()
     C.close(fd)
     return
   end
-  if count(ON_CONNECT) ~= 0 and not shared.of_control(shared.slots[id % shared.capacity]) then
+  if sessions.all[fd].mode == CONSOLE then
+    intake.console(id, fd)
+  elseif count(ON_CONNECT) ~= 0 and not shared.of_control(shared.slots[id % shared.capacity]) then
     intake.welcome(id, fd)
   else
     greet(id, fd)

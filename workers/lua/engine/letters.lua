@@ -19,9 +19,9 @@ local function hand_over(slot, packet, from)
   output.later(tonumber(slot.fd), cast(bytes_p, packet) + from, #packet - from)
 end
 
--- Send a packet to a session: true, or nil and why not: 'none' (no such session), 'closed', or
--- 'early' before its greeting, 'busy' when its worker does not keep up or has not taken it over
--- yet.
+-- Send a packet to a session: true, or nil and why not: 'none' (no such session), 'closed',
+-- 'console' (it reads no packets), 'early' before its greeting, 'busy' when its worker does not
+-- keep up or has not taken it over yet.
 function letters.send(id, packet)
   if not shared.exists(id) then
     return nil, 'none'
@@ -31,6 +31,8 @@ function letters.send(id, packet)
     return nil, 'busy'
   elseif not shared.is_open(slot) then
     return nil, 'closed'
+  elseif slot.type == shared.type.CONSOLE then
+    return nil, 'console'
   elseif slot.worker == bus.index then
     if output.is_kept_out(tonumber(slot.fd)) then
       return nil, 'early'

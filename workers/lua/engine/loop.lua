@@ -23,6 +23,7 @@ local bus = require('beespace.engine.bus')
 local channels = require('beespace.engine.channels')
 local chores = require('beespace.engine.chores')
 local complaints = require('beespace.engine.complaints')
+local consoles = require('beespace.engine.consoles')
 local decode = require('beespace.engine.decode')
 local encode = require('beespace.engine.encode')
 local errors = require('beespace.box.error')
@@ -59,6 +60,7 @@ local resume_next, IDLE = flight.resume_next, fibers.IDLE
 local encode_settings = encode.settings
 local enter_session, leave_session = user.enter, user.leave
 local reasons = shared.reason
+local REQUESTS, LINGERS, CONSOLE = sessions.REQUESTS, sessions.LINGERS, sessions.CONSOLE
 local st = state.st
 local p = state.input
 local SOFT_OUTPUT, KEEP = state.SOFT_OUTPUT, state.KEEP
@@ -175,19 +177,22 @@ local function attend(fd, mask)
   if mask % (2 * EPOLLOUT) >= EPOLLOUT then
     local was_stopped = session.stopped
     output.writable(fd)
-    if session.id ~= 0 and session.lingers == 0 and was_stopped ~= 0 and session.stopped == 0 then
+    if session.id ~= 0 and session.mode == REQUESTS and was_stopped ~= 0
+       and session.stopped == 0 then
       input.resume(fd)
     end
     mask = mask - EPOLLOUT
   end
   if session.id == 0 or st.fd >= 0 or mask == 0 then
     return
-  elseif session.lingers ~= 0 then
+  elseif session.mode == LINGERS then
     if mask >= EPOLLERR or input.drain(fd) and not output.only_write(fd) then
       sessions.close(fd)
     end
   elseif session.stopped ~= 0 then
     sessions.close(fd, mask % (2 * EPOLLERR) >= EPOLLERR and reasons.ERROR or reasons.CLIENT)
+  elseif session.mode == CONSOLE then
+    consoles.receive(fd)
   else
     receive(fd)
   end
@@ -198,7 +203,7 @@ local function serve(k)
   local fd = tonumber(events[k].data)
   local mask = events[k].events
   local session = sessions.all[fd]
-  if mask == EPOLLIN and session.id ~= 0 and session.lingers == 0 then
+  if mask == EPOLLIN and session.id ~= 0 and session.mode == REQUESTS then
     receive(fd)
   else
     attend(fd, mask)

@@ -79,6 +79,7 @@ function lost.take(payload)
         number = batch[1] + offset - 1,
         id = fields[1],
         uid = fields[2],
+        type = fields[3],
         peer = fields[5],
       }
     end

@@ -49,7 +49,6 @@ local warmup = require('beespace.engine.warmup')
 local yaml = require('beespace.engine.yaml')
 
 require('beespace.box.inbox')
-require('beespace.box.push')
 require('beespace.box.session_new')
 require('beespace.box.session_su')
 require('beespace.box.session_triggers')

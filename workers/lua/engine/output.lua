@@ -21,6 +21,7 @@ local tonumber = tonumber
 local SEND_FLAGS = sys.MSG_DONTWAIT + sys.MSG_NOSIGNAL
 local EAGAIN, EINTR = sys.EAGAIN, sys.EINTR
 local reasons = shared.reason
+local LINGERS = sessions.LINGERS
 local st = state.st
 local READ, WRITE = sys.EPOLLIN, sys.EPOLLOUT
 local PENDING_MAX = 1024 * 1024
@@ -166,7 +167,7 @@ end
 -- is no session any more, or none yet.
 function output.later(fd, from, length)
   local session = sessions.all[fd]
-  if session.id == 0 or session.lingers ~= 0 or session.stopped >= ARRIVING then
+  if session.id == 0 or session.mode == LINGERS or session.stopped >= ARRIVING then
     return
   end
   local slot, row = shared.slots[session.slot], shared.row
@@ -226,7 +227,7 @@ local function drained(fd, session, buffers)
   sessions.drop_empty_buffers(session)
   local watched = session.queued == WRITABLE
   session.queued = 0
-  if session.lingers ~= 0 then
+  if session.mode == LINGERS then
     sessions.end_output(fd)
     return
   end

@@ -36,9 +36,10 @@ typedef struct {
   uint32_t generation;   /* grows at every close: tells an old session from a new one */
   uint8_t queued;        /* output waits: 1 until EPOLLOUT, 2 until the end of the turn */
   uint8_t stopped;       /* not read, bits: 1 too much output waits, 2 too many requests do,
-                            4 it was not greeted yet */
+                            or a console's statement runs, 4 it was not greeted yet */
   uint8_t error_ext;     /* 1: the client understands error objects */
-  uint8_t lingers;       /* 1: answered for the last time, input is thrown away until the end */
+  uint8_t mode;          /* what its input is: 0 requests, 1 thrown away until the end, since it was
+                            answered for the last time, 2 statements of a console */
   uint32_t in_flight;    /* requests that wait */
 } bee_session_t;
 ]]
@@ -52,8 +53,14 @@ local SESSION_SIZE = ffi.sizeof('bee_session_t')
 local BUFFERS_SIZE = ffi.sizeof('bee_buffers_t')
 local CLAIMED, LIVE, CLOSING, FREE = shared.CLAIMED, shared.LIVE, shared.CLOSING, shared.FREE
 local NO_FD = shared.NO_FD
+local CONSOLE_TYPE = shared.type.CONSOLE
+local REQUESTS, LINGERS, CONSOLE = 0, 1, 2
 
 local sessions = {
+  -- What the input of a session is, see `mode`.
+  REQUESTS = REQUESTS,
+  LINGERS = LINGERS,
+  CONSOLE = CONSOLE,
   -- Called with the id of a session whose client has left; engine/watch and triggers listen.
   left = function(_) end,
   -- Called with the id of a session that ends, before its slot is free. box/session sets it.
@@ -124,7 +131,7 @@ local function free_buffers(session)
 end
 
 local function first_user(id, slot)
-  if shared.of_control(slot) then
+  if shared.of_control(slot) or slot.type == CONSOLE_TYPE then
     return ADMIN
   elseif slot.listener == shared.ADOPTED then
     return sessions.adopted(id)
@@ -153,7 +160,7 @@ function sessions.open(id, fd)
   session.queued = 0
   session.stopped = 0
   session.error_ext = 0
-  session.lingers = 0
+  session.mode = slot.type == CONSOLE_TYPE and CONSOLE or REQUESTS
   session.in_flight = 0
   sessions.count = sessions.count + 1
   shared.row.sessions = sessions.count
@@ -297,20 +304,20 @@ end
 
 -- Stop talking to a client without losing what was just sent: closing with unread input would
 -- reset the connection and may take the last answer away. The session ends when its queue is
--- drained, within QUEUE seconds (GRACE when it may not go on); its socket is kept, and what comes
--- over it thrown away, until the client ends too, for LINGER seconds at most. `reason` as for
--- close.
-function sessions.linger(fd, reason)
+-- drained, within QUEUE seconds (GRACE when it may not go on), or within `seconds` when given; its
+-- socket is kept, and what comes over it thrown away, until the client ends too, for LINGER seconds
+-- at most. `reason` as for close.
+function sessions.linger(fd, reason, seconds)
   local session = all[fd]
-  if session.id == 0 or session.lingers ~= 0 then
+  if session.id == 0 or session.mode == LINGERS then
     return
   end
-  session.lingers = 1
+  session.mode = LINGERS
   shared.slots[session.slot].reason = reason
   if session.queued == 0 then
     sessions.end_output(fd)
   else
-    close_after(fd, reason == reasons.CREDENTIALS and GRACE or QUEUE)
+    close_after(fd, seconds or reason == reasons.CREDENTIALS and GRACE or QUEUE)
   end
 end
 

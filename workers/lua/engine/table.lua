@@ -22,6 +22,8 @@ local table_view = {
   -- Listener of a session whose descriptor came from its worker: shm.layout.ADOPTED.
   ADOPTED = 254,
   NO_FD = NO_FD,
+  -- Kinds of sessions: shm.states.SessionType.
+  type = {BINARY = 1, CONSOLE = 2},
   -- Why a session ends: shm.states.EndReason.
   reason = {
     CLIENT = 1,

@@ -2,6 +2,7 @@
 --
 --   intake --> welcome(): not read yet --> a fiber: on_connect --> greeting, and it is read
 --                                                       `- failed --> greeting, error, the end
+--   engine/consoles --> begin(), hear(), then admit() or refuse(), in the console's own fiber
 --   sessions.close --> farewell(): socket closed, slot kept --> a fiber: on_disconnect
 --                                                       slot CLOSING, then freed
 --
@@ -32,13 +33,18 @@ local next, pcall, tonumber = next, pcall, tonumber
 local count, run_all = triggers.count, triggers.run
 local cur, ADMIN = state.cur, state.ADMIN
 local ON_CONNECT, ON_DISCONNECT = 'box.session.on_connect', 'box.session.on_disconnect'
+local ON_AUTH, ADMIN_NAME = 'box.session.on_auth', 'admin'
 -- What is known of a session whose on_connect runs.
 local HERE, GONE = 1, 2
+
+local visits = {}
 
 -- HERE or GONE by the ids of sessions whose on_connect runs.
 local arriving = {}
 -- Sessions whose on_disconnect is to run, or runs.
 local departing = 0
+-- The console that is closed because on_connect or on_auth failed.
+local refused = 0
 
 local function slot_of(id)
   return shared.slots[id % shared.capacity]
@@ -80,6 +86,58 @@ local function why_refused(fd)
   return sys.is_ended(fd) and shared.reason.CLIENT or shared.reason.SHUTDOWN
 end
 
+-- The session begins: its client is not read before its functions have run.
+function visits.begin(id, fd)
+  output.keep_out(fd)
+  arriving[id] = HERE
+end
+
+-- The functions of the session `id` have run; whether its client is still there. When it has left,
+-- on_disconnect follows.
+local function settle(id)
+  local gone = arriving[id] == GONE
+  arriving[id] = nil
+  if gone then
+    depart(id)
+  end
+  stopping.look()
+  return not gone
+end
+
+-- The client of the running console is there, and read from now on; false when it has left.
+function visits.admit(id, fd)
+  if not settle(id) then
+    return false
+  end
+  output.admit(fd)
+  return true
+end
+
+-- The running console, whose functions raised this, ends without a word and without on_disconnect.
+function visits.refuse(id, fd, raised)
+  complaints.refusal(shared.peer(id) or '?', errors.describe(raised))
+  local gone = arriving[id] == GONE
+  arriving[id] = nil
+  if gone then
+    departing = departing - 1
+    sessions.forget(id)
+  else
+    refused = id
+    sessions.close(fd, why_refused(fd))
+    refused = 0
+  end
+  stopping.look()
+end
+
+-- Run the functions of on_connect and of on_auth for a console, which is admin from the start; what
+-- pcall returns.
+function visits.hear()
+  return pcall(function()
+    user.as(ADMIN, run_all, ON_CONNECT)
+    user.as(ADMIN, run_all, ON_AUTH, ADMIN_NAME, true)
+  end)
+end
+
 -- The client is there and is read from now on, or told why not.
 local function let_in(id, fd, ok, raised)
   local why = not ok and why_refused(fd)
@@ -99,28 +157,23 @@ end
 local function arrive(id, fd)
   local session = sessions.all[fd]
   local ok, raised = run(ON_CONNECT, id, session.id == id and fd or -1)
-  local gone = arriving[id] == GONE
-  arriving[id] = nil
-  if gone then
-    depart(id)
-  else
+  if settle(id) then
     let_in(id, fd, ok, raised)
   end
   user.leave()
-  stopping.look()
 end
 
 -- Run on_connect for the session that was opened on `fd`; the client is not read before.
 function intake.welcome(id, fd)
-  output.keep_out(fd)
-  arriving[id] = HERE
+  visits.begin(id, fd)
   fibers.start(arrive, id, fd).euid = ADMIN
 end
 
 -- The socket of the session `id` is closed: true when its on_disconnect will run, and its slot is
 -- needed until it has.
 function sessions.farewell(id)
-  if count(ON_DISCONNECT) == 0 and next(arriving) == nil or shared.of_control(slot_of(id)) then
+  if count(ON_DISCONNECT) == 0 and next(arriving) == nil or shared.of_control(slot_of(id))
+     or id == refused then
     return false
   elseif arriving[id] ~= nil then
     arriving[id] = GONE
@@ -137,4 +190,4 @@ stopping.owe(function() return next(arriving) ~= nil end)
 stopping.part(function() return departing end)
 stopping.has_farewells = function() return count(ON_DISCONNECT) > 0 end
 
-return sessions
+return visits
