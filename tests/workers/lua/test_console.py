@@ -99,6 +99,12 @@ def test_a_function_that_answers_itself_ends(ask: Ask) -> None:
     assert ask("1") == "---\n- 1\n...\n"
 
 
+def test_errors_of_the_formatting_may_be_anything(ask: Ask) -> None:
+    odd = "(function(u) getmetatable(u).__tostring = function() error() end return u end)"
+    for line in (f"{odd}(newproxy(true))", f"error({odd}(newproxy(true)))"):
+        assert ask(line).startswith("---\n- error: 'console: an exception occurred when formatting")
+
+
 def test_in_lua_output_too(ask: Ask) -> None:
     assert ask("\\set output lua") == "true;"
     told = 'error = "console: exception while formatting output: \\"invalid __serialize value\\""'

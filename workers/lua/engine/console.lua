@@ -97,18 +97,18 @@ local function write(c, ok, ...)
   return yaml.failure((...))
 end
 
-local function formatting_failed(c, text)
+local function formatting_failed(c, raised)
   local message = c.format.fmt == 'lua' and LUA_FAILED or YAML_FAILED
+  local text = type(raised) == 'string' and raised or errors.describe(raised)
   return write(c, false, message:format(text))
 end
 
--- The text for what a protected call has answered. What is no text comes from waiting in a fiber
--- that shall end.
+-- The text for what a protected call has answered. Only the end of its fiber ends that.
 function console.answer(c, ...)
   local written, text = pcall(write, c, ...)
   if written then
     return text
-  elseif type(text) ~= 'string' then
+  elseif fibers.current().cancelled then
     error(text, 0)
   end
   return formatting_failed(c, text)
@@ -117,10 +117,7 @@ end
 -- The text of an error answer; raises nothing.
 function console.failure(c, raised)
   local written, text = pcall(write, c, false, raised)
-  if written then
-    return text
-  end
-  return formatting_failed(c, errors.describe(text))
+  return written and text or formatting_failed(c, text)
 end
 
 -- The bytes that tell a console's client of a pushed value; raises a text when there are none.

@@ -8,15 +8,14 @@
 --
 -- Big values give way to other fibers now and then; keys are read before, so tables may change.
 
-local ffi = require('ffi')
+local ask = require('beespace.engine.yaml_ask')
 local fibers = require('beespace.engine.fibers')
+local scalars = require('beespace.engine.yaml_scalars')
 
 local concat, rep, sort = table.concat, string.rep, table.sort
 local floor, max = math.floor, math.max
-local debug_getmetatable = debug.getmetatable
-local error, ipairs, next, pcall, rawget = error, ipairs, next, pcall, rawget
-local select, tonumber, tostring, type = select, tonumber, tostring, type
-local istype = ffi.istype
+local error, next, pcall, rawget, select = error, next, pcall, rawget, select
+local tonumber, tostring, type = tonumber, tostring, type
 local clock = fibers.clock
 
 -- Tables inside one another; values that are copies, as their table was written before; holes of a
@@ -39,7 +38,8 @@ for byte = 0, 255 do
   SIGNS[char] = SIGNS[char] or (byte < 32 or byte > 126) and ('\\x%02x'):format(byte) or nil
 end
 
-local WHOLE = {'int8_t', 'int16_t', 'int32_t', 'uint8_t', 'uint16_t', 'uint32_t', 'char'}
+local INFINITE = {inf = '1/0', ['-inf'] = '-1/0', nan = '0/0', ['-nan'] = '0/0'}
+local PRECISION = 14
 
 local lua_output = {}
 
@@ -58,18 +58,8 @@ local function quoted_error(text)
 end
 
 local function number(value)
-  if value ~= value then
-    return '0/0'
-  elseif value == 1 / 0 then
-    return '1/0'
-  elseif value == -1 / 0 then
-    return '-1/0'
-  elseif value == 0 then
-    return '0'
-  elseif floor(value) == value and value >= -2 ^ 63 and value < 2 ^ 64 then
-    return ('%.0f'):format(value)
-  end
-  return ('%.14g'):format(value)
+  local text = scalars.number(value, PRECISION)
+  return INFINITE[text] or text
 end
 
 local function name_of(value)
@@ -77,25 +67,22 @@ local function name_of(value)
   return quoted(ok and type(text) == 'string' and text or type(value))
 end
 
--- Text of a cdata that is a number, a boolean or NULL; nil for any other.
-local function plain_cdata(value)
-  if tostring(ffi.typeof(value)) == tostring(value) then
-    return nil
-  elseif istype('int64_t', value) or istype('uint64_t', value) then
-    return (tostring(value):gsub('U?LL$', ''))
-  elseif istype('bool', value) then
-    return tonumber(value) ~= 0 and 'true' or 'false'
-  elseif istype('float', value) or istype('double', value) then
-    return number(tonumber(value))
-  elseif istype('void *', value) and value == nil then
+-- What has numbers in it is one; uuids and the like are texts.
+local function cdata(value)
+  local text, bytes = scalars.cdata(value, PRECISION)
+  if text == 'null' then
     return 'box.NULL'
+  elseif text ~= nil and tonumber(value) ~= nil then
+    return INFINITE[text] or text
   end
-  for _, kind in ipairs(WHOLE) do
-    if istype(kind, value) then
-      return tostring(tonumber(value))
-    end
-  end
-  return nil
+  text = text or bytes
+  return text and quoted(text)
+end
+
+-- The application may say what a userdata is as a text, or raise.
+local function is_null(value)
+  local ok, null = pcall(scalars.is_null, value)
+  return ok and null
 end
 
 local function scalar(value)
@@ -107,19 +94,18 @@ local function scalar(value)
   elseif kind == 'nil' or kind == 'boolean' then
     return tostring(value)
   end
-  local ok, text
-  if kind == 'cdata' then
-    ok, text = pcall(plain_cdata, value)
-  end
-  return ok and text or name_of(value)
+  return kind == 'cdata' and cdata(value) or is_null(value) and 'box.NULL' or name_of(value)
 end
 
 -- Tables -----------------------------------------------------------------------------------------
 
+-- What engine/yaml_ask wants to know.
+local ASKING = {encode_load_metatables = true}
+
 -- A walk: how it writes, which tables are open and which were written, and when it gave way.
 local function new_walk(format)
   return {block = format.opt == 'block', open = {}, written = {}, repeated = 0, copies = 0,
-    seen = 0, since = clock()}
+    seen = 0, since = clock(), options = ASKING, said = {}}
 end
 
 local write
@@ -173,10 +159,10 @@ local function enclose(walk, parts, indent)
   return '{\n' .. concat(parts, ',\n') .. '\n' .. rep(INDENT, indent) .. '}'
 end
 
-local function write_list(walk, value, indent, last)
+local function write_list(walk, value, indent, last, asked)
   local parts = {}
   for index = 1, last do
-    parts[index] = write(walk, rawget(value, index), indent + 1)
+    parts[index] = write(walk, rawget(value, index), indent + 1, asked)
   end
   return enclose(walk, parts, indent)
 end
@@ -188,50 +174,35 @@ local function key_text(key)
   return '[' .. scalar(key) .. ']'
 end
 
-local function write_map(walk, value, indent, keys)
+local function write_map(walk, value, indent, keys, asked)
   sort(keys, before)
   local parts = {}
   for index = 1, #keys do
     local key = keys[index]
-    parts[index] = key_text(key) .. ' = ' .. write(walk, rawget(value, key), indent + 1)
+    parts[index] = key_text(key) .. ' = ' .. write(walk, rawget(value, key), indent + 1, asked)
   end
   return enclose(walk, parts, indent)
 end
 
 local LISTS, MAPS = {seq = true, sequence = true, array = true}, {map = true, mapping = true}
 
-local function write_content(walk, value, indent, how)
+local function write_content(walk, value, indent, how, asked)
   local keys, last, places = keys_of(value)
   if how == nil then
     local sparse = last > 10 and last > 2 * places
     how = places == #keys and not sparse and 'seq' or 'map'
   end
   if MAPS[how] then
-    return write_map(walk, value, indent, keys)
+    return write_map(walk, value, indent, keys, asked)
   elseif last - places > MOST_HOLES then
     error('a list has too many holes', 0)
   end
-  return write_list(walk, value, indent, last)
+  return write_list(walk, value, indent, last, asked)
 end
 
--- What an application's function says in the place of a value.
-local function write_said(walk, said, indent)
-  walk.said = (walk.said or 0) + 1
-  if walk.said > MOST_DEEP then
-    error('a __serialize function answers with what is to be serialised again, without end', 0)
-  end
-  local text = write(walk, said, indent)
-  walk.said = walk.said - 1
-  return text
-end
-
-local function write_table(walk, value, indent)
-  local metatable = debug_getmetatable(value)
-  local how = type(metatable) == 'table' and rawget(metatable, '__serialize') or nil
-  if type(how) == 'function' then
-    return write_said(walk, how(value), indent)
-  elseif how ~= nil and not LISTS[how] and not MAPS[how] then
-    error('invalid __serialize value', 0)
+local function write_table(walk, value, indent, how, asked)
+  if how ~= nil and not LISTS[how] and not MAPS[how] then
+    error(ask.INVALID, 0)
   elseif walk.open[value] then
     return 'nil'
   elseif indent > MOST_DEEP then
@@ -240,34 +211,36 @@ local function write_table(walk, value, indent)
   local again = walk.written[value] and 1 or 0
   walk.open[value], walk.written[value] = true, true
   walk.repeated = walk.repeated + again
-  local text = write_content(walk, value, indent, how)
+  local text = write_content(walk, value, indent, how, asked)
   walk.repeated = walk.repeated - again
   walk.open[value] = nil
   return text
 end
 
-local function serialize_of(value)
-  return value.__serialize
-end
-
-local function write_object(walk, value, indent)
-  local ok, how = pcall(serialize_of, value)
-  if not ok or type(how) == 'nil' then
-    return scalar(value)
-  elseif type(how) ~= 'function' then
-    error('invalid __serialize value', 0)
+local function write_object(walk, value, indent, asked)
+  local said
+  said, asked = ask.object(walk, value, asked)
+  local kind = type(said)
+  if kind == 'cdata' or kind == 'userdata' then
+    return scalar(said)
   end
-  local said_ok, said = pcall(how, value)
-  return write_said(walk, said_ok and said or tostring(said), indent)
+  return write(walk, said, indent, asked)
 end
 
-function write(walk, value, indent)
+-- A value; `asked` functions of the application have said what it is on the way to it.
+function write(walk, value, indent, asked)
   step(walk)
   local kind = type(value)
   if kind == 'table' then
-    return write_table(walk, value, indent)
-  elseif kind == 'cdata' or kind == 'userdata' then
-    return write_object(walk, value, indent)
+    local how
+    value, asked, how = ask.table(walk, value, asked)
+    if type(value) == 'table' then
+      return write_table(walk, value, indent, how, asked)
+    end
+    return write(walk, value, indent, asked)
+  elseif kind == 'userdata' and not is_null(value)
+    or kind == 'cdata' and cdata(value) == nil then
+    return write_object(walk, value, indent, asked)
   end
   return scalar(value)
 end
@@ -279,20 +252,20 @@ function lua_output.answer(format, ok, ...)
   local parts = {}
   if ok then
     for index = 1, select('#', ...) do
-      parts[index] = write(new_walk(format), (select(index, ...)), 0)
+      parts[index] = write(new_walk(format), (select(index, ...)), 0, 0)
     end
     return concat(parts, ', ') .. format.eos
   end
   local raised = ...
   local walk = new_walk(format)
   local text = type(raised) == 'nil' and 'box.NULL'
-    or type(raised) == 'string' and quoted_error(raised) or write(walk, raised, 1)
+    or type(raised) == 'string' and quoted_error(raised) or write(walk, raised, 1, 0)
   return enclose(walk, {'error = ' .. text}, 0) .. format.eos
 end
 
 -- A pushed value.
 function lua_output.push(format, value)
-  return '-- Push\n' .. write(new_walk(format), value, 0) .. ';'
+  return '-- Push\n' .. write(new_walk(format), value, 0, 0) .. ';'
 end
 
 return lua_output
