@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import pytest
 
-from bench import console, report, typist
+from bench import console, report, targets, typist
 from bench.address import Address
 from bench.console import BesideFigure, StatementFigure
 from bench.packets import AnswerError
@@ -125,6 +125,19 @@ def test_what_is_no_console(endpoint: Endpoint) -> None:
         typist.Console(address)
     with pytest.raises(TargetError, match="its console is not known"):
         console.statements(replace(endpoint, console=None), 1, lambda _: None)
+
+
+@pytest.fixture(scope="module")
+def real() -> Iterator[Endpoint]:
+    with targets.beespace(1) as made:
+        yield made
+
+
+def test_a_real_console(real: Endpoint) -> None:
+    _, busy = console.beside(real, 1, lambda _: None, ["input"])
+    assert busy.requests > 0
+    one, _ = console.statements(real, 1, lambda _: None, batches=1)
+    assert one.rate > 0
 
 
 def test_several_workers_are_too_many(endpoint: Endpoint) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import socket
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -122,6 +123,27 @@ def test_another_worker_runs_each_once(
     assert {each.pid for each in found} == {other}
     assert {tuple(each.rest) for each in found} == {("guest", "binary", "0", "nil", "worker_died")}
     assert took < SLOTS_FREE
+
+
+def test_a_console_is_one_of_them(
+    start: Start, stack: contextlib.ExitStack, tmp_path: Path
+) -> None:
+    stage = build(start, stack, tmp_path, workers=2, each=1, pause=0)
+    console = stack.enter_context(socket.socket(socket.AF_UNIX))
+    console.settimeout(10)
+    console.connect(stage.server.console)
+    lines = stack.enter_context(console.makefile("rb"))
+    lines.read(128)
+    console.sendall(b"box.info.pid, box.session.id()\n")
+    answer = [lines.readline() for _ in range(4)]
+    victim, session = (int(line.split()[1]) for line in answer[1:3])
+    os.kill(victim, signal.SIGKILL)
+    assert lines.read() == b""
+    wait_until(lambda: stage.count() >= 2, what="the farewells")
+    found = {each.session: each for each in stage.farewells()}
+    assert found[session].peer == "unix/:(socket)"
+    assert found[session].rest == ["admin", "console", "0", "nil", "worker_died"]
+    assert {each.pid for each in found.values()} == set(stage.clients) - {victim}
 
 
 def test_the_second_worker_dies_while_it_runs_them(
