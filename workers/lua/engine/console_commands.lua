@@ -22,7 +22,7 @@ function commands.output(text)
   local fmt, opt = text:match('^([^,]+),([^,]+)')
   fmt = fmt or text
   if fmt ~= 'yaml' and fmt ~= 'lua' then
-    return nil, ('Invalid format "%s", supported languages: lua and yaml.'):format(fmt)
+    return nil, ('Invalid format "%s", supported languages: lua and yaml.'):format(text)
   elseif fmt == 'yaml' then
     return {fmt = 'yaml'}
   elseif opt ~= nil and opt ~= 'line' and opt ~= 'block' then
@@ -130,7 +130,7 @@ function commands.run(c, text)
   local name = words()
   local command = name == nil and run_help or COMMANDS[name]
   if command == nil then
-    return false, ('Invalid command \\%s. Type \\help for help.'):format(text:match('^%s*(.*)$'))
+    return false, ('Invalid command \\%s. Type \\help for help.'):format(text)
   end
   return command(c, words)
 end
