@@ -187,12 +187,14 @@ def console_command(
     names = [subject]
     if reference != "tarantool" or targets.find_tarantool() is not None:
         names.append(reference)
-    besides: list[console.BesideFigure] = []
-    costs: list[console.StatementFigure] = []
-    for kind in _kinds(names):
-        with kind.start() as endpoint:
-            costs += console.statements(endpoint, rounds, _progress)
-            besides += console.beside(endpoint, rounds, _progress)
+    with ExitStack() as stack:
+        endpoints = [stack.enter_context(kind.start()) for kind in _kinds(names)]
+        costs = console.statements(endpoints, rounds, _progress)
+        besides = [
+            figure
+            for endpoint in endpoints
+            for figure in console.beside(endpoint, rounds, _progress)
+        ]
     report.beside(besides).show()
     report.statements(costs).show()
     document = {

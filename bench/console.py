@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from bench import packets, typist
+from bench import packets, typist, usage
 from bench.address import Address
 from bench.packets import AnswerError
 from bench.probe import Probe
@@ -69,6 +69,8 @@ class StatementFigure:
     """In a round."""
     seconds: float
     """Of a round, median."""
+    cpu_seconds: float | None
+    """Of all the server's processes, in a round; None when they cannot be seen."""
 
     @property
     def rate(self) -> float:
@@ -90,23 +92,40 @@ def beside(
 
 
 def statements(
-    endpoint: Endpoint, rounds: int, progress: Callable[[str], None], batches: int = BATCHES
+    endpoints: Sequence[Endpoint],
+    rounds: int,
+    progress: Callable[[str], None],
+    batches: int = BATCHES,
 ) -> list[StatementFigure]:
-    """Small statements one at a time and many; TargetError when an answer is wrong."""
-    found = []
-    line, answer = typist.SMALL.statement() + b"\n", typist.SMALL.answer()
+    """Small statements one at a time and many, the servers in turns; TargetError as above."""
     count = batches * max(DEPTHS)
-    with _naming(endpoint), typist.Console(_console(endpoint)) as console:
-        for depth in DEPTHS:
-            took = []
-            for turn in range(rounds):
+    found = []
+    for depth in DEPTHS:
+        taken: list[list[tuple[float, float | None]]] = [[] for _ in endpoints]
+        for turn in range(rounds):
+            for endpoint, rows in zip(endpoints, taken, strict=True):
                 progress(f"{endpoint.name}: {depth} statements at a time  {turn + 1}/{rounds}")
-                begun = time.monotonic()
-                for _ in range(count // depth):
-                    console.exchange(line * depth, answer * depth)
-                took.append(time.monotonic() - begun)
-            found.append(StatementFigure(endpoint.name, depth, count, median(took)))
+                with _naming(endpoint):
+                    rows.append(_round(endpoint, depth, count))
+        for endpoint, rows in zip(endpoints, taken, strict=True):
+            seconds, costs = zip(*rows, strict=True)
+            cost = None if None in costs else median(costs)
+            found.append(StatementFigure(endpoint.name, depth, count, median(seconds), cost))
     return found
+
+
+def _round(endpoint: Endpoint, depth: int, count: int) -> tuple[float, float | None]:
+    """Seconds for so many small statements, and the CPU seconds of the server's processes."""
+    lines, answers = typist.SMALL.statement() + b"\n", typist.SMALL.answer()
+    lines, answers = lines * depth, answers * depth
+    with typist.Console(_console(endpoint)) as console:
+        console.exchange(lines, answers)
+        before, begun = usage.cpu_seconds(endpoint.pid) if endpoint.pid else None, time.monotonic()
+        for _ in range(count // depth):
+            console.exchange(lines, answers)
+        seconds = time.monotonic() - begun
+        cost = None if before is None else usage.cpu_seconds(endpoint.pid or 0) - before
+    return seconds, cost
 
 
 def _beside(

@@ -198,7 +198,7 @@ def statements(figures: Sequence[StatementFigure]) -> Table:
     last = {figure.depth: figure for figure in figures}
     rows = []
     for figure in figures:
-        base = last[figure.depth]
+        base, cpu = last[figure.depth], figure.cpu_seconds
         rows.append(
             (
                 figure.target,
@@ -206,9 +206,10 @@ def statements(figures: Sequence[StatementFigure]) -> Table:
                 f"{figure.rate:,.0f}",
                 "" if base is figure else f"{ratio(figure.rate, base.rate):.2f}x",
                 f"{1e6 / figure.rate:,.1f}",
+                "-" if cpu is None else f"{cpu * 1e6 / figure.statements:,.1f}",
             )
         )
-    columns = ("server", "at a time", "statements/s", "ratio", "us each")
+    columns = ("server", "at a time", "statements/s", "ratio", "us each", "server us each")
     return Table("Small statements over a console (medians)", columns, tuple(rows), 1)
 
 

@@ -92,7 +92,7 @@ def test_a_quiet_console_and_a_busy_one(
 
 
 def test_small_statements(endpoint: Endpoint) -> None:
-    one, many = console.statements(endpoint, 2, lambda _: None, batches=2)
+    one, many = console.statements([endpoint], 2, lambda _: None, batches=2)
     assert [(one.depth, one.statements), (many.depth, many.statements)] == [(1, 200), (100, 200)]
     assert one.rate > 0
     assert many.rate > 0
@@ -109,7 +109,7 @@ def test_a_wrong_answer_ends_the_run(endpoint: Endpoint, answer: bytes, text: st
     with serve(lambda _: answer) as address:
         wrong = replace(endpoint, console=address)
         with pytest.raises(TargetError, match=text):
-            console.statements(wrong, 1, lambda _: None)
+            console.statements([wrong], 1, lambda _: None)
 
 
 def test_a_wrong_answer_to_the_typist_ends_the_run(endpoint: Endpoint) -> None:
@@ -124,7 +124,7 @@ def test_what_is_no_console(endpoint: Endpoint) -> None:
     with serve(greeting=other) as address, pytest.raises(AnswerError, match="is no console"):
         typist.Console(address)
     with pytest.raises(TargetError, match="its console is not known"):
-        console.statements(replace(endpoint, console=None), 1, lambda _: None)
+        console.statements([replace(endpoint, console=None)], 1, lambda _: None)
 
 
 @pytest.fixture(scope="module")
@@ -136,8 +136,10 @@ def real() -> Iterator[Endpoint]:
 def test_a_real_console(real: Endpoint) -> None:
     _, busy = console.beside(real, 1, lambda _: None, ["input"])
     assert busy.requests > 0
-    one, _ = console.statements(real, 1, lambda _: None, batches=1)
+    one, _ = console.statements([real], 1, lambda _: None, batches=1)
     assert one.rate > 0
+    assert one.cpu_seconds is not None
+    assert one.cpu_seconds > 0
 
 
 def test_several_workers_are_too_many(endpoint: Endpoint) -> None:
@@ -173,10 +175,10 @@ def test_tables() -> None:
     assert [row[-1] for row in rows] == ["", "met", "NOT MET", ""]
     assert rows[1][2] == "250"
     costs = [
-        StatementFigure("beespace:1", 1, 100, 0.01),
-        StatementFigure("tarantool", 1, 100, 0.02),
+        StatementFigure("beespace:1", 1, 100, 0.01, 0.005),
+        StatementFigure("tarantool", 1, 100, 0.02, None),
     ]
     assert report.statements(costs).rows == (
-        ("beespace:1", "1", "10,000", "2.00x", "100.0"),
-        ("tarantool", "1", "5,000", "", "200.0"),
+        ("beespace:1", "1", "10,000", "2.00x", "100.0", "50.0"),
+        ("tarantool", "1", "5,000", "", "200.0", "-"),
     )
