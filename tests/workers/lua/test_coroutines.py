@@ -174,3 +174,15 @@ def test_a_coroutine_may_yield_inside_of_the_function_that_made_it(client: Clien
         return first, inside, co(), box.session.euid()"""
 
     assert client.eval(source).data == [1, [2, 1], 3, 0]
+
+
+@pytest.mark.parametrize(
+    "call", ["coroutine.resume()", "coroutine.resume(1)", "coroutine.status()"]
+)
+def test_what_is_no_coroutine(client: Client, call: str) -> None:
+    said = "bad argument #1 to '%s' (coroutine expected)"
+    name = call.partition("(")[0].removeprefix("coroutine.")
+
+    assert error_of(client.eval(f"return {call}")) == (32, said % "?")
+    place, text = client.eval(f"local x = {call}").text.split(": ", 1)
+    assert (place.endswith(":1"), text) == (True, said % name)

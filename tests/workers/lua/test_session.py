@@ -45,7 +45,10 @@ def test_id_ignores_arguments(client: Client) -> None:
     assert client.call("box.session.id", 1, 2, 3).data == [client.id]
 
 
-THERE = ["", "{id}", "'{id}'", "{id}ULL", "{id}LL", "{id}.9", "' {id} '", "'{id}.5'"]
+THERE = [
+    "", "{id}", "'{id}'", "{id}ULL", "{id}LL", "{id}.9", "' {id} '", "'{id}.5'",
+    "require('ffi').new('int', {id})",
+]  # fmt: skip
 AWAY = [
     "0", "-1", "-{id}", "{id} + 1000", "{id} + 64", "0/0", "1/0", "-1/0", "2^31", "2^32 + {id}",
     "2^53", "2^63", "2^64", "2^64 + 4096", "1e300", "-1e300", "0.5", "'0'", "'1e400'", "'nan'",

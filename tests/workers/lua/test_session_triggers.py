@@ -78,7 +78,7 @@ def test_wrong_arguments(client: Client, arguments: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        ("{}", "name must be a string"),
+        ("{}", "trigger reset: incorrect arguments"),
         ("{func = f}", "name must be a string"),
         ("{name = 1, func = f}", "name must be a string"),
         ("{name = 'x', func = 1}", "func must be a callable object or nil"),

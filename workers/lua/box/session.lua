@@ -9,7 +9,6 @@
 
 local bit = require('bit')
 local catalog = require('beespace.engine.catalog')
-local ffi = require('ffi')
 local fibers = require('beespace.engine.fibers')
 local flags = require('beespace.box.compat_flags')
 local session_settings = require('beespace.engine.session_settings')
@@ -43,12 +42,12 @@ local function whole(number)
   return number >= 0 and floor(number) or ceil(number)
 end
 
--- An id as exists and fd take it: numbers, numeric strings and 64-bit integers.
+-- An id as exists and fd take it: numbers, numeric strings and integers of C.
 local function integer(value)
   local kind = type(value)
   if kind == 'number' then
     return whole(value)
-  elseif kind == 'string' or ffi.istype('int64_t', value) or ffi.istype('uint64_t', value) then
+  elseif kind == 'string' or kind == 'cdata' then
     local number = tonumber(value)
     if number ~= nil then
       return whole(number)

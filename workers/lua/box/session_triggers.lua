@@ -64,11 +64,17 @@ local function optional(value)
   return value == nil or callable(value)
 end
 
+-- Whether the only argument is a table {name =, func =}.
+local function names_a_trigger(value)
+  return type(value) == 'table' and not callable(value)
+    and (value.name ~= nil or value.func ~= nil)
+end
+
 -- The function of an event that applications call.
 local function make(event)
   return function(...)
     local new, old, name = ...
-    if select('#', ...) == 1 and type(new) == 'table' and not callable(new) then
+    if select('#', ...) == 1 and names_a_trigger(new) then
       return set_or_delete(event, new.name, new.func)
     elseif not optional(new) or not optional(old) or name ~= nil and type(name) ~= 'string' then
       error('trigger reset: incorrect arguments', 0)

@@ -13,6 +13,7 @@ local state = require('beespace.engine.state')
 local create, raw_resume, raw_yield = coroutine.create, coroutine.resume, coroutine.yield
 local running, yieldable, raw_status =
   coroutine.running, coroutine.isyieldable, coroutine.status
+local getinfo = debug.getinfo
 local error, setmetatable, type = error, setmetatable, type
 local WAIT = fibers.WAIT
 local cur = state.cur
@@ -23,6 +24,11 @@ local depths = setmetatable({}, {__mode = 'k'})
 local waiting = setmetatable({}, {__mode = 'k'})
 
 local coroutines = {}
+
+-- Raise what LuaJIT says of the argument of the function that called this one.
+local function not_a_coroutine()
+  error(("bad argument #1 to '%s' (coroutine expected)"):format(getinfo(2, 'n').name or '?'), 3)
+end
 
 -- What a coroutine came back with; a wait is handed up, and the coroutine resumed after it.
 local function settle(thread, ...)
@@ -39,6 +45,9 @@ local function settle(thread, ...)
 end
 
 function coroutines.resume(thread, ...)
+  if type(thread) ~= 'thread' then
+    not_a_coroutine()
+  end
   if waiting[thread] then
     return false, 'cannot resume running coroutine'
   end
@@ -74,6 +83,9 @@ function coroutines.yield(...)
 end
 
 function coroutines.status(thread)
+  if type(thread) ~= 'thread' then
+    not_a_coroutine()
+  end
   return waiting[thread] and 'normal' or raw_status(thread)
 end
 
