@@ -29,6 +29,7 @@ from shm.segment import Segment, SegmentError
 from shm.sessions import SessionTable
 from workers import bridge, watchdog
 from workers.catalog import Catalog
+from workers.press import Press
 from workers.runtime import LuaFailureError, Runtime
 
 LONGEST_REASON: Final = 10_000
@@ -158,10 +159,12 @@ class _Engine:
 
 def _boot(order: WorkerOrder, segment: Segment, attention: Attention) -> _Engine:
     context = bridge.Context(version=order.version, role=f"worker-{order.index}", log=order.log)
+    press = Press()
     services = {**bridge.make_services(context), "attend": attention.attend}
+    services |= bridge.guarded(press.services())
     runtime = Runtime({**services, **_catalog_services(order, segment)})
     engine = _Engine(runtime)
-    engine.call(b"prepare", runtime.table(_settings(order, segment, attention)))
+    engine.call(b"prepare", runtime.table(_settings(order, segment, attention, press)))
     limits = watchdog.Limits(order.settings["request_time"], order.settings["lua_memory"])
     if limits != watchdog.Limits():
         engine.limit(limits)
@@ -181,7 +184,9 @@ def _catalog_services(order: WorkerOrder, segment: Segment) -> dict[str, bridge.
     return bridge.guarded(Catalog(Path(order.catalog), segment.renew_catalog, rules).services())
 
 
-def _settings(order: WorkerOrder, segment: Segment, attention: Attention) -> dict[str, Any]:
+def _settings(
+    order: WorkerOrder, segment: Segment, attention: Attention, press: Press
+) -> dict[str, Any]:
     facts = "".join(f"{record} {field} {offset}\n" for record, field, offset in layout.facts())
     reader, writers = order.bus
     return {
@@ -198,6 +203,7 @@ def _settings(order: WorkerOrder, segment: Segment, attention: Attention) -> dic
         "intake_fd": order.intake.fileno(),
         "control_fd": order.control.fileno(),
         "wakeup_fd": attention.wakeup,
+        "press_fd": press.fileno(),
         "bus_reader": reader.fileno(),
         "bus_writers": " ".join(str(writer.fileno()) for writer in writers),
     }

@@ -1,8 +1,9 @@
 """YAML documents of Lua values, byte for byte as Tarantool prints them.
 
 Lua walks the values and sends events (workers/lua/engine/yaml_stream.lua has their form); here they
-drive libyaml's emitter, which decides on quotes, folding and indentation. :func:`render` makes one
-document of a whole stream.
+drive libyaml's emitter, which decides on quotes, folding and indentation. :func:`render`, a service
+of :mod:`workers.bridge`, makes one document of a whole stream; :mod:`workers.press` calls
+:func:`document` with the events of large ones.
 
 ``2.6`` is the emitter as it is. Under the newest rules, ``new``, Tarantool has another emitter:
 bytes that are no UTF-8, characters that nobody can see are escaped one by one, those of four bytes
@@ -68,8 +69,21 @@ _BINARY_TAG: Final = "tag:yaml.org,2002:binary"
 
 _MOST_KNOWN: Final = 4096
 _LONGEST_KNOWN: Final = 32
-_known: dict[bytes, yaml.Event] = {}
-"""Events of short bare texts in ASCII, which are the same in every dialect."""
+_known: dict[bytes | float, yaml.Event] = {}
+"""Events of numbers and short bare texts in ASCII, which are the same in every dialect."""
+
+
+def _remembered(key: bytes | float, event: yaml.Event) -> yaml.Event:
+    if len(_known) >= _MOST_KNOWN:
+        _known.clear()
+    _known[key] = event
+    return event
+
+
+def _number(value: float) -> yaml.Event:
+    if value.is_integer() and -(2.0**63) <= value < 2.0**64:
+        return _remembered(value, _scalar(str(int(value))))
+    return _remembered(value, _scalar(f"{value:.14g}"))
 
 
 class _Document:
@@ -84,8 +98,11 @@ class _Document:
         following = iter(items)
         known = _known
         for item in following:
-            if item.__class__ is bytes:
+            kind = item.__class__
+            if kind is bytes:
                 yield known.get(item) or self._plain(item)
+            elif kind is float:
+                yield known.get(item) or _number(item)
             elif item <= _EMPTY:
                 yield _SHARED[item] if item != _EMPTY else self.empty()
             elif item == _SECTION:
@@ -98,12 +115,9 @@ class _Document:
     def _plain(self, text: bytes) -> yaml.Event:
         if not text.isascii():
             return self.foreign(text, None)
-        event = _scalar(text)
         if len(text) <= _LONGEST_KNOWN:
-            if len(_known) >= _MOST_KNOWN:
-                _known.clear()
-            _known[text] = event
-        return event
+            return _remembered(text, _scalar(text))
+        return _scalar(text)
 
     def _anchored(self, number: int, start: int) -> yaml.Event:
         number += self._base
@@ -163,20 +177,26 @@ class _NewDocument(_Document):
 
 def render(stream: bytes, dialect: bytes, handle: bytes = b"", prefix: bytes = b"") -> bytes:
     """The document of a stream of events; ``handle`` and ``prefix`` of a tag that is declared."""
-    document = _NewDocument() if dialect == b"new" else _Document()
     unpacker = msgpack.Unpacker(raw=True, max_buffer_size=0)
     unpacker.feed(stream)
+    return document(unpacker, dialect, handle, prefix)
+
+
+def document(items: Iterable[Any], dialect: bytes, handle: bytes, prefix: bytes) -> bytes:
+    """The same for the items of the stream, which may come one by one."""
+    made = _NewDocument() if dialect == b"new" else _Document()
     sink = _Sink()
-    emit = CEmitter(
+    emitter = CEmitter(
         cast("IO[bytes]", sink), indent=2, width=80, allow_unicode=True, line_break="\n"
-    ).emit
+    )
+    emit = emitter.emit
     emit(_STREAM_START)
     emit(_start(handle, prefix))
-    for event in document.events(unpacker):
+    for event in made.events(items):
         emit(event)
     emit(_DOCUMENT_END)
     emit(_STREAM_END)
-    return document.finished(b"".join(sink.parts))
+    return made.finished(b"".join(sink.parts))
 
 
 def _start(handle: bytes, prefix: bytes) -> yaml.Event:

@@ -33,6 +33,7 @@ from tests.helpers.closing import Closing
 from tests.helpers.raw import CALL, EVAL, GREETING_SIZE, PING, Packet, decode, request
 from workers import bridge
 from workers.catalog import Catalog
+from workers.press import Press
 from workers.runtime import Runtime
 from workers.watchdog import Places
 
@@ -103,9 +104,10 @@ class Engine(Closing):
             Rules(),
             durable=False,
         )
-        self.runtime = Runtime(
-            {**services, **bridge.guarded(self.catalog.services()), "attend": self._attend}
-        )
+        self.press = Press()
+        for more in (self.catalog.services(), self.press.services()):
+            services |= bridge.guarded(more)
+        self.runtime = Runtime({**services, "attend": self._attend})
         self.main = self.runtime.require("beespace.engine.main")
         self.settings: dict[str, Any] = {
             "cdef": layout.cdef(),
@@ -120,6 +122,7 @@ class Engine(Closing):
             "intake_fd": self._intake.fileno(),
             "control_fd": control.fileno(),
             "wakeup_fd": self._woken,
+            "press_fd": self.press.fileno(),
             "bus_reader": reader.fileno(),
             "bus_writers": str(writer.fileno()),
             "max_packet_size": max_packet,
@@ -153,6 +156,7 @@ class Engine(Closing):
         os.close(self._woken)
         os.close(self._wake)
         self.catalog.close()
+        self.press.close()
         self._folder.cleanup()
         del self.row
         self.table.close()

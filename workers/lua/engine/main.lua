@@ -7,7 +7,7 @@
 --   serve()                the loop, until it shall stop
 --
 -- settings: cdef, facts, address, index, count, name, version, max_fds, max_packet_size,
--- net_msg_max, stop_timeout, inbox_limit, output_limit, intake_fd, control_fd, wakeup_fd,
+-- net_msg_max, stop_timeout, inbox_limit, output_limit, intake_fd, control_fd, wakeup_fd, press_fd,
 -- bus_reader, bus_writers (descriptors as a text), jit_log, console_dialect, session_results,
 -- fiber_user, session_su, auth_delay, auth_retries, disable_guest,
 -- keep_sessions_on_password_change.
@@ -47,6 +47,7 @@ local triggers = require('beespace.engine.triggers')
 local uuid = require('uuid')
 local warmup = require('beespace.engine.warmup')
 local yaml = require('beespace.engine.yaml')
+local yaml_press = require('beespace.engine.yaml_press')
 
 require('beespace.box.inbox')
 require('beespace.box.session_new')
@@ -96,7 +97,7 @@ end
 
 -- Descriptors that no application may give away.
 local function own_descriptors(settings)
-  local list = {settings.control_fd, settings.wakeup_fd, settings.bus_reader}
+  local list = {settings.control_fd, settings.wakeup_fd, settings.press_fd, settings.bus_reader}
   for writer in settings.bus_writers:gmatch('%d+') do
     list[#list + 1] = tonumber(writer)
   end
@@ -131,6 +132,7 @@ function main.prepare(settings)
   adoption.attach(settings.intake_fd, own_descriptors(settings))
   channels.add_channel(settings.control_fd, loop.attend_to_python)
   channels.add_channel(settings.wakeup_fd, loop.attend_to_python)
+  yaml_press.attach(settings.press_fd)
   events.attach()
   catalog.attach()
   failures.attach()

@@ -3,13 +3,28 @@
 -- Called by the console for answers, errors and pushes, and by modules/yaml. A value becomes
 -- events (engine/yaml_walk), these become text in Python (workers/rendering.py). What cannot be
 -- serialised raises a text.
+--
+-- Where the running code may wait, a large value stops no others: its walk gives way to them, and
+-- its text is made by a thread (engine/yaml_press). What was walked before others ran is printed as
+-- it was then.
 
 local bridge = require('beespace.bridge')
+local fibers = require('beespace.engine.fibers')
+local press = require('beespace.engine.yaml_press')
 local stream = require('beespace.engine.yaml_stream')
 local walk = require('beespace.engine.yaml_walk')
 
-local error, pcall, select, type = error, pcall, select, type
+local error, find, gsub, pcall, select = error, string.find, string.gsub, pcall, select
+local setmetatable, type = setmetatable, type
+local clock, may_wait, suspend = fibers.clock, fibers.may_wait, fibers.suspend
 
+-- Seconds that a walk takes at once.
+local SLICE = 0.002
+-- Bytes of events that are rendered at once.
+local LARGE = 65536
+local TOO_DEEP = 'tables are nested too deep to be printed'
+-- How the map of an error is printed.
+local ERROR = {__serialize = 'mapping', __keys = {'error'}}
 local NOTHING = '---\n...\n'
 local PUSH_HANDLE, PUSH_PREFIX = '!push!', 'tag:tarantool.io/push,2018'
 
@@ -37,20 +52,50 @@ end
 console.encode_use_tostring = true
 console.encode_invalid_as_nil = true
 
-local function begin(options)
-  return walk.context(options, yaml.dialect == 'new', nil)
+-- Let the press have what was written, and a long text behind it.
+local function hand_over(c, text)
+  c.number = c.number or press.begin(yaml.dialect, c.handle, c.prefix)
+  press.feed(c.number, c.out:tostring())
+  c.out:reset()
+  if text ~= nil then
+    press.feed(c.number, text)
+  end
 end
 
-local function render(events, handle, prefix)
-  local text, problem = bridge.yaml_render(events, yaml.dialect, handle, prefix)
+-- Let others run now and then.
+local function give_way(c)
+  local now = clock()
+  if c.due == nil then
+    c.due = now + SLICE
+  elseif now >= c.due then
+    if c.hand_over ~= nil and #c.out > LARGE then
+      hand_over(c)
+    end
+    suspend(0)
+    c.due = clock() + SLICE
+  end
+end
+
+-- A document of these options; its tag has this handle and prefix, or there is none.
+local function begin(options, handle, prefix)
+  local pause = may_wait() and give_way or nil
+  local pressed = pause ~= nil and press.is_attached and hand_over or nil
+  local c = walk.context(options, yaml.dialect == 'new', pause, pressed)
+  c.handle, c.prefix = handle, prefix
+  return c
+end
+
+-- The text of a document.
+local function finish(c)
+  if c.number ~= nil or c.hand_over ~= nil and #c.out > LARGE then
+    hand_over(c)
+    return press.finish(c.number)
+  end
+  local text, problem = bridge.yaml_render(c.out:tostring(), yaml.dialect, c.handle, c.prefix)
   if text == nil then
     error(problem, 0)
   end
   return text
-end
-
-local function finish(c, handle, prefix)
-  return render(c.out:tostring(), handle, prefix)
 end
 
 -- The events of a list of values.
@@ -72,13 +117,33 @@ local function put_one(c, value)
   walk.value(c, value)
 end
 
--- Run a walk; what it raises becomes a text.
-local function checked(put, c, ...)
+-- What a walk raises: our own texts, or what ended the fiber.
+local function text_of(raised)
+  if type(raised) ~= 'string' then
+    return raised
+  elseif find(raised, 'stack overflow', 1, true) then
+    return TOO_DEEP
+  end
+  return (gsub(raised, '^beespace/[%w_/]+%.lua:%d+: ', ''))
+end
+
+-- Run a walk.
+local function walked(put, c, ...)
   local ok, raised = pcall(put, c, ...)
   if not ok then
-    error(type(raised) == 'string' and raised:gsub('^beespace/[%w_/]+%.lua:%d+: ', '') or raised, 0)
+    if c.number ~= nil then
+      press.drop(c.number)
+    end
+    error(text_of(raised), 0)
   end
   return c
+end
+
+-- The bytes of events, for another document.
+local function events_of(...)
+  local c = begin(console)
+  c.hand_over = nil
+  return walked(put_list, c, ...).out:tostring()
 end
 
 --- The answer with these results.
@@ -86,40 +151,41 @@ function yaml.answer(...)
   if select('#', ...) == 0 then
     return NOTHING
   end
-  return finish(checked(put_list, begin(console), ...))
+  return finish(walked(put_list, begin(console), ...))
 end
 
 -- What stands for an error in an answer.
 local function as_result(raised)
-  return setmetatable({error = raised}, {__serialize = 'mapping', __keys = {'error'}})
+  return setmetatable({error = raised}, ERROR)
 end
 
 --- The answer with an error, which may be any value.
 function yaml.failure(raised)
-  return finish(checked(put_list, begin(console), as_result(raised)))
+  return finish(walked(put_list, begin(console), as_result(raised)))
 end
 
 --- A document that declares the tag of pushes.
 function yaml.push(value)
-  return finish(checked(put_one, begin(console), value), PUSH_HANDLE, PUSH_PREFIX)
+  return finish(walked(put_one, begin(console, PUSH_HANDLE, PUSH_PREFIX), value))
 end
 
 --- One value as a document. options: all of yaml.defaults; handle and prefix declare a tag.
 function yaml.encode(value, options, handle, prefix)
-  return finish(checked(put_one, begin(options or yaml.defaults), value), handle, prefix)
+  return finish(walked(put_one, begin(options or yaml.defaults, handle, prefix), value))
 end
 
 --- The results of one worker, or its error when not ok, as bytes for labelled().
 function yaml.stream(ok, ...)
   if ok then
-    return checked(put_list, begin(console), ...).out:tostring()
+    return events_of(...)
   end
-  return checked(put_list, begin(console), as_result((...))).out:tostring()
+  return events_of(as_result((...)))
 end
 
 --- One document of several streams: parts is a list of {label =, stream =}.
 function yaml.labelled(parts)
-  local out = stream.new()
+  local c = begin(console)
+  local out = c.out
   out:put(stream.SEQUENCE)
   for place = 1, #parts do
     out:put(stream.MAPPING)
@@ -127,7 +193,7 @@ function yaml.labelled(parts)
     out:put(stream.SECTION, parts[place].stream, stream.MAPPING_END)
   end
   out:put(stream.SEQUENCE_END)
-  return render(out:tostring())
+  return finish(c)
 end
 
 return yaml

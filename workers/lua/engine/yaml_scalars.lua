@@ -31,10 +31,11 @@ function scalars.style(text, in_flow, lines)
     return QUOTED
   end
   local found = find(text, lines and '\n' or '\n\n', 1, true)
-  if found ~= nil and (lines or not find(sub(text, 1, found), '\0', 1, true)) then
-    return LITERAL
+  if found == nil then
+    return PLAIN
   end
-  return PLAIN
+  local zero = find(text, '\0', 1, true)
+  return (lines or zero == nil or zero > found) and LITERAL or PLAIN
 end
 
 --- A number with so many significant digits; whole ones of up to 64 bits are exact.

@@ -2,11 +2,13 @@
 --
 -- Written by engine/yaml_walk and engine/yaml. The bytes are MessagePack values one behind the
 -- other: a small integer is an event, or says what the value behind it is; a text alone is a scalar
--- that may be bare.
+-- that may be bare, a double one that is a number.
 
+local put = require('beespace.engine.put')
 local new_buffer = require('string.buffer').new
 
 local char, floor = string.char, math.floor
+local put_double = put.put_double
 
 local stream = {
   SEQUENCE = '\0', FLOW_SEQUENCE = '\1', MAPPING = '\2', FLOW_MAPPING = '\3',
@@ -33,18 +35,32 @@ local function two_bytes(value)
   return char(floor(value / 256) % 256, value % 256)
 end
 
+--- Write what stands in front of a text of so many bytes.
+function stream.text_head(buffer, size)
+  if size < 32 then
+    buffer:put(short[size])
+  elseif size < 256 then
+    buffer:put(medium[size])
+  elseif size < 65536 then
+    buffer:put('\218', two_bytes(size))
+  else
+    buffer:put('\219', two_bytes(floor(size / 65536)), two_bytes(size))
+  end
+end
+local text_head = stream.text_head
+
 --- Write a text.
 function stream.text(buffer, text)
-  local size = #text
-  if size < 32 then
-    buffer:put(short[size], text)
-  elseif size < 256 then
-    buffer:put(medium[size], text)
-  elseif size < 65536 then
-    buffer:put('\218', two_bytes(size), text)
-  else
-    buffer:put('\219', two_bytes(floor(size / 65536)), two_bytes(size), text)
-  end
+  text_head(buffer, #text)
+  buffer:put(text)
+end
+
+--- Write a number that is no NaN: its text would be kept by Lua until it is collected.
+function stream.double(buffer, value)
+  local o = buffer:reserve(9)
+  o[0] = 0xcb
+  put_double(o, 1, value)
+  buffer:commit(9)
 end
 
 --- Write a number >= 0 behind an event.

@@ -19,21 +19,27 @@ local floor = math.floor
 local getmetatable = debug.getmetatable
 local feed, inside, new_flow = flow.feed, flow.inside, flow.new
 local SCALAR, END = flow.SCALAR, flow.END
-local put_text, numbered = stream.text, stream.numbered
+local put_text, double, numbered = stream.text, stream.double, stream.numbered
 local style_of, number_text = scalars.style, scalars.number
 local PLAIN, LITERAL = scalars.PLAIN, scalars.LITERAL
 local answer_of, object_answer, INVALID = ask.table, ask.object, ask.INVALID
 
 -- Items of a sequence; indexes that are larger come from mistakes.
 local MOST_ITEMS = 100000000
+-- Significant digits of numbers that are written as numbers.
+local PRECISION = 14
 -- Values between two looks at the clock.
 local STEPS = 256
+-- Bytes of a text that is not copied together with others.
+local LONG = 262144
+-- Bytes of a text that take as long as one value more.
+local BYTES = 1024
 
 local walk = {}
 
---- What a document needs. options: see engine/yaml; pause() is called every now and then, nil where
--- nothing can wait.
-function walk.context(options, newest, pause)
+--- What a document needs. options: see engine/yaml. pause(c) is called every now and then, nil
+-- where nothing can wait; hand_over(c, text) takes what was written, and a text that is long.
+function walk.context(options, newest, pause, hand_over)
   return {
     out = stream.new(),
     flow = new_flow(),
@@ -41,6 +47,7 @@ function walk.context(options, newest, pause)
     precision = options.encode_number_precision,
     newest = newest,
     pause = pause,
+    hand_over = hand_over,
     steps = STEPS,
     -- By table: false met once, true more than once, a number once it was printed.
     anchors = {},
@@ -127,11 +134,17 @@ local function put_event(c, event)
 end
 
 local function put_plain(c, text)
-  put_text(c.out, text)
+  if #text >= LONG and c.hand_over ~= nil then
+    stream.text_head(c.out, #text)
+    c.hand_over(c, text)
+  else
+    put_text(c.out, text)
+  end
   feed(c.flow, SCALAR)
 end
 
 local function put_string(c, text, is_key)
+  c.steps = c.steps - #text / BYTES
   local style = style_of(text, inside(c.flow), c.newest)
   if style ~= PLAIN then
     c.out:put(style == LITERAL and stream.LITERAL or stream.QUOTED)
@@ -149,6 +162,10 @@ local function put_number(c, value)
       error('number must not be NaN or Inf', 0)
     end
     return put_event(c, stream.NULL)
+  end
+  if c.precision == PRECISION and value == value then
+    double(c.out, value)
+    return feed(c.flow, SCALAR)
   end
   put_plain(c, number_text(value, c.precision))
 end
