@@ -2,7 +2,7 @@
 
     server.pid     the supervisor's process id; locked (flock) for as long as it lives
     server.json    {pid, segment, sockets, control}: what must not outlive the server; and
-                   {consoles}: URIs of its consoles, the first is for its own user
+                   {consoles}: URIs of its consoles, once they are open
     control.sock   the way in for the server's own user, see server.listeners
     console.sock   the same for a console, unless the settings name others
 
