@@ -18,6 +18,7 @@ from typing import Any, Final
 
 import yaml
 
+from workers.json_faults import fault
 from workers.values import Map, pack, text_of_bytes, unpack
 
 MAX_DEPTH: Final = 128
@@ -88,13 +89,14 @@ def json_decode(text: bytes, max_depth: float = MAX_DEPTH, non_finite: bool = Tr
     """JSON text as a packed value. Integers beyond 64 bits become doubles; nan and inf are read."""
     try:
         value = _json_value(text_of_bytes(text), non_finite)
-        _check_depth(value, int(max_depth))
+        if _is_too_deep(value, int(max_depth)):
+            raise ValueError(fault(text, int(max_depth)))
         return pack(value)
     except json.JSONDecodeError as error:
         place = f"on line {error.lineno} at character {error.colno}"
-        raise ValueError(f"{error.msg} {place}") from error
-    except UnicodeEncodeError as error:
-        raise ValueError("invalid unicode escape: half of a surrogate pair") from error
+        raise ValueError(fault(text, int(max_depth)) or f"{error.msg} {place}") from error
+    except UnicodeEncodeError as error:  # half of a surrogate pair
+        raise ValueError(fault(text, int(max_depth))) from error
 
 
 def _json_value(source: str, non_finite: bool) -> Any:
@@ -127,16 +129,17 @@ def _integer(digits: str) -> int | float:
     return value if -(2**63) <= value < 2**64 else float(value)
 
 
-def _check_depth(value: Any, limit: int) -> None:
+def _is_too_deep(value: Any, limit: int) -> bool:
     level = [value]
     depth = 0
     while level := [each for each in level if isinstance(each, dict | list)]:
         depth += 1
         if depth > limit:
-            raise ValueError(f"Found too many nested data structures ({depth})")
+            return True
         level = [
             child for each in level for child in (each.values() if isinstance(each, dict) else each)
         ]
+    return False
 
 
 # YAML --------------------------------------------------------------------------------------------

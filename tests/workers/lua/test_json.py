@@ -131,8 +131,9 @@ ERRORS = [
     ("json.decode('nan', {decode_invalid_numbers = false})",
      "Expecting value on line 1 at character 1"),
     ("json.decode('[[[1]]]', {decode_max_depth = 2})",
-     "Found too many nested data structures (3)"),
-    ("json.decode('[1,\\n2,]')", "Expecting value on line 2 at character 3"),
+     "Found too many nested data structures (3) on line 1 at character 3"),
+    ("json.decode('[1,\\n2,]')",
+     "Expected value but found T_ARR_END on line 2 at character 3"),
     ("json.encode(print)", "unsupported Lua type 'function'"),
     ("local r = {} r[1] = r json.encode(r)", "Too high nest level - 129"),
 ]  # fmt: skip
