@@ -81,6 +81,9 @@ def test_its_fiber_is_named_after_its_peer_and_stays_the_same(engine: Engine) ->
     console.say("mine = fiber.self().storage mine.x = 7\n")
     text = "fiber.name(), fiber.self().storage == mine, fiber.self().storage.x\n"
     assert console.say(text) == answer(f"console/{PEER.decode()}", "true", "7")
+    console.say("mine.console.delimiter = 5\n")
+    text = "type(fiber.self().storage.console), require('console').delimiter() == ''\n"
+    assert console.say(text) == answer("table", "true")
 
 
 def test_on_connect_then_on_auth_then_the_greeting(engine: Engine) -> None:

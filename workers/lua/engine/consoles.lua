@@ -29,7 +29,7 @@ local stopping = require('beespace.engine.stopping')
 local user = require('beespace.engine.user')
 local visits = require('beespace.engine.visits')
 
-local cast, pcall = ffi.cast, pcall
+local cast, pcall, setmetatable = ffi.cast, pcall, setmetatable
 local bytes_p = ffi.typeof('const uint8_t *')
 local reasons = shared.reason
 local st, cur, ADMIN = state.st, state.cur, state.ADMIN
@@ -224,6 +224,8 @@ function intake.console(id, fd)
   local record = fibers.start(serve, one)
   record.name, record.euid = 'console/' .. (shared.peer(id) or ''), ADMIN
   record.console = one.console
+  -- Code that asks whether it runs in a console looks for this.
+  record.storage = {console = setmetatable({}, {__index = one.console})}
   one.record = record
   by_id[id] = one
 end
