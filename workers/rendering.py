@@ -5,12 +5,11 @@ drive libyaml's emitter, which decides on quotes, folding and indentation. :func
 of :mod:`workers.bridge`, makes one document of a whole stream; :mod:`workers.press` calls
 :func:`document` with the events of large ones.
 
-``2.6`` is the emitter as it is. Under the newest rules, ``new``, Tarantool has another emitter:
-bytes that are no UTF-8, characters that nobody can see are escaped one by one, those of four bytes
-are printed raw, an empty text leaves a space behind, an alias as a key none. libyaml refuses the
-first and does not know the others, so it is given characters for private use in their place, one
-for each column, which :class:`_Stamps` turns into what they stand for in the finished text. No text
-has such characters of its own then: they are among those which are escaped.
+``2.6`` is libyaml as it is; a text that is no UTF-8, or has characters that nobody can see, is
+printed as ``!!binary``. Under the newest rules, ``new``, Tarantool has another emitter: such bytes
+and characters are escaped one by one, characters of four bytes are printed as they are, an empty
+text leaves a space behind, an alias as a key none. libyaml does none of that, so that it is given
+stand-ins for these, see :mod:`workers.stamps`.
 """
 
 from __future__ import annotations
@@ -24,6 +23,8 @@ from typing import IO, Any, Final, cast
 import msgpack
 import yaml
 from yaml._yaml import CEmitter
+
+from workers.stamps import Stamps
 
 DIALECTS: Final = frozenset({b"2.6", b"new"})
 
@@ -173,6 +174,23 @@ def _is_printable(text: bytes) -> bool:
 
 class _NewDocument(_Document):
     """The same by the newest rules."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._stamps = Stamps()
+
+    def empty(self) -> yaml.Event:
+        return _scalar(self._stamps.nothing())
+
+    def alias_key(self, anchor: str) -> yaml.Event:
+        return _scalar(self._stamps.plain(f"*{anchor}"))
+
+    def foreign(self, text: bytes, style: str | None) -> yaml.Event:
+        stamped, escaped = self._stamps.text(text)
+        return _scalar(stamped, '"' if escaped else style)
+
+    def finished(self, text: bytes) -> bytes:
+        return self._stamps.finished(text)
 
 
 def render(stream: bytes, dialect: bytes, handle: bytes = b"", prefix: bytes = b"") -> bytes:
