@@ -1,4 +1,4 @@
-"""Who gets a console of a real server when it is full, or when on_connect fails; and its dialect."""
+"""Who gets a console of a server that is full, or whose on_connect fails; and its dialect."""
 
 from __future__ import annotations
 
