@@ -47,7 +47,24 @@ class Wish:
 
 def run(wish: Wish) -> ExitStatus:
     """Do it; ClientError when there is no connection, or no more."""
-    _default_signals()
+    # The command's own handlers end it with code 0, which is right for servers only.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return _run(wish)
+    except KeyboardInterrupt:
+        # Passwords are typed without echo: all is put back, now the shell may know why we end.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGINT)
+        raise
+    except BrokenPipeError:
+        # Whoever read our output has enough of it; Python would complain at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitStatus.FAILED
+
+
+def _run(wish: Wish) -> ExitStatus:
     if wish.uri is not None:
         aim = target.parse(wish.uri, wish.user)
         _hide_password(aim)
@@ -55,12 +72,7 @@ def run(wish: Wish) -> ExitStatus:
         aim = target.local(wish.run_dir, wish.name, wish.user)
     wire = Wire.open(aim.address, str(aim))
     with contextlib.closing(wire):
-        try:
-            return _talk(wish, aim, wire)
-        except BrokenPipeError:
-            # Whoever read our output has enough of it; Python would complain at exit.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return ExitStatus.FAILED
+        return _talk(wish, aim, wire)
 
 
 def _talk(wish: Wish, aim: Target, wire: Wire) -> ExitStatus:
@@ -71,20 +83,14 @@ def _talk(wish: Wish, aim: Target, wire: Wire) -> ExitStatus:
     _enter(conversation, dialect, aim)
     if wish.expression is not None:
         return script.run(conversation, wish.expression)
-    if not sys.stdin.isatty():
-        return script.run(conversation, script.statement_of(sys.stdin.buffer.read()))
+    if not _is_terminal():
+        data = sys.stdin.buffer.read() if sys.stdin else b""
+        return script.run(conversation, script.statement_of(data))
     from server.client import repl
 
     kind = "binary port" if server.is_binary else "console"
     banner = f"connected to {aim} ({kind}, version {server.version}); \\help for help"
     return repl.run(conversation, wish.prompt, banner)
-
-
-def _default_signals() -> None:
-    """The command's own handlers end it with code 0, which is right for servers only."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _hide_password(aim: Target) -> None:
@@ -140,13 +146,17 @@ def _enter(conversation: Conversation, dialect: Dialect, aim: Target) -> None:
         raise Refused(f"{aim} refuses: {' '.join(said.split())}")
 
 
+def _is_terminal() -> bool:
+    return sys.stdin is not None and sys.stdin.isatty()
+
+
 def _password(aim: Target) -> str:
     if aim.password is not None:
         return aim.password
     given = os.environ.get(places.PASSWORD_VARIABLE)
     if given is not None:
         return given
-    if not sys.stdin.isatty():
+    if not _is_terminal():
         raise ClientError(f"no password for {aim}: give it in {places.PASSWORD_VARIABLE}")
     try:
         return getpass.getpass(f"password of {aim}: ", sys.stderr)

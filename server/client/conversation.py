@@ -11,6 +11,7 @@ from __future__ import annotations
 import enum
 import time
 from collections.abc import Callable
+from typing import Final
 
 from server.client import questions
 from server.client.failures import Late
@@ -19,10 +20,17 @@ from server.client.wire import Wire
 
 Show = Callable[[Message], None]
 
+_LEAVE: Final = ("\\q", "\\quit")
+
 
 class _Kind(enum.Enum):
     STATEMENT = enum.auto()
     QUESTION = enum.auto()
+
+
+def leaves(statement: str) -> bool:
+    """Whether a statement only says that the user wants to leave. A binary port would not end."""
+    return statement.startswith("\\") and statement.split()[0] in _LEAVE
 
 
 class Conversation:

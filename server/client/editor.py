@@ -53,7 +53,7 @@ class Editor:
     ) -> None:
         self._conversation = conversation
         self._show = show
-        self._known: tuple[str, list[str], str] = ("", [], "")
+        self._split: tuple[str, tuple[list[str], str]] | None = None
         self._session: PromptSession[str] = PromptSession(
             message=f"{name}> ",
             multiline=True,
@@ -69,17 +69,21 @@ class Editor:
 
     def read(self) -> list[str]:
         """The next statements; KeyboardInterrupt, EOFError or Gone instead of them."""
+        self._split = None
         text = self._session.prompt(pre_run=self._listen)
         statements, rest = self._parts(text)
         return [one for one in (*statements, rest) if one.strip()]
 
     def _parts(self, text: str) -> tuple[list[str], str]:
         """Complete statements, and the start of one that is not."""
+        if self._split is None or self._split[0] != text:
+            self._split = text, self._asked(text)
+        return self._split[1]
+
+    def _asked(self, text: str) -> tuple[list[str], str]:
         data = text.encode("utf-8", "surrogateescape")
         if not text.strip() or len(data) > _LONGEST:
             return [text], ""
-        if text == self._known[0]:
-            return self._known[1:]
         found = self._conversation.ask(questions.ends_of_statements(text), _PATIENCE)
         if found is None:
             return [text], ""
@@ -87,8 +91,7 @@ class Editor:
         for end in map(int, found.split()):
             statements.append(data[start:end].decode("utf-8", "surrogateescape"))
             start = end + 1
-        self._known = text, statements, data[start:].decode("utf-8", "surrogateescape")
-        return self._known[1:]
+        return statements, data[start:].decode("utf-8", "surrogateescape")
 
     def _listen(self) -> None:
         """Watch the connection while the line is edited."""

@@ -12,20 +12,19 @@ import sys
 from typing import Final
 
 from server.client import answers, shown
-from server.client.conversation import Conversation
+from server.client.conversation import Conversation, leaves
 from server.client.editor import Editor
 from server.client.failures import Interrupted
 from server.client.interrupts import Interrupts
 from server.client.message import Message
 from server.errors import ExitStatus
 
-_QUIT: Final = ("\\q", "\\quit")
 _HELP: Final = ("\\", "\\h", "\\help")
 KEYS: Final = """\
 Keys of this client:
   Enter    run the statement, or go on in the next line while it is not complete
   Tab      complete a name;  Up, Down: lines typed before;  Ctrl-R: search them
-  Ctrl-C   drop the line; while one runs: stop waiting, the server goes on with it
+  Ctrl-C   drop the line; while one runs: do not wait, it goes on in the server
   Ctrl-D   leave, as \\quit does
 A line that begins with a space is not written into the history file.
 """
@@ -44,16 +43,15 @@ def run(conversation: Conversation, name: str, banner: str) -> ExitStatus:
     terminal.say(banner)
     while True:
         try:
-            statements = editor.read()
+            for statement in editor.read():
+                if leaves(statement):
+                    return ExitStatus.OK
+                if not terminal.execute(statement):
+                    break
         except KeyboardInterrupt:
             continue
         except EOFError:
             return ExitStatus.OK
-        for statement in statements:
-            if statement.split() and statement.split()[0] in _QUIT:
-                return ExitStatus.OK
-            if not terminal.execute(statement):
-                break
 
 
 class _Terminal:

@@ -15,6 +15,8 @@ from typing import Any, Final
 
 import msgpack
 
+from server.client import questions
+
 CONSOLE: Final = (
     b"Tarantool 2.6.0 (Lua console)".ljust(63)
     + b"\n"
@@ -46,6 +48,35 @@ def said(statement: str) -> bytes:
     return statement.encode() + b"$EOF$\n"
 
 
+def split(text: str, *statements: str) -> Turn:
+    """The question where the statements of a text end, and its answer: these, one a line end."""
+    ends, end = [], -1
+    for one in statements:
+        end += len(one.encode()) + 1
+        ends.append(end)
+    return said(questions.statement(questions.ends_of_statements(text))), _hex(ends)
+
+
+def whole(text: str) -> Turn:
+    """The same for a text that is one statement."""
+    return split(text, text)
+
+
+def statement(text: str, reply: bytes) -> Sequence[Turn]:
+    """What comes of one statement that is typed."""
+    return whole(text), (said(text), reply)
+
+
+def completion(word: str, *matches: str) -> Turn:
+    """The question how a word goes on, and its answer."""
+    lines = "\n".join(matches).encode().hex().encode()
+    return said(questions.statement(questions.completions(word))), b"---\n- hex_%s\n...\n" % lines
+
+
+def _hex(ends: Sequence[int]) -> bytes:
+    return b"---\n- hex_%s\n...\n" % " ".join(map(str, ends)).encode().hex().encode()
+
+
 def request(sync: int, kind: int, body: dict[int, Any]) -> bytes:
     """A packet of the client."""
     packet = msgpack.packb({0: kind, 1: sync}) + msgpack.packb(body)
@@ -74,13 +105,26 @@ def refusal(sync: int, text: str) -> bytes:
 
 
 @contextlib.contextmanager
-def standin(path: Path, greeting: bytes, script: Sequence[Turn]) -> Iterator[str]:
-    """The URI of a server that goes through the script with whoever connects, then closes."""
+def standin(
+    path: Path,
+    greeting: bytes,
+    script: Sequence[Turn],
+    stays: bool = False,
+    done: list[Turn] | None = None,
+) -> Iterator[str]:
+    """The URI of a server that goes through the script with whoever connects, then closes.
+
+    One that ``stays`` closes when the client does, which shall say no more. Turns are put into
+    ``done`` one by one.
+    """
     wrong: list[str] = []
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path))
         listener.listen()
-        thread = threading.Thread(target=_serve, args=(listener, greeting, script, wrong))
+        thread = threading.Thread(
+            target=_serve,
+            args=(listener, greeting, script, stays, wrong, done if done is not None else []),
+        )
         thread.start()
         try:
             yield f"unix/:{path}"
@@ -91,7 +135,12 @@ def standin(path: Path, greeting: bytes, script: Sequence[Turn]) -> Iterator[str
 
 
 def _serve(
-    listener: socket.socket, greeting: bytes, script: Sequence[Turn], wrong: list[str]
+    listener: socket.socket,
+    greeting: bytes,
+    script: Sequence[Turn],
+    stays: bool,
+    wrong: list[str],
+    done: list[Turn],
 ) -> None:
     with contextlib.suppress(OSError):
         client, _ = listener.accept()
@@ -110,3 +159,6 @@ def _serve(
                     wrong.append(f"got {got!r}, expected {expected!r}")
                     return
                 client.sendall(reply)
+                done.append((expected, reply))
+            if stays and (more := client.recv(1000)):
+                wrong.append(f"got {more!r}, expected the end")
