@@ -14,8 +14,8 @@ from tests.server.test_settings import refused, written
 IPROTO = "listen, max_packet_size, net_msg_max, threads"
 SESSION = "inbox_limit, limits, output_limit"
 TOP = (
-    "app, compat, config, credentials, developer, events, iproto, limits, log, lua, name, process, "
-    "security, session"
+    "app, compat, config, console, credentials, developer, events, iproto, limits, log, lua, name, "
+    "process, security, session"
 )
 
 FILE_LINES = [
