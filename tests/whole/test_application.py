@@ -139,3 +139,10 @@ def quickstart(readme: str) -> str:
 
 def test_messages_of_a_starting_server_are_not_errors(shared: Server) -> None:
     assert shared.lines(r" [EC]> ") == []
+
+
+def test_the_application_knows_the_addresses(shared: Server, client: Raw) -> None:
+    (listed,) = client.eval("return box.cfg.listen").data
+
+    wanted = {a if isinstance(a, str) else str(a[1]) for a in shared.addresses}
+    assert {each.removeprefix("unix/:").rpartition(":")[2] for each in listed} == wanted

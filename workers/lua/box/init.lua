@@ -5,6 +5,7 @@
 -- other file makes one.
 
 local access = require('beespace.engine.access')
+local cfg = require('beespace.box.cfg')
 local const = require('beespace.engine.const')
 local ctl = require('beespace.box.ctl')
 local decode = require('beespace.engine.decode')
@@ -37,6 +38,7 @@ function init.define(facts)
   globals.box = {
     NULL = decode.NULL,
     broadcast = events.broadcast,
+    cfg = cfg.make(facts),
     ctl = ctl,
     error = errors.api,
     func = func,

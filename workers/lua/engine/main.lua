@@ -151,6 +151,7 @@ function main.prepare(settings)
     name = settings.name,
     index = settings.index,
     count = settings.count,
+    net_msg_max = settings.net_msg_max,
   })
   landmarks.attach()
 end

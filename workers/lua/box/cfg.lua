@@ -1,0 +1,111 @@
+-- box.cfg: what the server was started with, as far as applications ask for it.
+--
+--   box.cfg.listen          address of the binary protocol; a list of them where there are several
+--   box.cfg.net_msg_max     requests of a worker that may wait
+--   box.cfg.name, workers   name of the server, number of its workers
+--   box.cfg{}               nothing: the server is configured when its application runs
+--
+-- box/init puts it into `box`. Settings are those of the command line, the environment and the
+-- file; an application cannot change them, and is told where they are.
+
+local errors = require('beespace.box.error')
+local ffi = require('ffi')
+local shared = require('beespace.engine.table')
+
+local error, ipairs, pairs, rawget = error, ipairs, pairs, rawget
+local setmetatable, tonumber, tostring, type = setmetatable, tonumber, tostring, type
+
+-- Room for the address of a listener: shm.layout.LISTENER_BYTES.
+local LISTENER_BYTES = 96
+
+-- What an application for Tarantool may set, and what it is called here.
+local HERE = {
+  listen = 'listen (--listen)',
+  log_level = 'log.level (--log-level)',
+  log_format = 'log.format (--log-format)',
+  net_msg_max = 'iproto.net_msg_max',
+  auth_delay = 'security.auth_delay',
+  auth_retries = 'security.auth_retries',
+}
+-- What speaks of data, files and other servers, and has no meaning here.
+local ELSEWHERE = {}
+for name in ([[
+  background checkpoint_count checkpoint_interval checkpoint_wal_threshold coredump
+  custom_proc_title election_mode feedback_enabled feedback_host feedback_interval force_recovery
+  hot_standby instance_uuid io_collect_interval log log_nonblock memtx_dir memtx_max_tuple_size
+  memtx_memory memtx_min_tuple_size memtx_use_mvcc_engine pid_file read_only readahead
+  replicaset_uuid replication replication_anon replication_connect_quorum
+  replication_connect_timeout replication_skip_conflict replication_sync_lag
+  replication_sync_timeout replication_synchro_quorum replication_timeout rows_per_wal
+  slab_alloc_factor snap_io_rate_limit sql_cache_size strip_core too_long_threshold username
+  vinyl_bloom_fpr vinyl_cache vinyl_dir vinyl_max_tuple_size vinyl_memory vinyl_page_size
+  vinyl_range_size vinyl_read_threads vinyl_run_count_per_level vinyl_run_size_ratio
+  vinyl_timeout vinyl_write_threads wal_dir wal_dir_rescan_delay wal_max_size wal_mode
+  work_dir worker_pool_threads]]):gmatch('%S+') do
+  ELSEWHERE[name] = true
+end
+
+local cfg = {}
+
+-- Addresses of the binary protocol.
+local function addresses()
+  local header, list = shared.header, {}
+  for index = 0, tonumber(header.first_console) - 1 do
+    list[index + 1] = ffi.string(header.listener_names + index * LISTENER_BYTES)
+  end
+  return #list > 1 and list or list[1]
+end
+
+local function is_same(value, wanted)
+  if type(value) == 'table' and type(wanted) == 'table' and #value == #wanted then
+    for index, each in ipairs(value) do
+      if each ~= wanted[index] then
+        return false
+      end
+    end
+    return true
+  end
+  return value == wanted
+end
+
+local function refuse(name)
+  local why = 'unexpected option'
+  if HERE[name] then
+    why = ('it is set when the server starts, as the setting %s'):format(HERE[name])
+  elseif ELSEWHERE[name] then
+    why = 'this server keeps no data and has no such option'
+  end
+  error(errors.client('CFG', tostring(name), why))
+end
+
+-- What box.cfg{...} does: it raises for the first option that would change something.
+local function configure(values, options)
+  if options == nil then
+    return
+  elseif type(options) ~= 'table' then
+    error('Usage: box.cfg{option = value}', 2)
+  end
+  for name, wanted in pairs(options) do
+    if not is_same(rawget(values, name), wanted) then
+      refuse(name)
+    end
+  end
+end
+
+-- Make box.cfg; `facts` as box/init has them.
+function cfg.make(facts)
+  local values = {
+    listen = addresses(),
+    name = facts.name,
+    net_msg_max = facts.net_msg_max,
+    workers = facts.count,
+  }
+  return setmetatable(values, {
+    __call = configure,
+    __newindex = function()
+      error('Attempt to modify a read-only table', 2)
+    end,
+  })
+end
+
+return cfg
