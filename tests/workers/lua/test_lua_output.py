@@ -219,3 +219,12 @@ def test_big_values_let_others_run(engine: Engine, client: Client, written: Writ
     size, turns = answer.data
     assert size > 3_000_000
     assert turns > 20
+
+
+def test_very_many_keys_are_written_unsorted(engine: Engine, written: Written) -> None:
+    written("1")
+    engine.execute("many = {} for k = 1, 20000 do many['k' .. k] = k end")
+    read = "return loadstring('return ' .. lua_output.answer({eos = ''}, true, many))()"
+    engine.execute(f"again = (function() {read} end)()")
+    same = "for k, v in pairs(many) do assert(again[k] == v) end return next(again) ~= nil"
+    assert engine.execute(same) is True

@@ -2,17 +2,18 @@
 --
 -- engine/console calls answer(format, ok, ...) for the results of a statement or its error, and
 -- push(format, value); `format` = {opt = 'line' or 'block', eos = what ends an answer}. The text is
--- the same for the same values: keys are sorted. It is Lua that makes the values again, as far as
--- Lua can: what is no data is written as its name, a table inside of itself as nil, and a table met
--- twice is written twice. Values that cannot be serialised raise a text.
+-- the same for the same values: keys are sorted, unless there are very many. It is Lua that makes
+-- the values again, as far as Lua can: what is no data is written as its name, a table inside of
+-- itself as nil, and a table met twice is written twice. What cannot be serialised raises a text.
 --
 -- Big values give way to other fibers now and then; keys are read before, so tables may change.
 
+local buffer = require('string.buffer')
 local ask = require('beespace.engine.yaml_ask')
 local fibers = require('beespace.engine.fibers')
 local scalars = require('beespace.engine.yaml_scalars')
 
-local concat, rep, sort = table.concat, string.rep, table.sort
+local rep, sort = string.rep, table.sort
 local floor, max = math.floor, math.max
 local error, next, pcall, rawget, select = error, next, pcall, rawget, select
 local tonumber, tostring, type = tonumber, tostring, type
@@ -21,6 +22,8 @@ local clock = fibers.clock
 -- Tables inside one another; values that are copies, as their table was written before; holes of a
 -- list that shall be one.
 local MOST_DEEP, MOST_COPIES, MOST_HOLES = 200, 100000, 100000
+-- Keys of one table that are sorted; more of them would take too long at a time.
+local MOST_SORTED = 10000
 -- Values between two looks at the clock, and seconds until others have their turn.
 local STEP, TURN = 200, 0.002
 local INDENT = '  '
@@ -102,10 +105,11 @@ end
 -- What engine/yaml_ask wants to know.
 local ASKING = {encode_load_metatables = true}
 
--- A walk: how it writes, which tables are open and which were written, and when it gave way.
+-- A walk: how and where it writes, which tables are open and which were written, and when it gave
+-- way. It goes on for all values of an answer, and looks for repeated tables in each by itself.
 local function new_walk(format)
-  return {block = format.opt == 'block', open = {}, written = {}, repeated = 0, copies = 0,
-    seen = 0, since = clock(), options = ASKING, said = {}}
+  return {block = format.opt == 'block', out = buffer.new(), open = {}, written = {}, repeated = 0,
+    copies = 0, seen = 0, since = clock(), options = ASKING, said = {}}
 end
 
 local write
@@ -136,35 +140,40 @@ local function before(a, b)
   return tostring(a) < tostring(b)
 end
 
--- All keys; the largest that is a place in a list; how many those are.
-local function keys_of(value)
-  local keys, last, places = {}, 0, 0
+-- How many keys there are; the largest that is a place in a list; how many are places.
+local function measure(value)
+  local count, last, places = 0, 0, 0
   for key in next, value do
-    keys[#keys + 1] = key
+    count = count + 1
     if type(key) == 'number' and key > 0 and floor(key) == key then
       last, places = max(last, key), places + 1
     end
   end
-  return keys, last, places
+  return count, last, places
 end
 
-local function enclose(walk, parts, indent)
-  if not walk.block then
-    return '{' .. concat(parts, ', ') .. '}'
+-- What stands before an item of a table, and at the end of a table that has items or not.
+local function begin_item(walk, indent, is_first)
+  if walk.block then
+    walk.out:put(is_first and '\n' or ',\n', rep(INDENT, indent + 1))
+  elseif not is_first then
+    walk.out:put(', ')
   end
-  local inner = rep(INDENT, indent + 1)
-  for index = 1, #parts do
-    parts[index] = inner .. parts[index]
+end
+
+local function finish(walk, indent, is_empty)
+  if walk.block then
+    walk.out:put(is_empty and '\n\n' or '\n', rep(INDENT, indent))
   end
-  return '{\n' .. concat(parts, ',\n') .. '\n' .. rep(INDENT, indent) .. '}'
+  walk.out:put('}')
 end
 
 local function write_list(walk, value, indent, last, asked)
-  local parts = {}
   for index = 1, last do
-    parts[index] = write(walk, rawget(value, index), indent + 1, asked)
+    begin_item(walk, indent, index == 1)
+    write(walk, rawget(value, index), indent + 1, asked)
   end
-  return enclose(walk, parts, indent)
+  finish(walk, indent, last == 0)
 end
 
 local function key_text(key)
@@ -174,47 +183,56 @@ local function key_text(key)
   return '[' .. scalar(key) .. ']'
 end
 
-local function write_map(walk, value, indent, keys, asked)
-  sort(keys, before)
-  local parts = {}
+local function write_map(walk, value, indent, asked)
+  local keys = {}
+  for key in next, value do
+    keys[#keys + 1] = key
+  end
+  if #keys <= MOST_SORTED then
+    sort(keys, before)
+  end
   for index = 1, #keys do
     local key = keys[index]
-    parts[index] = key_text(key) .. ' = ' .. write(walk, rawget(value, key), indent + 1, asked)
+    begin_item(walk, indent, index == 1)
+    walk.out:put(key_text(key), ' = ')
+    write(walk, rawget(value, key), indent + 1, asked)
   end
-  return enclose(walk, parts, indent)
+  finish(walk, indent, #keys == 0)
 end
 
 local LISTS, MAPS = {seq = true, sequence = true, array = true}, {map = true, mapping = true}
 
 local function write_content(walk, value, indent, how, asked)
-  local keys, last, places = keys_of(value)
+  local count, last, places = measure(value)
   if how == nil then
     local sparse = last > 10 and last > 2 * places
-    how = places == #keys and not sparse and 'seq' or 'map'
+    how = places == count and not sparse and 'seq' or 'map'
   end
+  walk.out:put('{')
   if MAPS[how] then
-    return write_map(walk, value, indent, keys, asked)
+    write_map(walk, value, indent, asked)
   elseif last - places > MOST_HOLES then
     error('a list has too many holes', 0)
+  else
+    write_list(walk, value, indent, last, asked)
   end
-  return write_list(walk, value, indent, last, asked)
 end
 
 local function write_table(walk, value, indent, how, asked)
   if how ~= nil and not LISTS[how] and not MAPS[how] then
     error(ask.INVALID, 0)
   elseif walk.open[value] then
-    return 'nil'
+    walk.out:put('nil')
+    return
   elseif indent > MOST_DEEP then
     error(('tables inside one another, more than %d'):format(MOST_DEEP), 0)
   end
   local again = walk.written[value] and 1 or 0
   walk.open[value], walk.written[value] = true, true
   walk.repeated = walk.repeated + again
-  local text = write_content(walk, value, indent, how, asked)
+  write_content(walk, value, indent, how, asked)
   walk.repeated = walk.repeated - again
   walk.open[value] = nil
-  return text
 end
 
 local function write_object(walk, value, indent, asked)
@@ -222,9 +240,10 @@ local function write_object(walk, value, indent, asked)
   said, asked = ask.object(walk, value, asked)
   local kind = type(said)
   if kind == 'cdata' or kind == 'userdata' then
-    return scalar(said)
+    walk.out:put(scalar(said))
+  else
+    write(walk, said, indent, asked)
   end
-  return write(walk, said, indent, asked)
 end
 
 -- A value; `asked` functions of the application have said what it is on the way to it.
@@ -242,30 +261,54 @@ function write(walk, value, indent, asked)
     or kind == 'cdata' and cdata(value) == nil then
     return write_object(walk, value, indent, asked)
   end
-  return scalar(value)
+  walk.out:put(scalar(value))
 end
 
 -- Answers ----------------------------------------------------------------------------------------
 
+local function put_results(walk, ...)
+  for index = 1, select('#', ...) do
+    if index > 1 then
+      walk.out:put(', ')
+    end
+    walk.written = {}
+    write(walk, (select(index, ...)), 0, 0)
+  end
+end
+
+local function put_error(walk, raised)
+  walk.out:put('{')
+  begin_item(walk, 0, true)
+  walk.out:put('error = ')
+  if type(raised) == 'nil' then
+    walk.out:put('box.NULL')
+  elseif type(raised) == 'string' then
+    walk.out:put(quoted_error(raised))
+  else
+    write(walk, raised, 1, 0)
+  end
+  finish(walk, 0, false)
+end
+
 -- The answer for these results, or for an error.
 function lua_output.answer(format, ok, ...)
-  local parts = {}
-  if ok then
-    for index = 1, select('#', ...) do
-      parts[index] = write(new_walk(format), (select(index, ...)), 0, 0)
-    end
-    return concat(parts, ', ') .. format.eos
-  end
-  local raised = ...
   local walk = new_walk(format)
-  local text = type(raised) == 'nil' and 'box.NULL'
-    or type(raised) == 'string' and quoted_error(raised) or write(walk, raised, 1, 0)
-  return enclose(walk, {'error = ' .. text}, 0) .. format.eos
+  if ok then
+    put_results(walk, ...)
+  else
+    put_error(walk, (...))
+  end
+  walk.out:put(format.eos)
+  return walk.out:tostring()
 end
 
 -- A pushed value.
 function lua_output.push(format, value)
-  return '-- Push\n' .. write(new_walk(format), value, 0, 0) .. ';'
+  local walk = new_walk(format)
+  walk.out:put('-- Push\n')
+  write(walk, value, 0, 0)
+  walk.out:put(';')
+  return walk.out:tostring()
 end
 
 return lua_output
