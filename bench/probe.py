@@ -7,6 +7,7 @@ all that are due meanwhile, and a client that waits for each answer would notice
 
 from __future__ import annotations
 
+import math
 import select
 import time
 from collections import deque
@@ -38,21 +39,15 @@ class Probe:
 
     def run(self, seconds: float | None = None, until: int | None = None) -> None:
         """Ask for so many seconds, or until a descriptor is readable, and for all answers."""
-        self._heard = due = time.monotonic()
-        end = None if seconds is None else due + seconds
-        while not self._is_over(end, until):
+        self._heard = begun = time.monotonic()
+        most = math.inf if seconds is None else round(seconds / PERIOD)
+        while self._sync < most and not _is_readable(until):
             now = time.monotonic()
-            while due <= now:
+            while self._sync < most and (due := begun + self._sync * PERIOD) <= now:
                 self._ask(due)
-                due += PERIOD
-            self._turn(due - time.monotonic(), until)
+            self._turn(begun + self._sync * PERIOD - time.monotonic(), until)
         while self._waiting:
             self._turn(1.0, None)
-
-    def _is_over(self, end: float | None, until: int | None) -> bool:
-        if end is not None and time.monotonic() >= end:
-            return True
-        return until is not None and bool(select.select([until], [], [], 0)[0])
 
     def _ask(self, due: float) -> None:
         self._sync += 1
@@ -93,3 +88,7 @@ class Probe:
             if answer.sync != sync:
                 raise AnswerError(f"an answer has sync {answer.sync}, expected {sync}")
             self.delays.append((now - due) * 1e6)
+
+
+def _is_readable(descriptor: int | None) -> bool:
+    return descriptor is not None and bool(select.select([descriptor], [], [], 0)[0])

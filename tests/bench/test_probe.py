@@ -64,7 +64,7 @@ def test_requests_are_sent_in_time_and_each_is_answered() -> None:
     with stub.serve() as endpoint, Session(endpoint) as session:
         probe = Probe(session)
         probe.run(0.1)
-        assert len(probe.delays) == pytest.approx(0.1 / PERIOD, abs=2)
+        assert len(probe.delays) == 100
         assert min(probe.delays) > 0
 
 

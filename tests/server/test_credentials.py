@@ -241,7 +241,7 @@ def test_weak_passwords(tmp_path: Path) -> None:
 
 
 def test_variables_that_look_like_secrets_are_not_shown() -> None:
-    for name in ("BEESPACE_PASSWORD", "BEESPACE_DB_SECRET", "BEESPACE_CREDENTIALS_USERS"):
+    for name in ("BEESPACE_ADMIN_PASSWORD", "BEESPACE_DB_SECRET", "BEESPACE_CREDENTIALS_USERS"):
         assert refused({}, {name: SECRET}) == [
             f"{name}: got a value, expected no such variable (environment)"
         ]
