@@ -169,12 +169,23 @@ def _plain_value(text: str) -> Any:
 
 def yaml_decode(text: bytes) -> bytes:
     """All documents of a YAML text as one packed array."""
+    reader = _YamlReader()
     try:
-        return pack(_YamlReader().documents(text))
+        return pack(reader.documents(text))
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        place = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise ValueError(f"{error.problem}{place}") from error
+        raise ValueError(_yaml_fault(error, reader.started)) from error
+
+
+def _yaml_fault(error: yaml.MarkedYAMLError, documents: int) -> str:
+    """What is wrong with a YAML text, as Tarantool says it; the first place goes unmentioned."""
+    mark, context = error.problem_mark, error.context_mark
+    text = f"{error.problem} at document: {documents}"
+    if mark and (mark.line or mark.column):
+        text += f", line: {mark.line + 1}, column: {mark.column + 1}"
+    if error.context and context:
+        where = f"line: {context.line + 1}, column: {context.column + 1}"
+        text += f"\n{error.context} at {where}"
+    return text + "\n"
 
 
 class _YamlReader:
@@ -187,12 +198,14 @@ class _YamlReader:
         # open containers: (value, anchor, nodes counted before it, keys waiting for their value)
         self._open: list[tuple[Any, str | None, int, list[Any]]] = []
         self._documents: list[Any] = []
+        self.started = 0
 
     def documents(self, text: bytes) -> list[Any]:
         for event in yaml.parse(text, Loader=yaml.CLoader):
             match event:
                 case yaml.DocumentStartEvent():
                     self._anchors.clear()
+                    self.started += 1
                 case yaml.ScalarEvent():
                     self._put_scalar(event)
                 case yaml.AliasEvent():

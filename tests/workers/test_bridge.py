@@ -39,7 +39,7 @@ def packed(value: Any) -> bytes:
         ("json_encode", (packed(float("nan")), 14, False), b"must not be NaN or Inf"),
         ("json_encode", (packed({True: 1}),), b"table key must be a number or string"),
         ("json_encode", (b"\xc1",), b""),
-        ("yaml_decode", (b"a: [",), b"line 2, column 1"),
+        ("yaml_decode", (b"a: [",), b"line: 2, column: 1"),
         ("yaml_decode", (b"[" * 1_000_000,), b"nest"),
         ("yaml_decode", (b"\xff",), b"UTF-8"),
         ("yaml_decode", (b"*x",), b"invalid reference: x"),

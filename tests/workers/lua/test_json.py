@@ -117,10 +117,11 @@ def test_options(run: Any) -> None:
 
 
 ERRORS = [
-    ("json.encode()", "Usage: json.encode(value[, options])"),
+    ("json.encode()", "bad argument #1 to 'encode' (expected 1 or 2 arguments)"),
+    ("json.encode(1, {}, 3)", "bad argument #1 to 'encode' (expected 1 or 2 arguments)"),
     ("json.encode(1, 2)", "json: expected a table of options, got number"),
-    ("json.decode()", "json.decode: expected a string, got no value"),
-    ("json.decode({})", "json.decode: expected a string, got table"),
+    ("json.decode()", "bad argument #1 to 'decode' (expected 1 or 2 arguments)"),
+    ("json.decode({})", "bad argument #1 to 'decode' (string expected, got table)"),
     ("json.cfg(5)", "json.cfg: expected a table of options, got number"),
     ("json.cfg{foo = 1}", "json: unknown option 'foo'"),
     ("json.cfg{encode_use_tostring = true}",

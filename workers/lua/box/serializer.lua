@@ -8,6 +8,7 @@ local decode = require('beespace.engine.decode')
 
 local error, pairs, select, type, tostring = error, pairs, select, type, tostring
 local format = string.format
+local getinfo = debug.getinfo
 
 local DEFAULTS = {
   encode_number_precision = 14,
@@ -113,6 +114,13 @@ function M.constants(module)
   return module
 end
 
+local COUNT = 'expected 1 or 2 arguments'
+
+-- Raise that the first argument of the function that called this one is wrong.
+local function bad_argument(what)
+  error(format("bad argument #1 to '%s' (%s)", getinfo(2, 'n').name or '?', what), 3)
+end
+
 -- A module whose functions take options. kind: name ('json'), changeable (set of option names), and
 -- encode(value, settings), decode(text, settings) -> result or nil, problem; unpack(packed) -> what
 -- decode() returns.
@@ -121,8 +129,8 @@ function M.make(kind)
   local module = M.constants({cfg = cfg})
 
   function module.encode(...)
-    if select('#', ...) == 0 then
-      error(format('Usage: %s.encode(value[, options])', kind.name), 0)
+    if select('#', ...) == 0 or select('#', ...) > 2 then
+      bad_argument(COUNT)
     end
     local value, options = ...
     local settings = merged(kind, cfg, options)
@@ -134,10 +142,12 @@ function M.make(kind)
   end
 
   function module.decode(...)
+    if select('#', ...) == 0 or select('#', ...) > 2 then
+      bad_argument(COUNT)
+    end
     local text, options = ...
     if type(text) ~= 'string' and type(text) ~= 'number' then
-      error(format('%s.decode: expected a string, got %s', kind.name,
-        select('#', ...) == 0 and 'no value' or type(text)), 0)
+      bad_argument(format('string expected, got %s', type(text)))
     end
     local packed, problem = kind.decode(tostring(text), merged(kind, cfg, options))
     if packed == nil then
