@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+import yaml
 
 from tests.helpers.consoles import Console, open_console
 from tests.helpers.engine import Engine
@@ -53,8 +54,8 @@ def test_they_are_labelled_in_lua_output_too(console: Console) -> None:
 def test_what_cannot_be_written_is_that_workers_error(console: Console) -> None:
     console.say("\\set worker all\n")
     said = console.say("setmetatable({}, {__serialize = 5})\n")
-    assert said.startswith(b"---\n- worker 0:\n  - error: ")
-    assert b"invalid __serialize value" in said
+    text = "console: an exception occurred when formatting the output: invalid __serialize value"
+    assert yaml.safe_load(said) == [{"worker 0": [{"error": text}]}]
 
 
 def test_nobody_else_is_asked_whether_a_session_has_left(engine: Engine, console: Console) -> None:

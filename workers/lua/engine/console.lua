@@ -97,10 +97,14 @@ local function write(c, ok, ...)
   return yaml.failure((...))
 end
 
+-- What is said of values that cannot be written in a format, for what that has raised.
+function console.unwritable(format, raised)
+  local message = format.fmt == 'lua' and LUA_FAILED or YAML_FAILED
+  return message:format(type(raised) == 'string' and raised or errors.describe(raised))
+end
+
 local function formatting_failed(c, raised)
-  local message = c.format.fmt == 'lua' and LUA_FAILED or YAML_FAILED
-  local text = type(raised) == 'string' and raised or errors.describe(raised)
-  return write(c, false, message:format(text))
+  return write(c, false, console.unwritable(c.format, raised))
 end
 
 -- The text for what a protected call has answered. Only the end of its fiber ends that.

@@ -41,7 +41,8 @@ local FOREVER = math.huge
 
 local consoles = {}
 
--- {id =, fd =, reader =, console =, record =, ended =, waiting =} by session id.
+-- {id =, fd =, reader =, console =, record =, ended =, waiting =, busy =} by session id. While one
+-- is busy its socket is not read; the poll set is told so when it says that something is there.
 local by_id = {}
 
 local LINE = const.GREETING_SIZE / 2 - 1
@@ -93,6 +94,10 @@ end
 -- Read from a console's socket.
 function consoles.receive(fd)
   local one = by_id[sessions.all[fd].id]
+  if one.busy then
+    output.throttle(fd, true)
+    return
+  end
   local received = input.read(fd)
   local ready = false
   if received > 0 then
@@ -102,7 +107,7 @@ function consoles.receive(fd)
     ready = true
   end
   if ready then
-    output.throttle(fd, true)
+    one.busy = true
     wake(one)
   end
 end
@@ -130,6 +135,7 @@ local function read(one)
     if line ~= nil or one.ended then
       return line, ending
     end
+    one.busy = false
     output.throttle(one.fd, false)
     wait(one)
   end

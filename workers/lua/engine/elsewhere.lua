@@ -47,7 +47,7 @@ local function part(format)
   end
   return function(...)
     local ok, text = pcall(write, ...)
-    return ok and text or write(false, errors.describe(text))
+    return ok and text or write(false, console.unwritable(format, text))
   end
 end
 
