@@ -20,11 +20,21 @@ GOLDENS = [
     if row.get("pure")
 ]
 
+# Generated expressions with what the same server answered.
+ANSWERS = json.loads((DATA / "tarantool_answers.json").read_text())
+
 CONSOLE = r"""
 local yaml = require('beespace.engine.yaml')
 local codec = require('beespace.engine.codec')
 local env = setmetatable({
-  box = {NULL = codec.NULL, error = require('beespace.box.error').api},
+  box = {
+    NULL = codec.NULL,
+    error = require('beespace.box.error').api,
+    tuple = require('beespace.box.tuple').api,
+  },
+  decimal = require('decimal'),
+  ffi = require('ffi'),
+  uuid = require('uuid'),
   tonumber64 = tonumber,
 }, {__index = _G})
 local function answer(ok, ...)
@@ -73,6 +83,12 @@ def test_prints_as_tarantool(console: Any, row: dict[str, Any]) -> None:
     text = console(row["input"].removesuffix("\n").encode()).decode()
 
     assert normalised(text, row) == normalised(row["output"], row)
+
+
+def test_prints_generated_values_as_tarantool(console: Any) -> None:
+    differ = [row for row in ANSWERS if console(row["lua"].encode()).decode() != row["answer"]]
+
+    assert differ == []
 
 
 NEWEST = [

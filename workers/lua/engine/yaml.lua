@@ -154,8 +154,16 @@ function yaml.answer(...)
   return finish(walked(put_list, begin(console), ...))
 end
 
--- What stands for an error in an answer.
+local function is_nothing(value)
+  return value == nil
+end
+
+-- What stands for an error in an answer; a pointer that points nowhere is none.
 local function as_result(raised)
+  local ok, nothing = pcall(is_nothing, raised)
+  if ok and nothing then
+    raised = nil
+  end
   return setmetatable({error = raised}, ERROR)
 end
 

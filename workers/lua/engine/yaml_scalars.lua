@@ -38,7 +38,16 @@ function scalars.style(text, in_flow, lines)
   return (lines or zero == nil or zero > found) and LITERAL or PLAIN
 end
 
---- A number with so many significant digits; whole ones of up to 64 bits are exact.
+-- A number with so many significant digits.
+local function rounded(value, precision)
+  if value ~= value then
+    bits.d = value
+    return bits.i < 0 and '-nan' or 'nan'
+  end
+  return format('%.' .. precision .. 'g', value)
+end
+
+--- The same, but whole numbers of up to 64 bits are exact.
 function scalars.number(value, precision)
   if floor(value) == value then
     if value == 0 then
@@ -48,11 +57,8 @@ function scalars.number(value, precision)
     elseif value < 18446744073709551616 and value >= -9223372036854775808 then
       return format('%.0f', value)
     end
-  elseif value ~= value then
-    bits.d = value
-    return bits.i < 0 and '-nan' or 'nan'
   end
-  return format('%.' .. precision .. 'g', value)
+  return rounded(value, precision)
 end
 local number = scalars.number
 
@@ -60,6 +66,10 @@ local number = scalars.number
 
 local function narrow(value, precision)
   return number(tonumber(value), precision)
+end
+
+local function floating(value, precision)
+  return rounded(tonumber(value), precision)
 end
 
 local function wide(value)
@@ -84,8 +94,8 @@ local function add(writer, ...)
   end
 end
 
-add(narrow, 'int8_t', 'int16_t', 'int32_t', 'uint8_t', 'uint16_t', 'uint32_t', 'char', 'float',
-  'double')
+add(narrow, 'int8_t', 'int16_t', 'int32_t', 'uint8_t', 'uint16_t', 'uint32_t', 'char')
+add(floating, 'float', 'double')
 add(wide, 'int64_t', 'uint64_t')
 add(boolean, 'bool')
 add(pointer, 'void *', 'const void *')
