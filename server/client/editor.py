@@ -14,14 +14,14 @@ import asyncio
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from prompt_toolkit import PromptSession
 from prompt_toolkit.application import get_app, run_in_terminal
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from prompt_toolkit.document import Document
 from prompt_toolkit.enums import DEFAULT_BUFFER
-from prompt_toolkit.filters import Condition, has_focus, is_searching
+from prompt_toolkit.filters import has_focus, is_searching
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.lexers import PygmentsLexer
 from prompt_toolkit.output import ColorDepth
@@ -53,6 +53,7 @@ class Editor:
     ) -> None:
         self._conversation = conversation
         self._show = show
+        self._completer = _FromServer(conversation)
         self._split: tuple[str, tuple[list[str], str]] | None = None
         self._session: PromptSession[str] = PromptSession(
             message=f"{name}> ",
@@ -60,7 +61,7 @@ class Editor:
             prompt_continuation=f"{' ' * len(name)}> ",
             history=history.open_history(history_path or history.default_path()),
             key_bindings=self._bindings(),
-            completer=_FromServer(conversation),
+            completer=self._completer,
             complete_while_typing=False,
             lexer=PygmentsLexer(LuaLexer) if colours else None,
             color_depth=None if colours else ColorDepth.DEPTH_1_BIT,
@@ -70,6 +71,7 @@ class Editor:
     def read(self) -> list[str]:
         """The next statements; KeyboardInterrupt, EOFError or Gone instead of them."""
         self._split = None
+        self._completer.forget()
         text = self._session.prompt(pre_run=self._listen)
         statements, rest = self._parts(text)
         return [one for one in (*statements, rest) if one.strip()]
@@ -127,41 +129,65 @@ class Editor:
             else:
                 buffer.validate_and_handle()
 
-        @bindings.add("tab", filter=has_focus(DEFAULT_BUFFER) & Condition(_at_indent))
+        @bindings.add("tab", filter=has_focus(DEFAULT_BUFFER))
         def _tab(event: KeyPressEvent) -> None:
-            event.current_buffer.insert_text(_INDENT)
+            buffer = event.current_buffer
+            if _at_indent(buffer.document):
+                buffer.insert_text(_INDENT)
+            elif buffer.complete_state:
+                buffer.complete_next()
+            elif more := self._completer.certain(buffer.document):
+                # Here and now: what is typed next goes behind it.
+                buffer.insert_text(more)
+            else:
+                buffer.start_completion()
 
         return bindings
 
 
 class _FromServer(Completer):
-    """Completions that the server knows."""
+    """Completions that the server knows; those of one word are asked for once a line."""
 
     def __init__(self, conversation: Conversation) -> None:
         self._conversation = conversation
+        self._known: dict[str, list[str]] = {}
+
+    def forget(self) -> None:
+        """Ask again, for statements may have made new names."""
+        self._known.clear()
+
+    def certain(self, document: Document) -> str:
+        """What all completions of the word before the cursor begin with, without the word."""
+        word, (start, *_) = self._matches(document)
+        return start[len(word) :]
 
     def get_completions(
-        self, document: Document, complete_event: CompleteEvent
+        self, document: Document, _complete_event: CompleteEvent
     ) -> Iterable[Completion]:
         """The ways in which the word before the cursor goes on."""
+        word, (_, *matches) = self._matches(document)
+        shown = max(word.rfind("."), word.rfind(":")) + 1
+        for match in sorted(set(matches)):
+            yield Completion(match, -len(word), display=match[shown:])
+
+    def _matches(self, document: Document) -> tuple[str, list[str]]:
+        """The word, the longest common start of its completions, and these."""
         found = _WORD.search(document.text_before_cursor)
-        if not found or not complete_event.completion_requested:
-            return
-        word = found[0]
-        try:
-            lines = self._conversation.ask(questions.completions(word), _PATIENCE)
-        except Gone as gone:
-            _end(gone)
-            return
-        known = max(word.rfind("."), word.rfind(":")) + 1
-        for match in sorted({*(lines or b"").decode("utf-8", "replace").split("\n")[1:]}):
-            if match.startswith(word):
-                yield Completion(match, -len(word), display=match[known:])
+        word = found[0] if found else ""
+        if word and word not in self._known:
+            try:
+                lines = self._conversation.ask(questions.completions(word), _PATIENCE) or b""
+            except Gone as gone:
+                _end(gone)
+                lines = b""
+            known = lines.decode("utf-8", "replace").split("\n")
+            self._known[word] = [one for one in known if one.startswith(word)]
+        return word, self._known.get(word) or [word]
 
 
-def _at_indent() -> bool:
-    line: Any = get_app().current_buffer.document
-    return line.cursor_position_row > 0 and not line.current_line_before_cursor.strip()
+def _at_indent(document: Document) -> bool:
+    """Whether the cursor is at the beginning of a continuation."""
+    return document.cursor_position_row > 0 and not document.current_line_before_cursor.strip()
 
 
 def _end(gone: Gone) -> None:

@@ -17,11 +17,11 @@ import subprocess
 import sys
 import termios
 from collections.abc import Callable, Mapping
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import pyte
 
+from tests.helpers.closing import Closing
 from tests.helpers.server import ROOT, environment
 from tests.helpers.wait import wait_until
 
@@ -38,7 +38,7 @@ def pasted(text: str) -> str:
     return f"\x1b[200~{text}\x1b[201~"
 
 
-class Terminal:
+class Terminal(Closing):
     """``python -m server`` with arguments, in a terminal."""
 
     def __init__(
@@ -61,15 +61,8 @@ class Terminal:
         )
         os.close(slave)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        _kind: type[BaseException] | None,
-        _error: BaseException | None,
-        _trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """End the command and close the terminal."""
         self.process.kill()
         self.process.wait()
         os.close(self._master)

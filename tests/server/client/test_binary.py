@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-
 import msgpack
 import pytest
 
@@ -30,17 +28,7 @@ def test_a_statement_may_be_any_bytes() -> None:
 def test_a_login_proves_the_password() -> None:
     dialect = BinaryDialect(SALT[:20])
     proof = scramble(SALT[:20], "secret")
-    once = bytes(
-        a ^ b
-        for a, b in zip(
-            proof,
-            hashlib.sha1(
-                SALT[:20] + hashlib.sha1(hashlib.sha1(b"secret").digest()).digest()
-            ).digest(),
-            strict=True,
-        )
-    )
-    assert once == hashlib.sha1(b"secret").digest()
+    assert proof == raw.scramble(SALT[:20], "secret")
     assert dialect.login("bob", "secret") == (
         1,
         request(1, 7, {0x23: "bob", 0x21: ["chap-sha1", proof]}),
@@ -124,7 +112,3 @@ def test_every_form_of_a_length_is_read() -> None:
         dialect.statement("x")
         dialect.feed(prefix + packet)
         assert dialect.next() == Message(1, b"x")
-
-
-def test_the_numbers_are_those_of_the_other_raw_client() -> None:
-    assert (raw.AUTH, raw.EVAL) == (7, 8)
