@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from shm import layout, states
-from shm.layout import Writer
+from shm.record import Writer
 from shm.segment import Segment
 from shm.states import SessionType, SlotState
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import Final
 
-from shm.layout import Writer
+from shm.record import Writer
 
 
 class SlotState(IntEnum):

@@ -9,7 +9,7 @@ from collections import defaultdict
 import pytest
 
 from shm import layout
-from shm.layout import CACHE_LINE, Field, Record, Writer
+from shm.record import CACHE_LINE, Field, Record, Writer
 from workers.runtime import LuaFailureError, Runtime
 
 GOLDEN_HASH = 0xD87B63BDBCBB6182

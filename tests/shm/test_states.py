@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from shm import states
-from shm.layout import Writer
+from shm.record import Writer
 from shm.states import ForbiddenTransitionError, SlotState
 
 FREE, CLAIMED, LIVE, CLOSING = SlotState
