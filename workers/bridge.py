@@ -20,7 +20,7 @@ import msgpack
 
 from shm import logs
 from shm.launch import LogOrder
-from workers import rendering, texts
+from workers import reading, rendering, texts
 
 MAX_PBKDF2_SIZE: Final = 128
 HASHES: Final = frozenset({"md5", "sha1", "sha224", "sha256", "sha384", "sha512"})
@@ -46,7 +46,8 @@ def make_services(context: Context) -> dict[str, Service]:
         "json_encode": texts.json_encode,
         "json_decode": texts.json_decode,
         "yaml_render": rendering.render,
-        "yaml_decode": texts.yaml_decode,
+        "yaml_read": reading.read,
+        "yaml_tag": reading.tag,
         "digest": digest,
         "pbkdf2": pbkdf2,
         "base64_encode": base64_encode,

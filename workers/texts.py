@@ -1,9 +1,8 @@
-"""Values of Lua as JSON and back; what YAML and base64 say.
+"""Values of Lua as JSON and back; base64.
 
 Called by ``workers.bridge``. A value is its MessagePack form, which the codec on the Lua side makes
-and reads. The libraries do the grammar; what is decided here is what Tarantool's modules print and
-accept: number forms, escapes, which unquoted words are not texts. Errors are raised as ValueError
-or TypeError.
+and reads. The library does the grammar; what is decided here is what Tarantool's module prints and
+accepts: number forms, escapes. Errors are raised as ValueError or TypeError.
 """
 
 from __future__ import annotations
@@ -16,13 +15,10 @@ from collections.abc import Iterator
 from json.encoder import encode_basestring
 from typing import Any, Final
 
-import yaml
-
 from workers.json_faults import fault
 from workers.values import Map, pack, text_of_bytes, unpack
 
 MAX_DEPTH: Final = 128
-MAX_ALIASED_NODES: Final = 1_000_000
 
 
 def _number_text(value: float, precision: int) -> str:
@@ -140,134 +136,6 @@ def _is_too_deep(value: Any, limit: int) -> bool:
             child for each in level for child in (each.values() if isinstance(each, dict) else each)
         ]
     return False
-
-
-# YAML --------------------------------------------------------------------------------------------
-
-_BINARY: Final = "tag:yaml.org,2002:binary"
-_CONSTANTS: Final = {
-    "~": None, "null": None, "true": True, "yes": True, "false": False, "no": False,
-}  # fmt: skip
-_INTEGER: Final = re.compile(r"[-+]?[0-9]+")
-_HEX: Final = re.compile(r"[-+]?0x[0-9a-fA-F]+")
-_FLOAT: Final = re.compile(
-    r"[-+]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[-+]?[0-9]+)?|nan|inf|infinity)", re.IGNORECASE
-)
-
-
-def _plain_value(text: str) -> Any:
-    """What an unquoted scalar means: the rules of Tarantool's yaml, not those of YAML 1.1."""
-    if text in _CONSTANTS:
-        return _CONSTANTS[text]
-    if _INTEGER.fullmatch(text):
-        return _integer(text)
-    if _HEX.fullmatch(text):
-        value = int(text, 16)
-        return value if -(2**63) <= value < 2**64 else float(value)
-    return float(text) if _FLOAT.fullmatch(text) else text
-
-
-def yaml_decode(text: bytes) -> bytes:
-    """All documents of a YAML text as one packed array."""
-    reader = _YamlReader()
-    try:
-        return pack(reader.documents(text))
-    except yaml.MarkedYAMLError as error:
-        raise ValueError(_yaml_fault(error, reader.started)) from error
-
-
-def _yaml_fault(error: yaml.MarkedYAMLError, documents: int) -> str:
-    """What is wrong with a YAML text, as Tarantool says it; the first place goes unmentioned."""
-    mark, context = error.problem_mark, error.context_mark
-    text = f"{error.problem} at document: {documents}"
-    if mark and (mark.line or mark.column):
-        text += f", line: {mark.line + 1}, column: {mark.column + 1}"
-    if error.context and context:
-        where = f"line: {context.line + 1}, column: {context.column + 1}"
-        text += f"\n{error.context} at {where}"
-    return text + "\n"
-
-
-class _YamlReader:
-    """Builds values from parser events; what aliases repeat is bounded."""
-
-    def __init__(self) -> None:
-        self._nodes = 0
-        self._aliased = 0
-        self._anchors: dict[str, tuple[Any, int]] = {}
-        # open containers: (value, anchor, nodes counted before it, keys waiting for their value)
-        self._open: list[tuple[Any, str | None, int, list[Any]]] = []
-        self._documents: list[Any] = []
-        self.started = 0
-
-    def documents(self, text: bytes) -> list[Any]:
-        for event in yaml.parse(text, Loader=yaml.CLoader):
-            match event:
-                case yaml.DocumentStartEvent():
-                    self._anchors.clear()
-                    self.started += 1
-                case yaml.ScalarEvent():
-                    self._put_scalar(event)
-                case yaml.AliasEvent():
-                    self._put_alias(event.anchor or "")
-                case yaml.SequenceStartEvent():
-                    self._enter([], event.anchor)
-                case yaml.MappingStartEvent():
-                    self._enter({}, event.anchor)
-                case yaml.CollectionEndEvent():
-                    value, anchor, before, _ = self._open.pop()
-                    self._put(value, anchor, self._nodes - before)
-        return self._documents
-
-    def _put_scalar(self, event: yaml.ScalarEvent) -> None:
-        # A long text weighs more than one node.
-        nodes = 1 + len(event.value) // 16
-        self._nodes += nodes
-        self._put(_scalar_value(event), event.anchor, nodes)
-
-    def _enter(self, value: Any, anchor: str | None) -> None:
-        # The list of documents is one level more.
-        if len(self._open) >= MAX_DEPTH - 1:
-            raise ValueError(f"Too high nest level - {MAX_DEPTH}")
-        self._open.append((value, anchor, self._nodes, []))
-        self._nodes += 1
-
-    def _put_alias(self, anchor: str) -> None:
-        if anchor not in self._anchors:
-            raise ValueError(f"invalid reference: {anchor}")
-        value, nodes = self._anchors[anchor]
-        self._nodes += nodes
-        self._aliased += nodes
-        if self._aliased > MAX_ALIASED_NODES:
-            raise ValueError(f"references repeat more than {MAX_ALIASED_NODES} nodes")
-        self._put(value, None, nodes)
-
-    def _put(self, value: Any, anchor: str | None, nodes: int) -> None:
-        if anchor is not None:
-            self._anchors[anchor] = (value, nodes)
-        if not self._open:
-            self._documents.append(value)
-            return
-        container, _, _, waiting = self._open[-1]
-        if isinstance(container, list):
-            container.append(value)
-        elif not waiting:
-            if isinstance(value, dict | list):
-                raise TypeError("a mapping key must be a scalar")
-            waiting.append(value)
-        else:
-            container[waiting.pop()] = value
-
-
-def _scalar_value(event: yaml.ScalarEvent) -> Any:
-    tag = event.tag
-    if tag == _BINARY:
-        return text_of_bytes(base64_decode(event.value.encode()))
-    if event.implicit[0]:
-        return _plain_value(event.value)
-    if tag in ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float", "tag:yaml.org,2002:bool"):
-        return _plain_value(event.value)
-    return event.value
 
 
 # Base64 -------------------------------------------------------------------------------------------

@@ -1,15 +1,18 @@
--- YAML: require('yaml'). encode(value[, tag]), decode(text), cfg{...}, new(), NULL.
+-- YAML: require('yaml'). encode(value[, tag]), decode(text[, options]), cfg{...}, new(), NULL.
 --
 -- encode gives one document between `---` and `...`, rendered as the console does (engine/yaml);
 -- its second argument declares a tag as {tag_handle =, tag_prefix =}. decode returns the value of
--- every document of the text; PyYAML reads it through the bridge. See box/serializer for cfg.
+-- every document of the text; with {tag_only = true} handle and prefix of the tag that it declares.
+-- PyYAML reads it through the bridge (engine/yaml_build). See box/serializer for cfg.
 
 local bridge = require('beespace.bridge')
 local codec = require('beespace.engine.codec')
 local renderer = require('beespace.engine.yaml')
 local serializer = require('beespace.box.serializer')
+local yaml_build = require('beespace.engine.yaml_build')
 
 local error, find, select, tostring, type = error, string.find, select, tostring, type
+local build, unpack = yaml_build.build, unpack
 
 local ENCODE_USAGE = 'Usage: encode(object, {tag_prefix = <string>, tag_handle = <string>})'
 local DECODE_USAGE = 'Usage: yaml.decode(document, [{tag_only = boolean}])'
@@ -25,8 +28,17 @@ local KIND = {
     encode_invalid_as_nil = true,
     encode_load_metatables = true,
     encode_use_tostring = true,
+    decode_invalid_numbers = true,
+    decode_save_metatables = true,
   },
 }
+
+local function checked(result, problem)
+  if result == nil then
+    error(problem, 0)
+  end
+  return result
+end
 
 local function as_text(value)
   return (type(value) == 'string' or type(value) == 'number') and tostring(value) or nil
@@ -75,16 +87,20 @@ local function make()
   end
 
   function module.decode(...)
-    local text = as_text((...))
-    if text == nil then
+    local text, options = as_text((...)), (select(2, ...))
+    if text == nil or select('#', ...) > 1 and type(options) ~= 'table' then
       error(DECODE_USAGE, 0)
     end
-    local packed, problem = bridge.yaml_decode(text)
-    if packed == nil then
-      error(problem, 0)
+    if options ~= nil and options.tag_only == true then
+      local found = codec.unpack(checked(bridge.yaml_tag(text)))
+      if found[1] == nil and #found > 0 then
+        return nil, found[2]
+      end
+      return unpack(found, 1, #found)
     end
-    local documents = codec.unpack(packed)
-    return unpack(documents, 1, #documents)
+    local steps = checked(bridge.yaml_read(text, module.cfg.decode_invalid_numbers))
+    local documents, count = build(steps, module.cfg.decode_save_metatables)
+    return unpack(documents, 1, count)
   end
 
   return module
