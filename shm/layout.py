@@ -40,6 +40,8 @@ LISTENER_BYTES: Final = 96
 PEER_BYTES: Final = 83
 NAME_BYTES: Final = 62
 SALT_BYTES: Final = 20
+REASONS: Final = 16
+"""Counters of reasons; :class:`shm.states.EndReason` has fewer."""
 LOCK_BYTES: Final = 40
 """Size of a pthread mutex, see :mod:`shm.locks`."""
 PAGE: Final = 4096
@@ -178,6 +180,7 @@ ROW: Final = Record(
             Field("stopped_pid", "u64", _W, "last process of the row that ended as it was asked"),
         ),
         (Field("inbox_lock", "u8", _L, "mutex of its sessions' inbox_bytes", LOCK_BYTES),),
+        (Field("ended", "u64", _W, "sessions it ended, by shm.states.EndReason", REASONS),),
     ),
 )
 
@@ -200,8 +203,14 @@ SLOT: Final = Record(
             Field("requests", "u64", _W, "requests answered"),
             Field("bytes_in", "u64", _W, "bytes received"),
             Field("bytes_out", "u64", _W, "bytes sent"),
-            Field("last_request", "f64", _W, "time of the last request, seconds since the epoch"),
-            Field("pending_out", "u64", _W, "bytes waiting to be sent"),
+            Field(
+                "last_request",
+                "f64",
+                _W,
+                "when bytes came or a request ended last, monotonic seconds, 0: not yet",
+            ),
+            Field("pending_out", "u32", _W, "bytes waiting to be sent"),
+            Field("opened", "u32", _W, "when it was let in, monotonic hundredths of a second"),
             Field("in_flight", "u32", _W, "requests being executed"),
             Field("uid", "u32", _W, "user id of the session"),
             Field("reason", "u32", _W, "why it ends, see shm.states.EndReason"),

@@ -70,6 +70,10 @@ class EndReason(IntEnum):
     """A function of on_connect failed."""
     CREDENTIALS = 9
     """Its user was dropped or disabled, or has another password."""
+    LOGIN_TIMEOUT = 10
+    """It sent no request for too long after it had been greeted."""
+    MAX_AGE = 11
+    """It lasted as long as any session may."""
 
 
 TRANSITIONS: Final[frozenset[tuple[Writer, SlotState, SlotState]]] = frozenset(

@@ -20,3 +20,15 @@ def test_each_kind_is_counted_once(engine: Engine) -> None:
 
         assert [b - a for a, b in zip(before, after, strict=True)] == [4, 1, 2, 1, 1, 0]
         assert client.slot.requests == 4
+
+
+BUSY = """
+local clock, begun = require('clock').monotonic, require('clock').monotonic()
+repeat until clock() > begun + ... return begun"""
+
+
+def test_the_last_request_is_as_late_as_its_end(engine: Engine) -> None:
+    with engine.connect() as client:
+        begun = client.eval(BUSY, 0.05).data[0]
+        # The coarse clock is a few milliseconds behind.
+        assert client.slot.last_request > begun + 0.03

@@ -206,3 +206,12 @@ def test_the_end_frees_what_still_waits(engine: Engine) -> None:
     engine.execute("require('beespace.engine.sessions').close_all()")
 
     assert not client.exists
+
+
+def test_the_last_request_is_as_late_as_the_end_of_one_that_waits(client: Client) -> None:
+    client.send(evaluation(1, "wait(0.05) return 1"))
+    begun = client.slot.last_request
+    assert client.slot.in_flight == 1
+    client.answers(b"", 1)
+    # The coarse clock is a few milliseconds behind.
+    assert client.slot.last_request > begun + 0.03

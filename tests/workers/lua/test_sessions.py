@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from collections.abc import Iterator
 
 import pytest
 
-from shm.states import SlotState
+from shm.layout import REASONS
+from shm.states import EndReason, SlotState
 from tests.helpers.engine import SALT, Client, Engine
 from tests.helpers.raw import ping
 from tests.helpers.requests import evaluation
@@ -53,6 +55,43 @@ def test_open_makes_a_claim_live(engine: Engine, pair: tuple[socket.socket, int]
     assert (engine.row.sessions, engine.row.freed) == (0, freed + 1)
     with pytest.raises(OSError, match="Bad file"):
         os.fstat(fd)
+
+
+def test_the_reasons_are_those_of_the_segment(engine: Engine) -> None:
+    told = engine.execute(
+        """
+        local list = {}
+        for name, number in pairs(require('beespace.engine.table').reason) do
+          list[#list + 1] = name .. '=' .. number
+        end
+        return table.concat(list, ' ')"""
+    )
+    expected = {f"{one.name}={one.value}" for one in EndReason if one is not EndReason.NONE}
+    assert set(told.decode().split()) == expected
+    assert max(EndReason) < REASONS
+
+
+def test_the_ends_are_counted_by_their_reasons(engine: Engine) -> None:
+    source = "local sessions = require('beespace.engine.sessions') sessions.close(...)"
+    before = list(engine.row.ended)
+    for reason in (EndReason.IDLE, EndReason.IDLE, EndReason.MAX_AGE):
+        with engine.connect() as client:
+            engine.execute(source, client.fd, int(reason))
+    with engine.connect():
+        pass
+    grown = [after - old for after, old in zip(engine.row.ended, before, strict=True)]
+
+    assert {EndReason(reason): count for reason, count in enumerate(grown) if count} == {
+        EndReason.IDLE: 2,
+        EndReason.MAX_AGE: 1,
+        EndReason.CLIENT: 1,
+    }
+
+
+def test_open_notes_the_time(engine: Engine) -> None:
+    before = int(time.monotonic() * 100)
+    with engine.connect() as client:
+        assert before <= client.slot.opened <= int(time.monotonic() * 100)
 
 
 def test_who_comes_over_the_control_socket_is_admin(

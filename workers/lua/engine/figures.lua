@@ -1,11 +1,15 @@
 -- What a batch comes to: its counters go to the session's and the worker's figures.
 --
--- The request handlers count in the state; the loop publishes when a batch ends.
+-- The request handlers count in the state; the loop publishes when a batch ends. That is also the
+-- time of the session's last request: code that runs for long is no silence of its client.
 
 local sessions = require('beespace.engine.sessions')
 local shared = require('beespace.engine.table')
 local state = require('beespace.engine.state')
+local sys = require('beespace.engine.sys')
 
+local clock = sys.clock
+local CLOCK = sys.CLOCK_MONOTONIC_COARSE
 local st = state.st
 
 local figures = {}
@@ -19,6 +23,7 @@ function figures.publish(fd)
   if session.id ~= 0 then
     local slot = shared.slots[session.slot]
     slot.requests = slot.requests + all
+    slot.last_request = clock(CLOCK)
   end
   local row = shared.row
   row.requests = row.requests + all

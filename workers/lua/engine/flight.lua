@@ -22,6 +22,7 @@ local next, pairs, pcall = next, pairs, pcall
 local st, cur = state.st, state.cur
 local KEEP = state.KEEP
 local REQUESTS = sessions.REQUESTS
+local CLOCK = sys.CLOCK_MONOTONIC_COARSE
 local KEPT_MAX = 1024 * 1024
 
 local flight = {
@@ -167,11 +168,19 @@ local function next_of_stream(id, fd, stream)
   fibers.start(run_queued, id, fd, stream, packet)
 end
 
--- Count a request of a session that is still there back.
-local function count_back(fd)
-  local session = sessions.all[fd]
+-- A request of a session that is still there has ended.
+local function count_off(session)
   session.in_flight = session.in_flight - 1
   publish(session)
+  if session.in_flight == 0 then
+    shared.slots[session.slot].last_request = sys.clock(CLOCK)
+  end
+end
+
+-- The same for one that has waited: the session may be read again.
+local function count_back(fd)
+  local session = sessions.all[fd]
+  count_off(session)
   if session.in_flight <= flight.limit / 2 and not keeps_more_than(session.id, KEPT_MAX / 2)
      and output.throttle(fd, false) then
     flight.resume_later(fd)
@@ -203,8 +212,7 @@ end
 function flight.ended(id, fd)
   local session = sessions.all[fd]
   if session.id == id then
-    session.in_flight = session.in_flight - 1
-    publish(session)
+    count_off(session)
   else
     sessions.forget(id)
   end

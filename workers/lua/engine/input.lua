@@ -21,7 +21,7 @@ local tonumber = tonumber
 local RECEIVE = state.RECEIVE
 local EAGAIN, EINTR = sys.EAGAIN, sys.EINTR
 local DONTWAIT = sys.MSG_DONTWAIT
-local CLOCK = sys.CLOCK_REALTIME_COARSE
+local CLOCK = sys.CLOCK_MONOTONIC_COARSE
 local reasons = shared.reason
 local st = state.st
 -- Longest rest that is copied anew for each piece.
@@ -29,12 +29,18 @@ local SHORT_REST = 4096
 
 local input = {}
 
--- Count what came from a client, in its slot and in the worker's row.
+-- Count what came from a client, in its slot and in the worker's row. The time is noted when the
+-- batch is over, see engine/figures.
 local function count(session, received)
   local slot, row = shared.slots[session.slot], shared.row
   slot.bytes_in = slot.bytes_in + received
-  slot.last_request = sys.clock(CLOCK)
   row.bytes_in = row.bytes_in + received
+end
+
+-- The same for bytes that begin no batch.
+local function count_apart(session, received)
+  count(session, received)
+  shared.slots[session.slot].last_request = sys.clock(CLOCK)
 end
 
 -- Keep the bytes from `from` up to `to` of the shared buffer for the session; `need` as in the
@@ -122,7 +128,7 @@ local function collect(fd, session, buffers)
   if is_over(received) then
     sessions.close(fd, reason_of(received))
   elseif received > 0 then
-    count(session, received)
+    count_apart(session, received)
     buffers.input_len = buffers.input_len + received
     if buffers.input_len == buffers.need then
       start_batch(fd, restore(session))
@@ -158,7 +164,7 @@ end
 function input.read(fd)
   local received = tonumber(C.recv(fd, state.input, RECEIVE, DONTWAIT))
   if received > 0 then
-    count(sessions.all[fd], received)
+    count_apart(sessions.all[fd], received)
   elseif received < 0 and is_over(received) then
     sessions.close(fd, reasons.ERROR)
   end

@@ -90,7 +90,9 @@ function output.keep_out(fd)
 end
 
 function output.admit(fd)
-  set_stopped(fd, sessions.all[fd], ARRIVING, false)
+  local session = sessions.all[fd]
+  shared.slots[session.slot].opened = sessions.hundredths()
+  set_stopped(fd, session, ARRIVING, false)
 end
 
 -- Whether a session was not admitted yet.

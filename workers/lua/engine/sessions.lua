@@ -46,6 +46,7 @@ typedef struct {
 
 local C = sys.C
 local pcall = pcall
+local floor = math.floor
 local st, cur = state.st, state.cur
 local GUEST, ADMIN = state.GUEST, state.ADMIN
 local reasons = shared.reason
@@ -55,6 +56,8 @@ local CLAIMED, LIVE, CLOSING, FREE = shared.CLAIMED, shared.LIVE, shared.CLOSING
 local NO_FD = shared.NO_FD
 local CONSOLE_TYPE = shared.type.CONSOLE
 local REQUESTS, LINGERS, CONSOLE = 0, 1, 2
+-- Values of a field of 32 bits.
+local WORD = 2 ^ 32
 
 local sessions = {
   -- What the input of a session is, see `mode`.
@@ -139,6 +142,11 @@ local function first_user(id, slot)
   return GUEST
 end
 
+-- The time as a slot's `opened` has it.
+function sessions.hundredths()
+  return floor(sys.clock(sys.CLOCK_MONOTONIC) * 100) % WORD
+end
+
 -- Take over a claimed session with its descriptor; false when the claim is not ours any more.
 function sessions.open(id, fd)
   local slot = shared.slots[id % shared.capacity]
@@ -153,6 +161,7 @@ function sessions.open(id, fd)
   end
   slot.fd = fd
   slot.uid = first_user(id, slot)
+  slot.opened = sessions.hundredths()
   slot.state = LIVE
   local session = all[fd]
   session.id = id
@@ -212,10 +221,11 @@ end
 local function finish(fd, reason, keeps_socket)
   local session = all[fd]
   local id = session.id
-  local slot = shared.slots[session.slot]
+  local slot, ended = shared.slots[session.slot], shared.row.ended
   if slot.reason == 0 then
     slot.reason = reason or reasons.CLIENT
   end
+  ended[slot.reason] = ended[slot.reason] + 1
   if st.rehearsal == 0 then
     sessions.left(id)
   end

@@ -35,6 +35,8 @@ local table_view = {
     WORKER_DIED = 7,
     REFUSED = 8,
     CREDENTIALS = 9,
+    LOGIN_TIMEOUT = 10,
+    MAX_AGE = 11,
   },
 }
 
