@@ -20,7 +20,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID
 
@@ -36,6 +36,7 @@ from shm.launch import AcceptorOrder, ExitCode
 from shm.segment import Segment, SegmentError
 from shm.sessions import SessionTable
 
+ROLE: Final = "acceptor"
 REPORT_PERIOD: Final = 10.0
 """Seconds between two log lines about the same trouble."""
 RETRY: Final = 0.25
@@ -50,7 +51,7 @@ _OUT_OF_SOMETHING: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS,
 def main(order: AcceptorOrder) -> None:
     """Accept until told to stop."""
     setproctitle.setproctitle(f"beespace: acceptor {order.name}")
-    logs.configure(order.log, "acceptor")
+    logs.configure(order.log, ROLE)
     try:
         segment = Segment.attach(order.segment)
     except SegmentError as error:
@@ -100,6 +101,7 @@ class Acceptor:
     def __init__(self, order: AcceptorOrder, segment: Segment) -> None:
         log = logs.get()
         self._log = log
+        self._log_order = order.log
         self._header = segment.header
         self._instance = UUID(bytes=bytes(segment.header.instance))
         table = SessionTable(segment)
@@ -186,8 +188,17 @@ class Acceptor:
             self._control.send({"op": "worker_gone", "index": index, "death": message["death"]})
         elif op == "accept":
             self._told_to_accept = True
+        elif op == "settings":
+            self.apply(message["values"])
         elif op == "stop":
             self._running = False
+
+    def apply(self, values: Mapping[str, Any]) -> None:
+        """Take settings that have changed, by their dotted keys."""
+        log = self._log_order.changed(values)
+        if log != self._log_order:
+            self._log_order = log
+            logs.configure(log, ROLE)
 
     def _forget(self, index: int) -> None:
         worker = self._handover.remove(index)

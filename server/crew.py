@@ -167,6 +167,18 @@ class Crew:
         post.leaving = False
         self._introduce(post)
 
+    def tell(self, message: dict[str, Any]) -> None:
+        """Send to every worker; one that does not read its channel is killed."""
+        for child in [post.child for post in self._posts if post.child is not None]:
+            try:
+                child.control.send(message)
+            except ChannelClosedError:
+                # Its end follows.
+                continue
+            except BlockingIOError:
+                self._log.error("a worker does not read its channel: killed", pid=child.pid)
+                child.kill()
+
     def stop(self) -> None:
         """Ask all workers to end; none is started again."""
         self._stopping = True

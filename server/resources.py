@@ -23,6 +23,7 @@ from server.rundir import RunDir
 from server.settings import Settings
 from server.uri import TcpUri, is_loopback
 from shm import channel, layout
+from shm.catalog.declared import Changed
 from shm.catalog.errors import CatalogError
 from shm.catalog.store import FILE, Store
 from shm.segment import Segment, SegmentError
@@ -48,6 +49,19 @@ class Resources:
     control: Listener
     bus: tuple[tuple[socket.socket, socket.socket], ...]
     """Reading and writing end of every worker's row, see :func:`shm.channel.bus`."""
+
+    def apply_credentials(self, settings: Settings) -> dict[str, str]:
+        """Bring what the settings declare into the catalog: what has changed, for the log.
+
+        ServerError when it cannot be done, and nothing has changed.
+        """
+        try:
+            with closing(Store.open(self.catalog)) as store:
+                return _told(credentials.apply(store, settings.credentials))
+        except CatalogError as error:
+            raise ServerError(
+                f"credentials: expected a catalog that can be changed: {error}"
+            ) from error
 
     @property
     def all_listeners(self) -> tuple[Listener, ...]:
@@ -142,9 +156,8 @@ def _catalog(settings: Settings, log: Any) -> Path:
     path = data_dir / FILE
     try:
         with closing(Store.make(path)) as store:
-            changed = credentials.apply(store, settings.credentials)
-        if changed:
-            told = {name: ", ".join(found) for name, found in asdict(changed).items() if found}
+            told = _told(credentials.apply(store, settings.credentials))
+        if told:
             log.info("applied the credentials of the settings", **told)
     except CatalogError as error:
         raise ServerError(
@@ -152,6 +165,11 @@ def _catalog(settings: Settings, log: Any) -> Path:
             f"that can be used: {path}: {error}"
         ) from error
     return path
+
+
+def _told(changed: Changed) -> dict[str, str]:
+    """What has changed as fields of a log line."""
+    return {name: ", ".join(found) for name, found in asdict(changed).items() if found}
 
 
 def _check_limits(settings: Settings, log: Any) -> None:

@@ -3,7 +3,7 @@
     phase      what is going on                                       ends when
     BOOTING    worker 0 loads the application                         it is ready
     FILLING    the other workers and the acceptor start               all are ready
-    RUNNING    connections are taken, dead children are replaced      SIGTERM, SIGINT, SIGHUP
+    RUNNING    connections are taken, dead children are replaced      SIGTERM, SIGINT
     STOPPING   everybody was asked to end, killed when it takes too   no child is left
                long (process.stop_timeout)
 
@@ -25,7 +25,7 @@ from typing import Any, Final
 import setproctitle
 from multiprocess import resource_tracker
 
-from server import children, credentials, crew
+from server import children, credentials, crew, reload
 from server.children import Child
 from server.crew import Crew
 from server.errors import ServerError
@@ -44,8 +44,10 @@ GRACE_SECONDS: Final = 1.0
 KILLED_SECONDS: Final = 0.7
 """Time the system gets to end killed children; then the supervisor goes, whatever is left."""
 CPU_PERIOD: Final = 1.0
+ROLE: Final = "supervisor"
 
-STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+SIGNALS: Final = (*STOP_SIGNALS, signal.SIGHUP)
 
 OPEN_TO_GUESTS: Final = "guest may evaluate any text: whoever can connect can do everything"
 
@@ -60,15 +62,19 @@ class Phase(Enum):
 
 
 class Supervisor:
-    """One server. ``worker_module`` and ``acceptor_module`` name what the children run."""
+    """One server. ``load`` reads its settings, at once and again for every reload.
+
+    ``worker_module`` and ``acceptor_module`` name what the children run.
+    """
 
     def __init__(
         self,
-        settings: Settings,
+        load: Callable[[], Settings],
         worker_module: str = WORKER_MODULE,
         acceptor_module: str = ACCEPTOR_MODULE,
     ) -> None:
-        self._settings = settings
+        self._load = load
+        self._settings = settings = load()
         self._worker_module = worker_module
         self._acceptor_module = acceptor_module
         self._log_order = LogOrder(settings.log.level, settings.log.format)
@@ -79,7 +85,6 @@ class Supervisor:
         self._acceptor: Child | None = None
         self._acceptor_history = History()
         self._cpu = CpuSampler()
-        self._patience = settings.process.stop_timeout + GRACE_SECONDS
 
     def run(self) -> None:
         """Serve until a signal; returns when everything is stopped and cleaned up.
@@ -87,11 +92,11 @@ class Supervisor:
         ServerError when the server could not start.
         """
         setproctitle.setproctitle(f"beespace: supervisor {self._settings.name}")
-        logs.configure(self._log_order, "supervisor")
+        logs.configure(self._log_order, ROLE)
         self._log = logs.get()
         with ExitStack() as held:
             held.callback(self._loop.close)
-            held.enter_context(self._loop.signals(STOP_SIGNALS, self._on_signal))
+            held.enter_context(self._loop.signals(SIGNALS, self._on_signal))
             held.callback(_end_resource_tracker)
             self._resources: Resources = held.enter_context(opened(self._settings, self._log))
             self._crew = self._make_crew()
@@ -131,6 +136,37 @@ class Supervisor:
             self._fail(ServerError(f"worker {index} ended {when}: {crew.describe(code)}"))
         self._finish()
         return self._phase is Phase.RUNNING
+
+    def reload(self) -> dict[str, Any]:
+        """Read the settings again and apply what can change; settings with faults change nothing.
+
+        ``ok``, then ``live``, ``fresh`` and ``needs_restart``: keys, see :mod:`server.reload`;
+        otherwise ``error``.
+        """
+        try:
+            wanted = self._load()
+            plan = reload.plan(self._settings, wanted)
+            messages = reload.messages(plan.live)
+            changed = self._resources.apply_credentials(wanted)
+        except (ServerError, reload.TooLongError) as error:
+            self._log.error("not reloaded", reason=str(error))
+            return {"ok": False, "error": str(error)}
+        if changed:
+            self._resources.segment.renew_catalog()
+        self._settings = reload.merged(self._settings, wanted, plan.needs_restart)
+        self._log_order = self._log_order.changed(plan.live)
+        logs.configure(self._log_order, ROLE)
+        for message in messages:
+            self.tell_acceptor(message)
+            self._crew.tell(message)
+        keys = {
+            "live": list(plan.live),
+            "fresh": list(plan.fresh),
+            "needs_restart": list(plan.needs_restart),
+        }
+        told = {name: ",".join(found) for name, found in keys.items() if found}
+        self._log.info("settings reloaded", **told, **changed)
+        return {"ok": True, **keys}
 
     def tell_acceptor(self, message: dict[str, Any], fds: Iterable[int] = ()) -> bool:
         """Send to the acceptor; False when there is none."""
@@ -179,16 +215,10 @@ class Supervisor:
                 "session_results": settings.compat.session_results,
                 "fiber_user": settings.compat.fiber_user,
                 "session_su": settings.compat.session_su,
-                **settings.security.model_dump(),
                 "scheduling": settings.process.scheduling,
                 "max_packet_size": settings.iproto.max_packet_size,
-                "net_msg_max": settings.iproto.net_msg_max,
-                "stop_timeout": settings.process.stop_timeout,
-                "inbox_limit": settings.session.inbox_limit,
-                "output_limit": settings.session.output_limit,
-                "request_time": settings.limits.request_time,
-                "lua_memory": settings.lua.memory,
                 "jit_log": settings.developer.jit_log,
+                **reload.live(settings),
             },
         )
 
@@ -304,7 +334,13 @@ class Supervisor:
         self._stop()
 
     def _on_signal(self, number: signal.Signals) -> None:
-        """The first signal stops in good order, the second at once."""
+        """SIGHUP reloads; of the others the first stops in good order, the second at once."""
+        if number is signal.SIGHUP:
+            if self._phase is Phase.RUNNING:
+                self.reload()
+            else:
+                self._log.warning("not reloaded: the server is not running")
+            return
         if self._phase is Phase.STOPPING:
             self._log.warning("asked to stop again: killing all processes", signal=number.name)
             self._kill()
@@ -319,11 +355,12 @@ class Supervisor:
         if self._acceptor is not None:
             crew.stop(self._acceptor)
         self._crew.stop()
-        self._loop.after(self._patience, self._kill_late)
+        patience = self._settings.process.stop_timeout + GRACE_SECONDS
+        self._loop.after(patience, lambda: self._kill_late(patience))
         self._finish()
 
-    def _kill_late(self) -> None:
-        self._log.warning("killing processes that did not stop", waited=f"{self._patience:g}s")
+    def _kill_late(self, waited: float) -> None:
+        self._log.warning("killing processes that did not stop", waited=f"{waited:g}s")
         self._kill()
         self._loop.after(KILLED_SECONDS, self._loop.stop)
 

@@ -4,9 +4,9 @@ A channel is one end of a ``socketpair(AF_UNIX, SOCK_SEQPACKET)``: one MessagePa
 and up to MAX_FDS descriptors may travel with it. Nothing of a request passes here.
 
     to the acceptor    {op: worker_up, index} + descriptor, {op: worker_down, index, death},
-                       {op: accept}, {op: stop}
+                       {op: accept}, {op: settings, values}, {op: stop}
     from the acceptor  {op: ready}, {op: worker_gone, index, death}
-    to a worker        {op: lost, first, sessions}, {op: stop}
+    to a worker        {op: lost, first, sessions}, {op: settings, values}, {op: stop}
     from a worker      {op: ready}, {op: failed, error}
 
 ``death`` is the number of the death within the row, from 1: an answer to an earlier one says
@@ -14,6 +14,8 @@ nothing about claims that were made since.
 
 ``sessions`` are lists of the fields of :class:`shm.sessions.LostSession`, ``first`` is the number
 of the first one, see server.lost.
+
+``values`` are settings that have changed, by their dotted keys.
 
 Workers tell each other things on the bus (:func:`bus`), which they alone read and write, see
 workers/lua/engine/bus.lua.

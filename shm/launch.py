@@ -13,7 +13,7 @@ import os
 import signal
 import socket
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import Any, Final
 
@@ -40,6 +40,11 @@ class LogOrder:
 
     level: str = "info"
     format: str = "plain"
+
+    def changed(self, values: Mapping[str, Any]) -> LogOrder:
+        """The order that settings, by their dotted keys, make of this one."""
+        named = {name: f"log.{name}" for name in ("level", "format")}
+        return replace(self, **{name: values[key] for name, key in named.items() if key in values})
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,8 @@ class WorkerOrder:
     """Path of the catalog's file, which is there; None where nobody asks for it."""
     log: LogOrder = field(default_factory=LogOrder)
     settings: Mapping[str, Any] = field(default_factory=dict)
-    """Plain values the engine knows by name: session_results, max_packet_size, ..."""
+    """Plain values the engine knows by name: session_results, max_packet_size, ...; those that may
+    change later by the dotted keys of the settings."""
 
 
 @dataclass(frozen=True)

@@ -82,48 +82,53 @@ class _Line:
     debug = verbose = info = warning = error = critical = msg
 
 
+class _Form:
+    """How this process logs now; loggers that were made before follow it."""
+
+    order = LogOrder()
+    role = "-"
+    threshold = LEVELS["info"]
+
+
 def configure(order: LogOrder, role: str) -> None:
-    """Set up logging of this process."""
-
-    def add_role(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-        event["role"] = role
-        return event
-
+    """Set up logging of this process, or change it."""
+    _Form.order, _Form.role, _Form.threshold = order, role, LEVELS[order.level]
     structlog.configure(
-        processors=[add_role, _plain if order.format == "plain" else _json],
-        wrapper_class=_bound(LEVELS[order.level]),
+        processors=[_line],
+        wrapper_class=_Bound,
         logger_factory=lambda *_: _Line(),
         cache_logger_on_first_use=False,
     )
 
 
-def _bound(threshold: int) -> Any:
-    class Bound(structlog.BoundLoggerBase):
-        def log(self, level: str, event: str, **fields: Any) -> None:
-            """One line at a level of LEVELS by its name."""
-            number = LEVELS[level]
-            if number >= threshold:
-                self._proxy_to_logger(_METHODS[level], event, **fields)
+def _line(logger: Any, method: str, event: MutableMapping[str, Any]) -> str:
+    event["role"] = _Form.role
+    return (_plain if _Form.order.format == "plain" else _json)(logger, method, event)
 
-        def debug(self, event: str, **fields: Any) -> None:
-            self.log("debug", event, **fields)
 
-        def verbose(self, event: str, **fields: Any) -> None:
-            self.log("verbose", event, **fields)
+class _Bound(structlog.BoundLoggerBase):
+    def log(self, level: str, event: str, **fields: Any) -> None:
+        """One line at a level of LEVELS by its name."""
+        if LEVELS[level] >= _Form.threshold:
+            self._proxy_to_logger(_METHODS[level], event, **fields)
 
-        def info(self, event: str, **fields: Any) -> None:
-            self.log("info", event, **fields)
+    def debug(self, event: str, **fields: Any) -> None:
+        self.log("debug", event, **fields)
 
-        def warning(self, event: str, **fields: Any) -> None:
-            self.log("warn", event, **fields)
+    def verbose(self, event: str, **fields: Any) -> None:
+        self.log("verbose", event, **fields)
 
-        def error(self, event: str, **fields: Any) -> None:
-            self.log("error", event, **fields)
+    def info(self, event: str, **fields: Any) -> None:
+        self.log("info", event, **fields)
 
-        def critical(self, event: str, **fields: Any) -> None:
-            self.log("crit", event, **fields)
+    def warning(self, event: str, **fields: Any) -> None:
+        self.log("warn", event, **fields)
 
-    return Bound
+    def error(self, event: str, **fields: Any) -> None:
+        self.log("error", event, **fields)
+
+    def critical(self, event: str, **fields: Any) -> None:
+        self.log("crit", event, **fields)
 
 
 _METHODS: Final = {

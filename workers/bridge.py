@@ -28,9 +28,12 @@ HASHES: Final = frozenset({"md5", "sha1", "sha224", "sha256", "sha384", "sha512"
 Service = Callable[..., Any]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Context:
-    """Who the services work for: the log form and role of the process, the version of beespace."""
+    """Who the services work for: the log form and role of the process, the version of beespace.
+
+    The log's form may be another one later.
+    """
 
     version: str
     role: str = "worker"
@@ -41,7 +44,7 @@ def make_services(context: Context) -> dict[str, Service]:
     """The table of services for :class:`workers.runtime.Runtime`."""
     services: dict[str, Service] = {
         "log": _log,
-        "log_format": context.log.format.encode,
+        "log_format": functools.partial(_log_format, context),
         "log_level": functools.partial(_log_level, context),
         "json_encode": texts.json_encode,
         "json_decode": texts.json_decode,
@@ -83,6 +86,10 @@ def _log(level: bytes, text: bytes, session: float = 0, name: bytes | None = Non
     logs.get(**context).log(level.decode(), text.decode("utf-8", "replace"), **fields)
 
 
+def _log_format(context: Context) -> bytes:
+    return context.log.format.encode()
+
+
 def _log_level(context: Context, level: bytes | None = None) -> bytes:
     """The level this process logs at, when none is given; else set it (for this process only)."""
     if level is None:
@@ -90,7 +97,8 @@ def _log_level(context: Context, level: bytes | None = None) -> bytes:
     name = level.decode()
     if name not in logs.LEVELS:
         raise ValueError(f"log level {name!r}: expected one of {', '.join(logs.LEVELS)}")
-    logs.configure(replace(context.log, level=name), context.role)
+    context.log = replace(context.log, level=name)
+    logs.configure(context.log, context.role)
     return level
 
 

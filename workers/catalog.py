@@ -40,6 +40,10 @@ class Catalog:
         self._durable = durable
         self._opened: Store | None = None
 
+    def demand(self, rules: Rules) -> None:
+        """Other rules for passwords from now on."""
+        self._rules = rules
+
     def services(self) -> dict[str, Callable[..., Any]]:
         """By the names that Lua knows."""
         return {

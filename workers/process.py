@@ -14,6 +14,7 @@ import os
 import resource
 import signal
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final
@@ -47,16 +48,20 @@ class Attention:
         self._control = control
         self._stop = self._drain = False
         self._lost: list[tuple[int, list[Any]]] = []
+        self._settings: dict[str, Any] = {}
+        self.changed: Callable[[Mapping[str, Any]], None] = _ignore
+        """Called with settings that have changed, before Lua gets them."""
         self.wakeup, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.signal(signal.SIGTERM, self._record)
         for ignored in (signal.SIGINT, signal.SIGHUP):
             signal.signal(ignored, signal.SIG_IGN)
         signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
 
-    def attend(self) -> tuple[bytes, bytes | None]:
+    def attend(self) -> tuple[bytes, bytes | None, bytes | None]:
         """Read what has come: ``end`` at once, ``drain`` and end in good order, or nothing.
 
-        With it lost sessions as MessagePack, see workers/lua/engine/lost.lua, None without any.
+        With it lost sessions as MessagePack, see workers/lua/engine/lost.lua, None without any; and
+        the same for settings that have changed, see engine/live.lua.
         """
         with contextlib.suppress(BlockingIOError):
             os.read(self.wakeup, 4096)
@@ -66,15 +71,28 @@ class Attention:
                 self._drain = self._drain or message["op"] == "stop"
                 if message["op"] == "lost":
                     self._lost.append((message["first"], message["sessions"]))
+                elif message["op"] == "settings":
+                    self._settings |= message["values"]
         except ChannelClosedError:
             self._stop = True
         lost, self._lost = self._lost, []
+        settings, self._settings = self._settings, {}
+        if settings:
+            self.changed(settings)
+        asked = b"end" if self._stop else b"drain" if self._drain else b""
         # Addresses as strings, which is what the codec makes of Lua's.
-        batches = msgpack.packb(lost, use_bin_type=False) if lost else None
-        return b"end" if self._stop else b"drain" if self._drain else b"", batches
+        return asked, _packed(lost), _packed(settings)
 
     def _record(self, _number: int, _frame: FrameType | None) -> None:
         self._stop = True
+
+
+def _ignore(_: Mapping[str, Any]) -> None:
+    """Nobody has to know."""
+
+
+def _packed(values: Any) -> bytes | None:
+    return bytes(msgpack.packb(values, use_bin_type=False)) if values else None
 
 
 def main(order: WorkerOrder) -> None:
@@ -124,34 +142,30 @@ def _tell(control: Channel, message: dict[str, Any]) -> None:
 
 
 class _Engine:
-    """The wired Lua side, see workers/lua/engine/main.lua."""
+    """The wired Lua side, see workers/lua/engine/main.lua, and the watchdog beside it."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         self._main = runtime.require("beespace.engine.main")
-        self._guard: tuple[watchdog.Places, watchdog.Limits] | None = None
+        self._watchdog: watchdog.Watchdog | None = None
+        self.limits = watchdog.Limits()
 
     def call(self, name: bytes, *arguments: Any) -> Any:
         return self._runtime.call(self._main[name], *arguments)
 
     def limit(self, limits: watchdog.Limits) -> None:
         """Let no code take more than this."""
-        settings = {
-            "library": self._runtime.library,
-            "time": f"request took longer than limits.request_time ({limits.time:g} s)",
-            "memory": f"not enough memory: lua.memory is {limits.memory} bytes",
-            "memory_limit": limits.memory,
-        }
-        places = self.call(b"guard", self._runtime.table(settings))
-        self._guard = watchdog.Places(*map(int, places)), limits
+        self.limits = limits
+        if self._watchdog is not None:
+            self._watchdog.limit(limits)
 
-    def guarded(self, segment: Segment) -> contextlib.AbstractContextManager[object]:
+    def guarded(self, segment: Segment) -> watchdog.Watchdog:
         """While it lasts, the limits hold."""
-        if self._guard is None:
-            return contextlib.nullcontext()
-        places, limits = self._guard
-        lua = watchdog.LuaJit(self._runtime.library, places)
-        return watchdog.Watchdog(lua, places, limits, SessionTable(segment))
+        library = self._runtime.library
+        places = watchdog.Places(*map(int, self.call(b"guard", library.encode())))
+        lua = watchdog.LuaJit(library, places)
+        self._watchdog = watchdog.Watchdog(lua, places, self.limits, SessionTable(segment))
+        return self._watchdog
 
     def serve(self) -> None:
         self.call(b"serve")
@@ -160,14 +174,15 @@ class _Engine:
 def _boot(order: WorkerOrder, segment: Segment, attention: Attention) -> _Engine:
     context = bridge.Context(version=order.version, role=f"worker-{order.index}", log=order.log)
     press = Press()
+    catalog = _catalog(order, segment)
     services = {**bridge.make_services(context), "attend": attention.attend}
-    services |= bridge.guarded(press.services())
-    runtime = Runtime({**services, **_catalog_services(order, segment)})
+    services |= bridge.guarded({**press.services(), **(catalog.services() if catalog else {})})
+    runtime = Runtime(services)
     engine = _Engine(runtime)
     engine.call(b"prepare", runtime.table(_settings(order, segment, attention, press)))
-    limits = watchdog.Limits(order.settings["request_time"], order.settings["lua_memory"])
-    if limits != watchdog.Limits():
-        engine.limit(limits)
+    take = _taker(context, engine, catalog)
+    take(order.settings)
+    attention.changed = take
     runtime.seal()
     if order.app is not None:
         path = Path(order.app)
@@ -177,11 +192,32 @@ def _boot(order: WorkerOrder, segment: Segment, attention: Attention) -> _Engine
     return engine
 
 
-def _catalog_services(order: WorkerOrder, segment: Segment) -> dict[str, bridge.Service]:
+def _catalog(order: WorkerOrder, segment: Segment) -> Catalog | None:
     if order.catalog is None:
-        return {}
-    rules = Rules.of(order.settings)
-    return bridge.guarded(Catalog(Path(order.catalog), segment.renew_catalog, rules).services())
+        return None
+    return Catalog(Path(order.catalog), segment.renew_catalog, Rules())
+
+
+def _taker(
+    context: bridge.Context, engine: _Engine, catalog: Catalog | None
+) -> Callable[[Mapping[str, Any]], None]:
+    """What takes the settings that are Python's business and may change, by dotted keys."""
+    known: dict[str, Any] = {}
+
+    def take(values: Mapping[str, Any]) -> None:
+        known.update(values)
+        log = context.log.changed(values)
+        if log != context.log:
+            context.log = log
+            logs.configure(log, context.role)
+        engine.limit(
+            watchdog.Limits(known.get("limits.request_time", 0), known.get("lua.memory", 0))
+        )
+        if catalog is not None:
+            flat = {key.removeprefix("security."): value for key, value in known.items()}
+            catalog.demand(Rules.of(flat))
+
+    return take
 
 
 def _settings(

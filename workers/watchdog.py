@@ -164,6 +164,11 @@ class Watchdog:
         self._over.set()
         self._thread.join()
 
+    def limit(self, limits: Limits) -> None:
+        """Other limits from now on."""
+        self._patience.limit = limits.time or math.inf
+        self._appetite.limit = limits.memory or math.inf
+
     def _watch(self) -> None:
         blamed = 0
         while not self._over.wait(min(self._patience.pause, self._appetite.pause)):

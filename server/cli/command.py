@@ -124,7 +124,7 @@ def serve(
         "log_format": log_format,
     }
     given = {flag: value for flag, value in flags.items() if value is not None}
-    Supervisor(load(given, os.environ)).run()
+    Supervisor(lambda: load(given, os.environ)).run()
 
 
 class Prompt(enum.StrEnum):

@@ -22,7 +22,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from server.schema import Security
+from server import reload
+from server.settings import Settings
 from shm import channel, layout
 from shm.catalog.passwords import Rules
 from shm.segment import Segment
@@ -35,7 +36,7 @@ from workers import bridge
 from workers.catalog import Catalog
 from workers.press import Press
 from workers.runtime import Runtime
-from workers.watchdog import Places
+from workers.watchdog import Limits, Places
 
 C = TypeVar("C", bound="Client")
 
@@ -96,6 +97,8 @@ class Engine(Closing):
         """What the loop is told when it asks: it serves what is there and leaves."""
         self.batches: bytes | None = None
         """Lost sessions it is told of with that, once."""
+        self.changed: bytes | None = None
+        """Settings it is told of with that, once."""
         services = bridge.make_services(bridge.Context(version="1.2.3"))
         self._folder = tempfile.TemporaryDirectory()
         self.catalog = Catalog(
@@ -126,15 +129,11 @@ class Engine(Closing):
             "bus_reader": reader.fileno(),
             "bus_writers": str(writer.fileno()),
             "max_packet_size": max_packet,
-            "net_msg_max": 768,
-            "stop_timeout": 3,
-            "inbox_limit": 1 << 20,
-            "output_limit": 64 << 20,
             "session_results": results,
             "fiber_user": "new",
             "session_su": "new",
-            **Security().model_dump(),
             "jit_log": jit_log,
+            **reload.live(Settings()),
         }
         self.call_main("prepare", self.runtime.table(self.settings))
         if warm:
@@ -172,10 +171,14 @@ class Engine(Closing):
         """Call a function of engine/main."""
         return self.runtime.call(self.main[name.encode()], *arguments)
 
-    def guard(self, time: str, memory: str = "", limit: int = 0) -> Places:
-        """Let a watchdog end code; the texts are what such code raises."""
-        settings = {"library": self.library, "time": time, "memory": memory, "memory_limit": limit}
-        return Places(*map(int, self.call_main("guard", self.runtime.table(settings))))
+    def guard(self, limits: Limits) -> Places:
+        """Let a watchdog end code."""
+        self.apply({"limits.request_time": limits.time, "lua.memory": limits.memory})
+        return Places(*map(int, self.call_main("guard", self.library.encode())))
+
+    def apply(self, values: dict[str, Any]) -> None:
+        """Change settings, by their dotted keys."""
+        self.call_main("apply", self.runtime.table(values))
 
     @property
     def library(self) -> str:
@@ -227,12 +230,12 @@ class Engine(Closing):
         self._ends.append(client.socket)
         return client
 
-    def _attend(self) -> tuple[bytes, bytes | None]:
+    def _attend(self) -> tuple[bytes, bytes | None, bytes | None]:
         self.attended += 1
         with contextlib.suppress(BlockingIOError):
             os.read(self._woken, 4096)
-        batches, self.batches = self.batches, None
-        return self.asked, batches
+        told, self.batches, self.changed = (self.batches, self.changed), None, None
+        return self.asked, *told
 
 
 class Client(Closing):

@@ -67,6 +67,8 @@ class Worker:
             os._exit(0)
         if received is not None and received[0]["op"] == "stop" and not self.deaf:
             self.running = False
+        if received is not None and received[0]["op"] == "settings":
+            print(f"worker {self.order.index} took {received[0]['values']}", file=sys.stderr)
 
     def on_intake(self) -> None:
         payload, fds, _, _ = socket.recv_fds(self.intake, channel.MAX_MESSAGE, channel.MAX_FDS)

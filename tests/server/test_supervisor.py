@@ -288,7 +288,7 @@ def test_a_process_that_cannot_be_made_stops_the_start(
     monkeypatch.setattr(setproctitle, "setproctitle", lambda _: None)
     flags = {"run_dir": str(tmp_path / "run"), "data_dir": str(tmp_path / "data"), "listen": ["0"]}
     with pytest.raises(ServerError, match="a process cannot be started: Resource temporarily"):
-        Supervisor(load(flags, {})).run()
+        Supervisor(lambda: load(flags, {})).run()
     assert list((tmp_path / "run").iterdir()) == []
 
 

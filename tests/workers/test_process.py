@@ -16,6 +16,8 @@ from typing import Any
 
 import pytest
 
+from server import reload
+from server.settings import Settings
 from shm.channel import Channel
 from shm.launch import ExitCode
 from shm.segment import Segment
@@ -28,14 +30,10 @@ CHILD = Path(__file__).with_name("process_child.py")
 ROOT = CHILD.parents[2]
 SETTINGS = {
     "max_packet_size": 1 << 20,
-    "net_msg_max": 768,
-    "stop_timeout": 1,
-    "inbox_limit": 1 << 20,
-    "output_limit": 64 << 20,
-    "request_time": 10.0,
-    "lua_memory": 2**31,
     "session_results": "old",
     "jit_log": False,
+    **reload.live(Settings()),
+    "process.stop_timeout": 1,
 }
 
 

@@ -35,7 +35,7 @@ def hooked(engine: Engine) -> int:
 
 @contextmanager
 def guarded(engine: Engine, limits: Limits) -> Iterator[None]:
-    places = engine.guard(TEXT, NO_MEMORY, limits.memory)
+    places = engine.guard(limits)
     with Watchdog(LuaJit(engine.library, places), places, limits, engine.table):
         yield
 

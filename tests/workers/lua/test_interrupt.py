@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.helpers.engine import Engine
-from workers.watchdog import IDENTITY, TIME, Doom, LuaJit
+from workers.watchdog import IDENTITY, TIME, Doom, Limits, LuaJit
 
 
 class Hook:
@@ -17,7 +17,7 @@ class Hook:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self.places = engine.guard("over")
+        self.places = engine.guard(Limits(time=1.0))
         self._doom = Doom.from_address(self.places.doom)
         self._doom.reason = TIME
         self._set = LuaJit(engine.library, self.places).interrupt
@@ -60,7 +60,7 @@ def test_nothing_is_hooked_before(hook: Hook) -> None:
 
 def test_the_doomed_code_gets_an_error(hook: Hook) -> None:
     hook.doom(hook.pulse)
-    with pytest.raises(Exception, match="over"):
+    with pytest.raises(Exception, match="took longer than"):
         outcome(hook, "return 1")
 
 
@@ -77,7 +77,7 @@ def test_it_can_be_set_again(hook: Hook) -> None:
         hook.go_on()
         assert outcome(hook, "return 1") == (True, 1)
     hook.doom(hook.pulse)
-    with pytest.raises(Exception, match="over"):
+    with pytest.raises(Exception, match="took longer than"):
         outcome(hook, "return 1")
 
 

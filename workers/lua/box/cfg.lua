@@ -1,4 +1,4 @@
--- box.cfg: what the server was started with, as far as applications ask for it.
+-- box.cfg: the settings the server has, as far as applications ask for it.
 --
 --   box.cfg.listen          address of the binary protocol; a list of them where there are several
 --   box.cfg.net_msg_max     requests of a worker that may wait
@@ -12,7 +12,7 @@ local errors = require('beespace.box.error')
 local ffi = require('ffi')
 local shared = require('beespace.engine.table')
 
-local error, ipairs, pairs, rawget = error, ipairs, pairs, rawget
+local error, ipairs, pairs, rawget, rawset = error, ipairs, pairs, rawget, rawset
 local setmetatable, tonumber, tostring, type = setmetatable, tonumber, tostring, type
 
 -- Room for the address of a listener: shm.layout.LISTENER_BYTES.
@@ -47,6 +47,8 @@ end
 
 local cfg = {}
 
+local values = {}
+
 -- Addresses of the binary protocol.
 local function addresses()
   local header, list = shared.header, {}
@@ -79,7 +81,7 @@ local function refuse(name)
 end
 
 -- What box.cfg{...} does: it raises for the first option that would change something.
-local function configure(values, options)
+local function configure(_, options)
   if options == nil then
     return
   elseif type(options) ~= 'table' then
@@ -92,12 +94,17 @@ local function configure(values, options)
   end
 end
 
+-- Show another value from now on.
+function cfg.show(name, value)
+  rawset(values, name, value)
+end
+
 -- Make box.cfg; `facts` as box/init has them.
 function cfg.make(facts)
-  local values = {
+  values = {
     listen = addresses(),
     name = facts.name,
-    net_msg_max = facts.net_msg_max,
+    net_msg_max = values.net_msg_max,
     workers = facts.count,
   }
   return setmetatable(values, {

@@ -49,7 +49,7 @@ local doom = ffi.new('bee_doom_t')
 -- No batch has this number.
 ffi.cast('double *', doom.pulse)[0] = -1
 
-local messages, memory_limit
+local messages, memory_limit = {}, 0
 local lua, thread, address
 local condemned = false
 local next_collection = 0
@@ -127,13 +127,22 @@ local function address_of(structure)
   return tonumber(ffi.cast('uintptr_t', ffi.cast('void *', structure)))
 end
 
--- Make everything ready. settings: library, the file with LuaJIT's C functions; time and memory,
--- what ended code raises; memory_limit in bytes. Returns addresses for the watchdog: the Lua state,
--- the hook, the pulse, the doom, the id of the running session, the receive buffer.
-function interrupt.install(settings)
-  messages = {[TIME] = settings.time, [MEMORY] = settings.memory}
-  memory_limit = settings.memory_limit
-  lua = ffi.load(settings.library)
+-- What code raises that is ended because it has run longer than so many seconds.
+function interrupt.limit_time(seconds)
+  messages[TIME] = ('request took longer than limits.request_time (%g s)'):format(seconds)
+end
+
+-- What code raises that is ended because the heap has more bytes than this.
+function interrupt.limit_memory(bytes)
+  messages[MEMORY] = ('not enough memory: lua.memory is %d bytes'):format(bytes)
+  memory_limit = bytes
+end
+
+-- Make everything ready; `library` is the file with LuaJIT's C functions. Returns addresses for the
+-- watchdog: the Lua state, the hook, the pulse, the doom, the id of the running session, the
+-- receive buffer.
+function interrupt.install(library)
+  lua = ffi.load(library)
   -- Referenced for ever: its address stands for the whole runtime, whose hook is one.
   thread = coroutine.create(hook)
   address = ffi.cast('void *', tonumber(tostring(thread):match('0x%x+')))

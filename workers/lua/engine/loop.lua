@@ -33,6 +33,7 @@ local flight = require('beespace.engine.flight')
 local framing = require('beespace.engine.framing')
 local input = require('beespace.engine.input')
 local intake = require('beespace.engine.intake')
+local live = require('beespace.engine.live')
 local lost = require('beespace.engine.lost')
 local output = require('beespace.engine.output')
 local reply = require('beespace.engine.reply')
@@ -356,7 +357,10 @@ end
 
 -- Ask the supervisor's channel and the pending signals; called when either has something for us.
 function loop.attend_to_python()
-  local asked, batches = bridge.attend()
+  local asked, batches, settings = bridge.attend()
+  if settings ~= nil then
+    live.take(settings)
+  end
   if batches ~= nil then
     lost.take(batches)
   end

@@ -1,19 +1,17 @@
 -- Wires a worker together; workers/process.py calls these functions in this order.
 --
 --   prepare(settings)      layout, segment, buffers, channels, globals
---   guard(settings)        code that runs too long, or takes too much memory, can be ended
+--   guard(library)         code that runs too long, or takes too much memory, can be ended
 --   load(path, text)       the application, as background code
 --   warm()                 the request path is compiled
 --   serve()                the loop, until it shall stop
 --
--- settings: cdef, facts, address, index, count, name, version, max_fds, max_packet_size,
--- net_msg_max, stop_timeout, inbox_limit, output_limit, intake_fd, control_fd, wakeup_fd, press_fd,
--- bus_reader, bus_writers (descriptors as a text), jit_log, console_dialect, session_results,
--- fiber_user, session_su, auth_delay, auth_retries, disable_guest,
--- keep_sessions_on_password_change.
+-- settings: cdef, facts, address, index, count, name, version, max_fds, max_packet_size, intake_fd,
+-- control_fd, wakeup_fd, press_fd, bus_reader, bus_writers (descriptors as a text), jit_log,
+-- console_dialect, session_results, fiber_user, session_su; and with their dotted keys those that
+-- may change later, see engine/live.
 
 local jit_options = require('jit.opt')
-local access = require('beespace.engine.access')
 local adoption = require('beespace.engine.adoption')
 local arrears = require('beespace.engine.arrears')
 local bus = require('beespace.engine.bus')
@@ -28,16 +26,14 @@ local errors = require('beespace.box.error')
 local events = require('beespace.engine.events')
 local failures = require('beespace.engine.failures')
 local fibers = require('beespace.engine.fibers')
-local flight = require('beespace.engine.flight')
 local greeting = require('beespace.engine.greeting')
 local health = require('beespace.engine.health')
-local inbox = require('beespace.engine.inbox')
 local interrupt = require('beespace.engine.interrupt')
 local landmarks = require('beespace.engine.landmarks')
+local live = require('beespace.engine.live')
 local log = require('log')
 local logins = require('beespace.engine.logins')
 local loop = require('beespace.engine.loop')
-local output = require('beespace.engine.output')
 local sessions = require('beespace.engine.sessions')
 local shared = require('beespace.engine.table')
 local state = require('beespace.engine.state')
@@ -88,13 +84,6 @@ local function report(record, raised)
   log.error('fiber %d (%s) failed: %s', record.id, record.name, errors.describe(raised))
 end
 
--- What the settings say of logins.
-local function guard_logins(settings)
-  failures.delay, failures.retries = settings.auth_delay, settings.auth_retries
-  logins.keep = settings.keep_sessions_on_password_change
-  access.guest_disabled = settings.disable_guest
-end
-
 -- Descriptors that no application may give away.
 local function own_descriptors(settings)
   local list = {settings.control_fd, settings.wakeup_fd, settings.press_fd, settings.bus_reader}
@@ -114,10 +103,6 @@ function main.prepare(settings)
   -- The row may still tell how many sessions a dead process had.
   shared.row.sessions, shared.row.lost_running = 0, 0
   st.max_packet = settings.max_packet_size
-  flight.limit = settings.net_msg_max
-  inbox.limit = settings.inbox_limit
-  output.limit = settings.output_limit
-  stopping.timeout = settings.stop_timeout
   yaml.dialect = settings.console_dialect or yaml.dialect
   stopping.failed = function(text) log.error('a shutdown function failed: %s', text) end
   stopping.cut_off = function(count)
@@ -136,7 +121,6 @@ function main.prepare(settings)
   events.attach()
   catalog.attach()
   failures.attach()
-  guard_logins(settings)
   bus.attach(settings.index, settings.bus_reader, settings.bus_writers, channels)
   triggers.attach()
   fibers.own, fibers.failed = loop.guard, report
@@ -151,8 +135,8 @@ function main.prepare(settings)
     name = settings.name,
     index = settings.index,
     count = settings.count,
-    net_msg_max = settings.net_msg_max,
   })
+  live.apply(settings)
   landmarks.attach()
 end
 
@@ -196,9 +180,12 @@ function main.warm()
   health.publish()
 end
 
+-- Take settings that may change while the worker runs, by their dotted keys; see engine/live.
+main.apply = live.apply
+
 -- Let the watchdog end code that runs too long, or takes too much memory; see engine/interrupt.
-function main.guard(settings)
-  return interrupt.install(settings)
+function main.guard(library)
+  return interrupt.install(library)
 end
 
 -- Serve until the loop shall end, then end every session.
