@@ -20,7 +20,7 @@ import msgpack
 
 from shm import logs
 from shm.launch import LogOrder
-from workers import reading, rendering, texts
+from workers import decimals, reading, rendering, texts
 
 MAX_PBKDF2_SIZE: Final = 128
 HASHES: Final = frozenset({"md5", "sha1", "sha224", "sha256", "sha384", "sha512"})
@@ -49,6 +49,7 @@ def make_services(context: Context) -> dict[str, Service]:
         "json_encode": texts.json_encode,
         "json_decode": texts.json_decode,
         "yaml_render": rendering.render,
+        "decimal": decimals.decimal,
         "yaml_read": reading.read,
         "yaml_tag": reading.tag,
         "digest": digest,

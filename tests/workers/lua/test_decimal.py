@@ -10,6 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.helpers.codec import make_codec
+from tests.helpers.engine import Engine
+from tests.helpers.library import differences, recorded
 from tests.helpers.lua import make_runtime
 
 RUNTIME = make_runtime()
@@ -106,3 +108,7 @@ def test_the_rest() -> None:
     assert(decimal.precision('.08') == 2 and decimal.precision('1e5') == 6)
     return true"""
     assert RUNTIME.execute(source) is True
+
+
+def test_as_tarantool(engine: Engine) -> None:
+    assert differences(engine, recorded("decimal")) == {}

@@ -3,10 +3,11 @@
 -- Called by applications and by engine/codec. A value keeps its payload, the scale as a MessagePack
 -- integer and the digits as packed BCD with a sign nibble; arithmetic takes it apart into a sign,
 -- a string of digits without leading zeros, and the scale (digits after the point, may be < 0).
--- There are +, -, *, unary minus and comparisons; results of more than 38 digits are rounded half
--- up. Division, powers and the functions of Tarantool's module beyond those below are not there.
+-- Results of more than 38 digits are rounded half up. Sums, products and comparisons are made here;
+-- what needs more than that, by Python's decimal through the bridge.
 
 local bit = require('bit')
+local bridge = require('beespace.bridge')
 local ffi = require('ffi')
 local decoder = require('beespace.engine.decode')
 local ext = require('beespace.engine.ext')
@@ -154,8 +155,9 @@ local function from_text(text)
   return build(whole .. fraction, #fraction - power, sign == '-')
 end
 
--- A decimal of an operand; raises, naming the argument by its position.
-local function convert(value, position)
+-- A decimal of an operand; raises, naming the argument by its position. `level` is that of the code
+-- to blame, as error() counts from here.
+local function convert(value, position, level)
   if is_decimal(value) then
     return value
   end
@@ -167,17 +169,17 @@ local function convert(value, position)
   elseif type(value) == 'cdata' and tonumber(value) ~= nil then
     made = from_text((tostring(value):gsub('U?LL$', '')))
   else
-    error(BAD_TYPE:format(position), 0)
+    error(BAD_TYPE:format(position), level)
   end
   if made == nil then
-    error(BAD_VALUE:format(position), 0)
+    error(BAD_VALUE:format(position), level)
   end
   return made
 end
 
 -- Both operands as parts with one scale, so that their digits compare as integers.
-local function align(a, b)
-  local left, right = parts_of(convert(a, 1)), parts_of(convert(b, 2))
+local function align(a, b, level)
+  local left, right = parts_of(convert(a, 1, level + 1)), parts_of(convert(b, 2, level + 1))
   local scale = math.max(left.scale, right.scale)
   local left_digits = left.digits .. ('0'):rep(scale - left.scale)
   local right_digits = right.digits .. ('0'):rep(scale - right.scale)
@@ -201,7 +203,7 @@ end
 
 local function checked(value)
   if value == nil then
-    error('decimal operation failed', 0)
+    error('decimal operation failed', 3)
   end
   return value
 end
@@ -237,7 +239,7 @@ end
 
 -- Negative, 0 or positive.
 local function compare(a, b)
-  local left, right = align(a, b)
+  local left, right = align(a, b, 4)
   if left.digits:find('[1-9]') == nil and right.digits:find('[1-9]') == nil then
     return 0
   end
@@ -258,7 +260,7 @@ end
 
 local function refuse_nil(a, b)
   if a == nil or b == nil then
-    error('attempt to compare decimal with nil', 0)
+    error('attempt to compare decimal with nil', 3)
   end
 end
 
@@ -289,19 +291,23 @@ function metatable.__le(a, b)
 end
 
 function metatable.__add(a, b)
-  return checked(add(align(a, b)))
+  local sum = checked(add(align(a, b, 3)))
+  return sum
 end
 
 function metatable.__sub(a, b)
-  local left, right = align(a, b)
+  local left, right = align(a, b, 3)
   right.negative = not right.negative
-  return checked(add(left, right))
+  local difference = checked(add(left, right))
+  return difference
 end
 
 function metatable.__mul(a, b)
-  local left, right = parts_of(convert(a, 1)), parts_of(convert(b, 2))
+  local left, right = parts_of(convert(a, 1, 3)), parts_of(convert(b, 2, 3))
   local digits = multiply(left.digits, right.digits)
-  return checked(build(digits, left.scale + right.scale, left.negative ~= right.negative))
+  local product = build(digits, left.scale + right.scale, left.negative ~= right.negative)
+  product = checked(product)
+  return product
 end
 
 function metatable.__unm(value)
@@ -309,28 +315,57 @@ function metatable.__unm(value)
   return build(parts.digits, parts.scale, not parts.negative and parts.digits ~= '0')
 end
 
+-- What Python's decimal makes of one operand or two; nil when that is nothing.
+local function calculated(operation, a, b)
+  local text = bridge.decimal(operation, tostring(a), b ~= nil and tostring(b) or nil)
+  return text and from_text(text)
+end
+
+for operation, event in pairs({divide = '__div', remainder = '__mod', power = '__pow'}) do
+  metatable[event] = function(a, b)
+    local result = checked(calculated(operation, convert(a, 1, 3), convert(b, 2, 3)))
+    return result
+  end
+end
+
 --- A decimal from a string, a number (15 significant digits of it), a cdata integer or a decimal.
 local function new(...)
   if select('#', ...) == 0 then
-    error('usage: decimal.new(value)', 0)
+    error('usage: decimal.new(value)', 2)
   end
-  return convert((...), 1)
+  local made = convert((...), 1, 3)
+  return made
 end
 
 local function abs(value)
-  local parts = parts_of(convert(value, 1))
+  local parts = parts_of(convert(value, 1, 3))
   return build(parts.digits, parts.scale, false)
 end
 
 --- Digits after the point.
 local function scale(value)
-  return math.max(parts_of(convert(value, 1)).scale, 0)
+  return math.max(parts_of(convert(value, 1, 3)).scale, 0)
 end
 
 --- Digits, zeros between the point and the first other digit included.
 local function precision(value)
-  local parts = parts_of(convert(value, 1))
+  local parts = parts_of(convert(value, 1, 3))
   return math.max(#parts.digits + math.max(-parts.scale, 0), parts.scale)
 end
 
-return {abs = abs, is_decimal = is_decimal, new = new, precision = precision, scale = scale}
+local module = {
+  abs = abs, is_decimal = is_decimal, new = new, precision = precision, scale = scale,
+}
+
+-- Functions of one decimal.
+for _, name in ipairs({'exp', 'ln', 'log10', 'sqrt'}) do
+  module[name] = function(...)
+    if select('#', ...) == 0 then
+      error(('usage: decimal.%s(decimal)'):format(name), 2)
+    end
+    local result = checked(calculated(name, convert((...), 1, 3)))
+    return result
+  end
+end
+
+return module
