@@ -1,9 +1,9 @@
 """The acceptor process: takes connections from the listeners and gives each to a worker.
 
     doors --accept--> arrivals --> handover --> workers
-                          |            | no worker can take them: wait, accept no more
-                          |            | table full: farewell
-    supervisor --control--> worker_up, worker_down, accept, stop
+      | rate used up:     |            | no worker can take them: wait, accept no more
+      | accept no more    |            | table full, address has too many: farewell
+    supervisor --control--> worker_up, worker_down, settings, accept, stop
     workers --intake--> offers: descriptors that come back to them as sessions
 
 It holds no session. When it dies, sessions go on and the supervisor starts another one on the same
@@ -20,16 +20,20 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID
 
 import setproctitle
 
 from server import refusal
+from server.admission import Admission
+from server.bucket import Bucket
 from server.doors import Door, peer_of
 from server.farewell import Farewells
 from server.handover import BATCH, Arrival, Handover, Outcome, Worker
+from server.lanes import Lane
+from server.reports import Report
 from shm import channel, layout, logs
 from shm.channel import Channel, ChannelClosedError
 from shm.launch import AcceptorOrder, ExitCode
@@ -37,8 +41,6 @@ from shm.segment import Segment, SegmentError
 from shm.sessions import SessionTable
 
 ROLE: Final = "acceptor"
-REPORT_PERIOD: Final = 10.0
-"""Seconds between two log lines about the same trouble."""
 RETRY: Final = 0.25
 """Seconds until accepting or sending is tried again when the system was out of something."""
 LOOK: Final = 0.5
@@ -67,34 +69,6 @@ def main(order: AcceptorOrder) -> None:
         acceptor.run()
 
 
-class Report:
-    """Something that happens too often for a log line each: one line a period, with the count."""
-
-    def __init__(self, say: Callable[[int], None]) -> None:
-        self._say = say
-        self._count = 0
-        self.deadline: float | None = None
-        """When the count is told, None while there is nothing to tell."""
-
-    def hit(self, now: float, count: int = 1) -> None:
-        """It happened: told at once, or at the end of the period that runs."""
-        self._count += count
-        if self.deadline is None:
-            self._tell(now)
-
-    def expire(self, now: float) -> None:
-        """Tell what came together when the period is over."""
-        if self.deadline is not None and self.deadline <= now:
-            self.deadline = None
-            if self._count:
-                self._tell(now)
-
-    def _tell(self, now: float) -> None:
-        self._say(self._count)
-        self._count = 0
-        self.deadline = now + REPORT_PERIOD
-
-
 class Acceptor:
     """State of the acceptor process."""
 
@@ -112,19 +86,44 @@ class Acceptor:
         self._handover = Handover(table, segment)
         self._farewells = Farewells(self._selector)
         self._consoles = segment.consoles
-        self._doors = [
+        doors = [
             Door(number, end, private=number in segment.own_listeners)
             for number, end in enumerate(order.listeners)
         ]
+        self._staff, self._guests = (
+            Lane(
+                self._selector,
+                [door for door in doors if self._is_staff(door) is staff],
+                self._accept,
+            )
+            for staff in (True, False)
+        )
+        self._admission = Admission()
+        self._bucket = Bucket(0, 0.0)
         self._waiting: list[Arrival] = []
         self._held: list[Arrival] = []
         self._told_to_accept = False
-        self._open = False
         self._running = True
         self._retry: float | None = None
         self._look = 0.0
-        self._refused = Report(
+        self._last_over = b""
+        self._full = Report(
             lambda count: log.warning("session table full", refused=count, capacity=capacity)
+        )
+        self._over = Report(
+            lambda count: log.warning(
+                "session limit of an address reached",
+                refused=count,
+                limit=self._admission.per_address,
+                last=self._last_over.decode(errors="replace"),
+            )
+        )
+        self._fast = Report(
+            lambda count: log.warning(
+                "accept rate reached: connections wait",
+                waits=count,
+                rate=self._admission.accept_rate,
+            )
         )
         self._scarce = Report(
             lambda count: log.error("cannot accept connections for now", failures=count)
@@ -134,7 +133,24 @@ class Acceptor:
                 "control or console socket: closed what another user opened", count=count
             )
         )
-        self._reports = (self._refused, self._scarce, self._strangers)
+        self._reports = (self._full, self._over, self._fast, self._scarce, self._strangers)
+        self.apply(order.settings)
+
+    def apply(self, values: Mapping[str, Any]) -> None:
+        """Take settings that have changed, by their dotted keys; sessions that exist stay."""
+        log = self._log_order.changed(values)
+        if log != self._log_order:
+            self._log_order = log
+            logs.configure(log, ROLE)
+        before, self._admission = self._admission, self._admission.changed(values)
+        if self._admission.accept_rate != before.accept_rate:
+            self._bucket = Bucket(self._admission.accept_rate, time.monotonic())
+            self._guests.until = 0.0
+        self._handover.quota.limit(self._admission.per_address)
+
+    def _is_staff(self, door: Door) -> bool:
+        """Whether a door is one of consoles or of the server's own, which no rate holds back."""
+        return door.private or door.number in self._consoles
 
     def stop_on(self, descriptor: int) -> None:
         """Stop in good order when the descriptor is readable, as for ``stop``."""
@@ -193,13 +209,6 @@ class Acceptor:
         elif op == "stop":
             self._running = False
 
-    def apply(self, values: Mapping[str, Any]) -> None:
-        """Take settings that have changed, by their dotted keys."""
-        log = self._log_order.changed(values)
-        if log != self._log_order:
-            self._log_order = log
-            logs.configure(log, ROLE)
-
     def _forget(self, index: int) -> None:
         worker = self._handover.remove(index)
         if worker is not None:
@@ -235,11 +244,12 @@ class Acceptor:
             self._selector.modify(worker, events, lambda: self._attend(worker))
 
     def _accept(self, door: Door) -> None:
-        """Take what waits at one listener, at most a batch."""
+        """Take what waits at one listener, at most a batch and what the rate allows."""
         arrivals: list[Arrival] = []
         accept, peer, number = door.accept, door.peer, door.number
+        most = self._allowed(door)
         try:
-            while len(arrivals) < BATCH:
+            while len(arrivals) < most:
                 fd, address = accept()
                 if not door.admits(fd):
                     os.close(fd)
@@ -254,7 +264,21 @@ class Acceptor:
             if error.errno in _OUT_OF_SOMETHING:
                 self._pause()
         if arrivals:
+            if self._bucket.rate and not self._is_staff(door):
+                self._bucket.take(len(arrivals))
             self._deliver(arrivals)
+
+    def _allowed(self, door: Door) -> int:
+        """How many connections may come in through a door that somebody waits at."""
+        if not self._bucket.rate or self._is_staff(door):
+            return BATCH
+        now = time.monotonic()
+        room = self._bucket.room(now)
+        if not room:
+            self._guests.pause(self._bucket.due())
+            self._header.rate_waits += 1
+            self._fast.hit(now)
+        return min(room, BATCH)
 
     def _deliver(self, arrivals: Sequence[Arrival]) -> None:
         """Hand these over, after those that have waited."""
@@ -272,24 +296,30 @@ class Acceptor:
         if outcome.scarce:
             self._pause()
         if outcome.refused:
-            self._refuse(outcome.refused)
+            self._header.refused += len(outcome.refused)
+            text = refusal.full_table(self._capacity)
+            self._refuse(outcome.refused, self._full, text)
+        if outcome.over:
+            self._header.refused_address += len(outcome.over)
+            self._last_over = outcome.over[-1].peer
+            text = refusal.full_address(self._admission.per_address)
+            self._refuse(outcome.over, self._over, text)
 
     def _await_room(self, worker: Worker) -> None:
         """Come back to a full worker when its channel can take a message again."""
         worker.choked = True
         self._listen_to(worker, selectors.EVENT_READ | selectors.EVENT_WRITE)
 
-    def _refuse(self, arrivals: Sequence[Arrival]) -> None:
+    def _refuse(self, arrivals: Sequence[Arrival], report: Report, text: str) -> None:
+        """Say no, and why, to clients, and to the log that it was said."""
         now = time.monotonic()
-        self._header.refused += len(arrivals)
-        self._refused.hit(now, len(arrivals))
+        report.hit(now, len(arrivals))
         for arrival in arrivals:
-            self._farewells.say(arrival.fd, self._refusal(arrival), now)
-
-    def _refusal(self, arrival: Arrival) -> bytes:
-        if arrival.listener in self._consoles:
-            return refusal.full_console(self._capacity)
-        return refusal.full_table(self._instance, os.urandom(SALT_BYTES), self._capacity)
+            if arrival.listener in self._consoles:
+                answer = refusal.to_console(text)
+            else:
+                answer = refusal.to_client(self._instance, os.urandom(SALT_BYTES), text)
+            self._farewells.say(arrival.fd, answer, now)
 
     def _pause(self) -> None:
         """The system is out of descriptors or memory: try again later, never in a circle."""
@@ -299,6 +329,7 @@ class Acceptor:
 
     def _expire(self, now: float) -> None:
         self._farewells.expire(now)
+        self._guests.expire(now)
         for report in self._reports:
             report.expire(now)
         if self._look <= now:
@@ -315,6 +346,7 @@ class Acceptor:
         times = (
             self._retry,
             self._look,
+            self._guests.until or None,
             self._farewells.deadline(),
             *(report.deadline for report in self._reports),
         )
@@ -324,13 +356,5 @@ class Acceptor:
     def _set_doors(self) -> None:
         """Listen exactly while a new connection could be served or refused."""
         wanted = self._told_to_accept and not self._waiting and self._retry is None
-        if wanted == self._open:
-            return
-        self._open = wanted
-        for door in self._doors:
-            if wanted:
-                self._selector.register(
-                    door.socket, selectors.EVENT_READ, door.opened(self._accept)
-                )
-            else:
-                self._selector.unregister(door.socket)
+        self._staff.set(wanted)
+        self._guests.set(wanted)

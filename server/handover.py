@@ -21,6 +21,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
+from server.quota import Quota
 from shm import channel, layout
 from shm.segment import Segment
 from shm.sessions import SessionTable
@@ -90,13 +91,15 @@ class Outcome:
     """What one delivery could not place.
 
     ``waiting``: no worker can take them now. ``held``: offers whose worker cannot take them back
-    now. ``refused``: the table is full. ``choked``: workers that take nothing until their intake is
-    writable, or, with ``scarce``, until the system has memory or descriptors again.
+    now. ``refused``: the table is full. ``over``: the address has all it may have. ``choked``:
+    workers that take nothing until their intake is writable, or, with ``scarce``, until the system
+    has memory or descriptors again.
     """
 
     waiting: list[Arrival] = field(default_factory=list)
     held: list[Arrival] = field(default_factory=list)
     refused: list[Arrival] = field(default_factory=list)
+    over: list[Arrival] = field(default_factory=list)
     choked: list[Worker] = field(default_factory=list)
     scarce: bool = False
 
@@ -110,6 +113,7 @@ class Handover:
         self._reserved = int(segment.header.reserved)
         self._own = segment.own_listeners
         self._consoles = segment.consoles
+        self.quota = Quota(table, {*self._consoles, *self._own, layout.ADOPTED})
         self._workers: dict[int, Worker] = {}
         self._turn = 0
         self._looked = 0.0
@@ -159,13 +163,17 @@ class Handover:
     def _admit(self, arrivals: Sequence[Arrival], outcome: Outcome) -> list[Arrival]:
         """Those there is room for; the last slots are kept for the server's own sockets."""
         room = self._table.capacity - self._table.live()
+        quota, limited = self.quota, self.quota.most > 0
+        quota.begin()
         admitted: list[Arrival] = []
         for arrival in arrivals:
             kept = 0 if arrival.listener in self._own else self._reserved
-            if len(admitted) < room - kept:
-                admitted.append(arrival)
-            else:
+            if len(admitted) >= room - kept:
                 outcome.refused.append(arrival)
+            elif limited and quota.over(arrival.listener, arrival.peer):
+                outcome.over.append(arrival)
+            else:
+                admitted.append(arrival)
         return admitted
 
     def _give_back(self, arrival: Arrival, outcome: Outcome) -> None:
@@ -193,6 +201,7 @@ class Handover:
         }
         salts = os.urandom(layout.SALT_BYTES * len(arrivals))
         claim, consoles = self._table.claim, self._consoles
+        note = self.quota.note if self.quota.most else None
         at = 0
         for arrival, worker in zip(arrivals, self._choose(takers, len(arrivals)), strict=True):
             salt = salts[at : at + layout.SALT_BYTES]
@@ -203,6 +212,8 @@ class Handover:
             if session is None:
                 outcome.refused.append(arrival)
                 continue
+            if note is not None:
+                note(session, listener, arrival.peer)
             _, ids, share = shares[worker.index]
             ids.append(session)
             share.append(arrival)

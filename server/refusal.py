@@ -1,4 +1,4 @@
-"""The last words to a client that finds the session table full: greeting, one error, end.
+"""The last words to a client for whom there is no session left: greeting, one error, end.
 
 The acceptor speaks them itself, since such a client never becomes a session. Formats: Tarantool's
 binary protocol, greeting and error response; for a console its greeting and an answer in YAML.
@@ -45,9 +45,9 @@ def error_packet(text: str) -> bytes:
     return b"\xce" + len(packet).to_bytes(4, "big") + bytes(packet)
 
 
-def full_table(instance: UUID, salt: bytes, capacity: int) -> bytes:
+def to_client(instance: UUID, salt: bytes, text: str) -> bytes:
     """Everything a refused client gets."""
-    return greeting(instance, salt) + error_packet(_full(capacity))
+    return greeting(instance, salt) + error_packet(text)
 
 
 def console_greeting() -> bytes:
@@ -56,11 +56,17 @@ def console_greeting() -> bytes:
     return first + b"type 'help' for interactive help".ljust(_LINE) + b"\n"
 
 
-def full_console(capacity: int) -> bytes:
+def to_console(text: str) -> bytes:
     """Everything a refused console gets."""
     # Quoted for its colon.
-    return console_greeting() + f"---\n- error: '{_full(capacity)}'\n...\n".encode()
+    return console_greeting() + f"---\n- error: '{text}'\n...\n".encode()
 
 
-def _full(capacity: int) -> str:
+def full_table(capacity: int) -> str:
+    """Why a client is refused when every slot is taken."""
     return f"session limit reached: {capacity} of {capacity} sessions are in use"
+
+
+def full_address(most: int) -> str:
+    """Why a client is refused when its address has as many sessions as one may have."""
+    return f"session limit of the address reached: {most} of {most} sessions are in use"

@@ -18,12 +18,14 @@ from typing import Any, Final
 import msgpack
 import pydantic
 
+from server import admission
 from server.credentials import KEY
 from server.settings import Settings
 from shm.channel import MAX_MESSAGE
 
 LIVE: Final = frozenset(
     {
+        *admission.KEYS,
         "iproto.net_msg_max",
         "limits.request_time",
         "log.format",

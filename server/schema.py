@@ -11,7 +11,7 @@ from typing import Annotated
 import pydantic
 from pydantic import BeforeValidator, ConfigDict
 
-from server import uri, values
+from server import admission, uri, values
 from server.values import Expected
 from shm import layout
 from shm.catalog.passwords import Rules
@@ -23,6 +23,26 @@ class _Section(pydantic.BaseModel):
 
 
 _Switch = Annotated[bool, BeforeValidator(values.switch), Expected("true or false")]
+
+
+class Keepalive(_Section):
+    """When the system asks a silent client whether it is there."""
+
+    idle: Annotated[
+        int,
+        BeforeValidator(values.whole(0, values.MAX_KEEPALIVE)),
+        Expected(f"seconds from 0 (never) to {values.MAX_KEEPALIVE}"),
+    ] = 60
+    interval: Annotated[
+        int,
+        BeforeValidator(values.whole(1, values.MAX_KEEPALIVE)),
+        Expected(f"seconds from 1 to {values.MAX_KEEPALIVE}"),
+    ] = 15
+    count: Annotated[
+        int,
+        BeforeValidator(values.whole(1, values.MAX_PROBES)),
+        Expected(f"a number of packets from 1 to {values.MAX_PROBES}"),
+    ] = 4
 
 
 class Iproto(_Section):
@@ -48,6 +68,17 @@ class Iproto(_Section):
         BeforeValidator(values.whole(1, values.MAX_WAITING)),
         Expected(f"a number of requests from 1 to {values.MAX_WAITING}"),
     ] = 768
+    keepalive: Keepalive = Keepalive()
+    user_timeout: Annotated[
+        float,
+        BeforeValidator(values.seconds(values.MAX_USER_TIMEOUT)),
+        Expected(f"seconds from 0 (the system's choice) to {values.MAX_USER_TIMEOUT}"),
+    ] = 0.0
+    proxy_trusted: Annotated[
+        tuple[str, ...],
+        BeforeValidator(values.networks),
+        Expected("a list of networks: 10.0.0.0/8, 2001:db8::/32 or single addresses"),
+    ] = admission.LOOPBACK
 
 
 class Console(_Section):
@@ -71,6 +102,16 @@ class Limits(_Section):
         BeforeValidator(values.whole(1, values.MAX_SESSIONS)),
         Expected(f"a number of sessions from 1 to {values.MAX_SESSIONS}"),
     ] = 65536
+    per_address: Annotated[
+        int,
+        BeforeValidator(values.whole(0, values.MAX_SESSIONS)),
+        Expected(f"a number of sessions from 1 to {values.MAX_SESSIONS}, or 0 for any"),
+    ] = 0
+    accept_rate: Annotated[
+        int,
+        BeforeValidator(values.whole(0, values.MAX_RATE)),
+        Expected(f"connections a second from 1 to {values.MAX_RATE}, or 0 for any"),
+    ] = 0
 
 
 class Session(_Section):

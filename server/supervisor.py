@@ -230,6 +230,7 @@ class Supervisor:
             control=control,
             listeners=tuple(listener.socket for listener in self._resources.all_listeners),
             log=self._log_order,
+            settings=reload.live(self._settings),
         )
 
     def _start_acceptor(self) -> None:

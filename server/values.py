@@ -7,6 +7,7 @@ whether the application file is there.
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import re
 from collections.abc import Callable
@@ -30,6 +31,12 @@ MAX_EVENTS: Final = 2**30
 """Room for all values that watchers are told of, in memory that every worker maps."""
 MAX_STOP: Final = 3600
 MAX_REQUEST_TIME: Final = 86400
+MAX_RATE: Final = 1_000_000
+"""New connections a second."""
+MAX_KEEPALIVE: Final = 32767
+"""Seconds; what the system takes."""
+MAX_PROBES: Final = 127
+MAX_USER_TIMEOUT: Final = 86400
 MIN_INBOX: Final = 1024
 MAX_AUTH_DELAY: Final = 86400
 MAX_RETRIES: Final = 1_000_000
@@ -131,6 +138,16 @@ def switch(value: Any) -> bool:
     if isinstance(value, str) and value in ("true", "false"):
         return value == "true"
     raise ValueError
+
+
+def networks(value: Any) -> tuple[str, ...]:
+    """Networks, as a list or with commas between: addresses with the number of leading bits."""
+    if isinstance(value, str):
+        value = value.split(",") if value.strip() else []
+    if not isinstance(value, (list, tuple)) or not all(isinstance(one, str) for one in value):
+        raise ValueError
+    # ValueError also for bits behind the leading ones: then somebody means another network.
+    return tuple(str(ipaddress.ip_network(one.strip())) for one in value)
 
 
 def server_name(value: Any) -> str:

@@ -88,6 +88,10 @@ class AcceptorOrder:
     listeners: tuple[socket.socket, ...]
     """Bound sockets, in the order of the names in the segment's header."""
     log: LogOrder = field(default_factory=LogOrder)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """Plain values by dotted key, see server/admission.py."""
+    proxied: frozenset[int] = frozenset()
+    """Indexes of the listeners whose clients come through a proxy that says who they are."""
 
 
 @contextlib.contextmanager

@@ -129,6 +129,14 @@ HEADER: Final = Record(
         (Field("event_lock", "u8", _L, "mutex of the events", LOCK_BYTES),),
         (Field("failure_lock", "u8", _L, "mutex of the failures", LOCK_BYTES),),
         (
+            Field("refused_address", "u64", _A, "refused for their address's sessions"),
+            Field("rate_waits", "u64", _A, "times accepting waited for session.limits.accept_rate"),
+            Field("room_waits", "u64", _A, "times accepting waited for workers' descriptors"),
+            Field("proxy_untrusted", "u64", _A, "closed: no trusted proxy"),
+            Field("proxy_malformed", "u64", _A, "closed: no PROXY header or a wrong one"),
+            Field("proxy_late", "u64", _A, "closed: the PROXY header did not come in time"),
+        ),
+        (
             Field(
                 "listener_names",
                 "char",

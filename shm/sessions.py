@@ -139,6 +139,17 @@ class SessionTable:
             if found is not None:
                 yield found
 
+    def peers(self) -> Iterator[tuple[int, int, bytes]]:
+        """Id, listener and address text of every session: for the acceptor, which alone claims."""
+        taken = bytes(self._bytes[_STATE_WORD * 4 :: layout.SLOT.size])
+        for slot in range(self.capacity):
+            if taken[slot] == SlotState.FREE:
+                continue
+            at = slot * layout.SLOT.size
+            number, _, _, _, listener, _, _, used, peer = _IDENTITY.unpack_from(self._bytes, at)
+            if number:
+                yield number, listener, peer[:used]
+
     def live(self) -> int:
         """Sessions in the table now, from the counters: no scan. May be off while they move."""
         header = self._segment.header

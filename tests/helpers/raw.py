@@ -139,9 +139,19 @@ class Raw(Closing):
     """A connection. ``deadline`` is the default number of seconds for every wait."""
 
     def __init__(
-        self, address: Address, deadline: float = 10.0, *, greet: bool = True, receive: int = 0
+        self,
+        address: Address,
+        deadline: float = 10.0,
+        *,
+        greet: bool = True,
+        receive: int = 0,
+        source: str = "",
+        first: bytes = b"",
     ) -> None:
-        """Connect; with ``greet`` read the greeting; ``receive`` bounds the receive buffer."""
+        """Connect; with ``greet`` read the greeting; ``receive`` bounds the receive buffer.
+
+        ``source`` is the address to connect from, ``first`` is sent before anything is read.
+        """
         self.deadline = deadline
         self._buffer = bytearray()
         self._sync = 0
@@ -152,8 +162,11 @@ class Raw(Closing):
         self.socket.settimeout(deadline)
         if receive:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive)
+        if source:
+            self.socket.bind((source, 0))
         try:
             self.socket.connect(address)
+            self.socket.sendall(first)
             if family != socket.AF_UNIX:
                 self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.greeting = self.take(GREETING_SIZE) if greet else b""

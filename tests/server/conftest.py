@@ -18,8 +18,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from shm.segment import SHM_DIR
+from shm.segment import SHM_DIR, Segment
 from tests.helpers.wait import wait_until
+from tests.server.stage import Stage
 
 ROOT = Path(__file__).parents[2]
 COMMAND = ROOT / "tests" / "server" / "standin_server.py"
@@ -138,3 +139,14 @@ def clean_environment() -> dict[str, str]:
 def below(pid: int) -> list[psutil.Process]:
     """All processes under a process."""
     return psutil.Process(pid).children(recursive=True)
+
+
+@pytest.fixture
+def stage(segment: Segment, tmp_path: Path) -> Iterator[Stage]:
+    unix = socket.socket(socket.AF_UNIX)
+    unix.bind(str(tmp_path / "bee.sock"))
+    unix.listen()
+    ipv6 = socket.create_server(("::1", 0), family=socket.AF_INET6)
+    made = Stage(segment, [socket.create_server(("127.0.0.1", 0)), ipv6, unix])
+    yield made
+    made.close()

@@ -1,4 +1,4 @@
-"""The acceptor's loop in a thread of this process, with hand-made workers and supervisor."""
+"""The acceptor's loop: who gets in, who waits, who is refused; what of a dead worker is left."""
 
 from __future__ import annotations
 
@@ -6,100 +6,19 @@ import contextlib
 import errno
 import os
 import socket
-import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from server import acceptor, doors, refusal
-from server.acceptor import Acceptor, Report
+from server import doors, refusal
 from shm import channel, layout
-from shm.channel import Channel, ChannelClosedError
-from shm.launch import AcceptorOrder
 from shm.segment import Segment
 from shm.sessions import SessionTable
 from shm.states import SessionType
 from tests.helpers.wait import wait_until
-
-
-class Stage:
-    """A running acceptor, seen as the supervisor and the workers see it."""
-
-    def __init__(self, segment: Segment, listeners: list[socket.socket]) -> None:
-        ours, theirs = channel.pair()
-        self.control = Channel(ours)
-        self.listeners = listeners
-        self.segment = segment
-        self.workers: dict[int, socket.socket] = {}
-        self.clients: list[socket.socket] = []
-        order = AcceptorOrder("bee", "0", segment.name, theirs, tuple(listeners))
-        # A mapping of its own, as in its own process: nobody closes it under the acceptor's views.
-        self.acceptor = Acceptor(order, Segment.attach(segment.name))
-        self.thread = threading.Thread(target=self.acceptor.run)
-        self.thread.start()
-        assert self.hear() == {"op": "ready"}
-
-    def hear(self) -> dict[str, Any]:
-        received = wait_until(self.control.receive, what="word of the acceptor")
-        assert received is not None
-        return received[0]
-
-    def worker_up(self, index: int) -> None:
-        ours, theirs = channel.pair()
-        theirs.settimeout(10)
-        self.control.send({"op": "worker_up", "index": index}, [ours.fileno()])
-        ours.close()
-        self.workers[index] = theirs
-
-    def connect(self, door: int = 0) -> socket.socket:
-        name = self.listeners[door]
-        client = socket.socket(name.family)
-        client.settimeout(10)
-        client.connect(name.getsockname())
-        self.clients.append(client)
-        return client
-
-    def offer(self, index: int, number: int) -> socket.socket:
-        """What a worker does with a descriptor that shall become a session; the client's end."""
-        client, other = socket.socketpair()
-        client.settimeout(10)
-        self.clients.append(client)
-        channel.send_fds(self.workers[index], number.to_bytes(8, "little"), [other.fileno()])
-        other.close()
-        return client
-
-    def taken(self, index: int) -> tuple[list[int], list[int]]:
-        payload, fds, _, _ = socket.recv_fds(self.workers[index], 65536, channel.MAX_FDS)
-        ids = [int.from_bytes(payload[at : at + 8], "little") for at in range(0, len(payload), 8)]
-        return ids, fds
-
-    def close(self) -> None:
-        with contextlib.suppress(ChannelClosedError):
-            self.control.send({"op": "stop"})
-        self.thread.join(10)
-        assert not self.thread.is_alive()
-        for end in [*self.workers.values(), *self.clients, *self.listeners]:
-            end.close()
-        self.control.close()
-
-
-@pytest.fixture
-def stage(segment: Segment, tmp_path: Path) -> Iterator[Stage]:
-    unix = socket.socket(socket.AF_UNIX)
-    unix.bind(str(tmp_path / "bee.sock"))
-    unix.listen()
-    ipv6 = socket.create_server(("::1", 0), family=socket.AF_INET6)
-    made = Stage(segment, [socket.create_server(("127.0.0.1", 0)), ipv6, unix])
-    yield made
-    made.close()
-
-
-def close_all(fds: list[int]) -> None:
-    for fd in fds:
-        os.close(fd)
+from tests.server.stage import Stage, close_all, echo
 
 
 def test_nothing_is_accepted_before_it_is_told(stage: Stage) -> None:
@@ -213,7 +132,7 @@ def test_a_console_is_claimed_and_refused_as_one(
     data, client = b"", stage.connect(1)
     while chunk := client.recv(4096):
         data += chunk
-    assert data == refusal.full_console(8)
+    assert data == refusal.to_console(refusal.full_table(8))
     stage.close()
 
 
@@ -221,7 +140,7 @@ def test_out_of_descriptors_it_waits_and_goes_on(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stage.worker_up(0)
-    door = stage.acceptor._doors[0]
+    door = stage.door(0)
     accept = door.accept
     calls = []
 
@@ -250,27 +169,10 @@ def test_it_ends_with_the_supervisor(segment: Segment) -> None:
     made.listeners[0].close()
 
 
-def test_a_report_tells_once_a_period_with_the_count() -> None:
-    told: list[int] = []
-    report = Report(told.append)
-    report.hit(0.0, 2)
-    report.hit(1.0)
-    report.hit(9.0, 4)
-    assert told == [2]
-    report.expire(acceptor.REPORT_PERIOD - 0.1)
-    assert told == [2]
-    report.expire(acceptor.REPORT_PERIOD)
-    assert told == [2, 5]
-    report.expire(2 * acceptor.REPORT_PERIOD)
-    assert report.deadline is None
-    report.hit(50.0)
-    assert told == [2, 5, 1]
-
-
 def test_strangers_at_the_control_socket_are_closed(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stage.acceptor._doors[2].private = True
+    stage.door(2).private = True
     monkeypatch.setattr(doors, "user_of", lambda _fd: 12345)
     stage.worker_up(0)
     stage.control.send({"op": "accept"})
@@ -323,7 +225,7 @@ def test_an_offer_to_a_full_table_is_refused(stage: Stage, table: SessionTable) 
 def test_offers_wait_in_order_for_a_worker_that_does_not_read(stage: Stage) -> None:
     stage.worker_up(0)
     stage.worker_up(1)
-    close_all(_echo(stage, 0))
+    close_all(echo(stage, 0))
     full = next(iter(stage.acceptor._handover.workers()))
     sent = 0
     with contextlib.suppress(BlockingIOError):
@@ -345,7 +247,7 @@ def test_offers_wait_in_order_for_a_worker_that_does_not_read(stage: Stage) -> N
 
 def test_what_a_dead_worker_offered_is_closed(stage: Stage) -> None:
     stage.worker_up(0)
-    close_all(_echo(stage, 0))
+    close_all(echo(stage, 0))
     full = next(iter(stage.acceptor._handover.workers()))
     with contextlib.suppress(BlockingIOError):
         while True:
@@ -360,14 +262,8 @@ def test_what_a_dead_worker_offered_is_closed(stage: Stage) -> None:
 
 def test_a_worker_that_ends_is_no_reason_to_turn_in_a_circle(stage: Stage) -> None:
     stage.worker_up(0)
-    close_all(_echo(stage, 0))
+    close_all(echo(stage, 0))
     stage.workers[0].close()
     turns = stage.segment.header.acceptor_turns
     time.sleep(0.3)
     assert stage.segment.header.acceptor_turns - turns < 5
-
-
-def _echo(stage: Stage, index: int) -> list[int]:
-    """One offer there and back, so that the acceptor is known to listen."""
-    stage.offer(index, 99)
-    return stage.taken(index)[1]

@@ -119,7 +119,7 @@ def test_a_full_server_lets_its_owner_in(serve: Serve) -> None:
         clients.append(connect(own(server)))
         assert session_of(clients[-1], server).type is SessionType.CONSOLE
     with connect(own(server)) as refused:
-        assert everything(refused) == refusal.full_console(3)
+        assert everything(refused) == refusal.to_console(refusal.full_table(3))
     for client in clients:
         client.close()
     end(server)
@@ -133,7 +133,7 @@ def test_a_full_server_refuses_other_consoles(serve: Serve, tmp_path: Path) -> N
         assert session_of(first, server).type is SessionType.CONSOLE
         with connect(path) as refused:
             refused.sendall(b"return 1\n" * 1000)
-            assert everything(refused) == refusal.full_console(1)
+            assert everything(refused) == refusal.to_console(refusal.full_table(1))
     end(server)
 
 

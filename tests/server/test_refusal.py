@@ -34,7 +34,7 @@ def test_error_packet() -> None:
 
 
 def test_everything_a_refused_console_gets() -> None:
-    answer = refusal.full_console(65536)
+    answer = refusal.to_console(refusal.full_table(65536))
     assert answer[:128] == (
         b"Tarantool 2.11.0 (Lua console)                                 \n"
         b"type 'help' for interactive help                               \n"
@@ -45,7 +45,7 @@ def test_everything_a_refused_console_gets() -> None:
 
 
 def test_everything_a_refused_client_gets() -> None:
-    answer = refusal.full_table(INSTANCE, bytes(32), 65536)
+    answer = refusal.to_client(INSTANCE, bytes(32), refusal.full_table(65536))
     unpacker = msgpack.Unpacker(strict_map_key=False)
     unpacker.feed(answer[refusal.GREETING_BYTES :])
     length, header, body = unpacker

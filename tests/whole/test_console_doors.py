@@ -36,7 +36,7 @@ def test_a_full_server_lets_its_owner_in_by_both_sockets(start: Start) -> None:
             console = stack.enter_context(TextConsole(server.console))
             assert console.values("box.session.type()") == ["console"]
         stack.enter_context(Raw(server.control)).ping()
-        assert heard(server.console) == refusal.full_console(4)
+        assert heard(server.console) == refusal.to_console(refusal.full_table(4))
         # What one gives back another may have.
         console.close()
         wait_until(lambda: len(heard(server.console)) == 128, what="a slot")

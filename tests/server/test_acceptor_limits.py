@@ -1,0 +1,76 @@
+"""The acceptor's limits: sessions of one address, new connections a second."""
+
+from __future__ import annotations
+
+import socket
+import time
+
+from shm.segment import Segment
+from shm.sessions import SessionTable
+from tests.server.stage import Stage, close_all, everything, settings
+
+
+def test_an_address_has_its_limit(stage: Stage, table: SessionTable) -> None:
+    stage.worker_up(0)
+    stage.control.send({"op": "accept"})
+    settings(stage, {"session.limits.per_address": 2, "session.idle_timeout": 1})
+    fds = []
+    for _ in range(2):
+        stage.connect()
+        fds += stage.taken(0)[1]
+    text = b"session limit of the address reached: 2 of 2 sessions are in use"
+    assert text in everything(stage.connect())
+    assert text in everything(stage.connect())
+    assert (stage.segment.header.refused_address, stage.segment.header.refused) == (2, 0)
+    for door in (1, 2):
+        # Another address, and none.
+        stage.connect(door)
+        fds += stage.taken(0)[1]
+    newest = max(session.id for session in table.sessions() if session.listener == 0)
+    table.release(newest)
+    stage.connect()
+    fds += stage.taken(0)[1]
+    assert text in everything(stage.connect())
+    settings(stage, {"session.limits.per_address": 0})
+    stage.connect()
+    fds += stage.taken(0)[1]
+    close_all(fds)
+
+
+def test_a_new_acceptor_counts_what_is_there(segment: Segment, table: SessionTable) -> None:
+    for _ in range(2):
+        assert table.claim(b"127.0.0.1:1", 0, bytes(20))
+    values = {"session.limits.per_address": 2}
+    stage = Stage(segment, [socket.create_server(("127.0.0.1", 0))], values)
+    stage.worker_up(0)
+    stage.control.send({"op": "accept"})
+    assert b"session limit of the address reached" in everything(stage.connect())
+    stage.close()
+
+
+def test_what_comes_too_fast_waits(segment: Segment) -> None:
+    segment.header.first_console = segment.header.consoles = 1
+    ends = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
+    stage = Stage(segment, ends, {"session.limits.accept_rate": 2})
+    stage.worker_up(0)
+    for _ in range(5):
+        stage.connect()
+    stage.control.send({"op": "accept"})
+    began = time.monotonic()
+    came: list[float] = []
+    fds: list[int] = []
+    while len(came) < 5:
+        ids, more = stage.taken(0)
+        came += [time.monotonic() - began] * len(ids)
+        fds += more
+        if len(came) == 2:
+            stage.connect(1)
+            assert stage.taken(0)[0] == [3], "a console waited"
+    # Two at once, then one each half second.
+    assert came[1] < 0.4
+    assert 1.2 < came[4] < 4
+    assert 1 <= stage.segment.header.rate_waits <= 4
+    assert stage.segment.header.acceptor_turns < 40, "it turned in a circle"
+    settings(stage, {"session.limits.accept_rate": 0})
+    close_all(fds)
+    stage.close()
