@@ -41,8 +41,13 @@ LIVE: Final = frozenset(
         "security.password_enforce_specialchars",
         "security.password_enforce_uppercase",
         "security.password_min_length",
+        "session.idle_timeout",
         "session.inbox_limit",
+        "session.login_timeout",
+        "session.max_age",
+        "session.max_age_jitter",
         "session.output_limit",
+        "session.users",
     }
 )
 """Keys that running processes can change."""

@@ -11,7 +11,7 @@ from typing import Annotated
 import pydantic
 from pydantic import BeforeValidator, ConfigDict
 
-from server import admission, uri, values
+from server import admission, session_users, uri, values
 from server.values import Expected
 from shm import layout
 from shm.catalog.passwords import Rules
@@ -115,9 +115,32 @@ class Limits(_Section):
 
 
 class Session(_Section):
-    """Sessions."""
+    """Sessions. The time limits are seconds, 0 for none; ``users`` is {name: {idle_timeout: s}}."""
 
     limits: Limits = Limits()
+    idle_timeout: Annotated[
+        float,
+        BeforeValidator(values.seconds(values.MAX_LIFE)),
+        Expected(values.LIFE_EXPECTED),
+    ] = 0.0
+    login_timeout: Annotated[
+        float,
+        BeforeValidator(values.seconds(values.MAX_LIFE)),
+        Expected(values.LIFE_EXPECTED),
+    ] = 60.0
+    max_age: Annotated[
+        float,
+        BeforeValidator(values.seconds(values.MAX_LIFE)),
+        Expected(values.LIFE_EXPECTED),
+    ] = 0.0
+    max_age_jitter: Annotated[
+        float,
+        BeforeValidator(values.seconds(1)),
+        Expected("a fraction from 0 to 1"),
+    ] = 0.1
+    users: Annotated[session_users.Users, Expected("a map of names")] = pydantic.Field(
+        default_factory=dict
+    )
     inbox_limit: Annotated[
         int,
         BeforeValidator(values.whole(values.MIN_INBOX, values.MAX_INBOX)),

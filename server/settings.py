@@ -25,7 +25,7 @@ import pydantic
 from pydantic import BeforeValidator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from server import context, credentials, places, shown, uri, values, yamlfile
+from server import context, credentials, places, session_users, shown, uri, values, yamlfile
 from server.credentials import Credentials
 from server.errors import SettingsError
 from server.schema import (
@@ -65,8 +65,10 @@ FILE_ONLY: Final[Mapping[str, str]] = {
     context.KEY: "a map of names to sources",
     f"{credentials.KEY}.roles": "a map of names",
     f"{credentials.KEY}.users": "a map of names",
+    session_users.KEY: "a map of names",
 }
-"""Keys without flag or variable, read by :mod:`server.credentials` and :mod:`server.context`."""
+"""Keys without flag or variable, read by :mod:`server.credentials`, :mod:`server.context` and
+:mod:`server.session_users`."""
 
 
 class Settings(BaseSettings):
@@ -160,7 +162,12 @@ def load(flags: Mapping[str, Any], environment: Mapping[str, str]) -> Settings:
     declared, problems = credentials.read(
         tree.pop(credentials.KEY, None), contexts, file or "defaults"
     )
-    read = _Layer({}, {}, {credentials.KEY: declared})
+    users, more = session_users.read(session_users.take(tree))
+    problems += more
+    found: dict[str, Any] = {credentials.KEY: declared}
+    if users:
+        found[session_users.SECTION] = {session_users.NAME: users}
+    read = _Layer({}, {}, found)
     layers = (
         _flag_layer(flags),
         _environment_layer(environment, contexts.variables),

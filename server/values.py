@@ -37,6 +37,9 @@ MAX_KEEPALIVE: Final = 32767
 """Seconds; what the system takes."""
 MAX_PROBES: Final = 127
 MAX_USER_TIMEOUT: Final = 86400
+MAX_LIFE: Final = 31_536_000
+"""A year: longer than that no session is silent, or old."""
+LIFE_EXPECTED: Final = f"seconds from 0 (no limit) to {MAX_LIFE}"
 MIN_INBOX: Final = 1024
 MAX_AUTH_DELAY: Final = 86400
 MAX_RETRIES: Final = 1_000_000

@@ -67,8 +67,13 @@ class Runtime:
         self.call(self._seal)
 
     def table(self, values: Mapping[str, Any]) -> Any:
-        """A Lua table with string keys; texts become Lua strings."""
-        return self._lua.table_from({key.encode(): _plain(value) for key, value in values.items()})
+        """A Lua table with string keys; texts become Lua strings, maps such tables."""
+        return self._lua.table_from(
+            {
+                key.encode(): self.table(value) if isinstance(value, Mapping) else _plain(value)
+                for key, value in values.items()
+            }
+        )
 
     @property
     def library(self) -> str:

@@ -11,8 +11,10 @@ from server.settings import load
 from tests.server.test_settings import refused, written
 
 # Keys of the sections, in the order of an error line.
-IPROTO = "listen, max_packet_size, net_msg_max, threads"
-SESSION = "inbox_limit, limits, output_limit"
+IPROTO = "keepalive, listen, max_packet_size, net_msg_max, proxy_trusted, threads, user_timeout"
+SESSION = (
+    "idle_timeout, inbox_limit, limits, login_timeout, max_age, max_age_jitter, output_limit, users"
+)
 TOP = (
     "app, compat, config, console, credentials, developer, events, iproto, limits, log, lua, name, "
     "process, security, session"
@@ -29,7 +31,10 @@ FILE_LINES = [
     ),
     (
         "session: {limits: {totl: 1}}",
-        "session.limits.totl: got a value, expected one of the keys total (FILE)",
+        (
+            "session.limits.totl: got a value, "
+            "expected one of the keys accept_rate, per_address, total (FILE)"
+        ),
     ),
     ("session: 5", f"session: got a number, expected a map with the keys {SESSION} (FILE)"),
     (

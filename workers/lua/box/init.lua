@@ -14,6 +14,7 @@ local events = require('beespace.box.events')
 local func = require('beespace.box.func')
 local help = require('beespace.engine.help')
 local info = require('beespace.box.info')
+local internal = require('beespace.box.internal')
 local iproto = require('beespace.box.iproto')
 local numbers = require('beespace.box.numbers')
 local once = require('beespace.box.once')
@@ -43,6 +44,7 @@ function init.define(facts)
     error = errors.api,
     func = func,
     info = info.make(facts),
+    internal = internal,
     iproto = iproto,
     once = once.call,
     schema = schema,

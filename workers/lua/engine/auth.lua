@@ -18,8 +18,10 @@ local complaints = require('beespace.engine.complaints')
 local const = require('beespace.engine.const')
 local errors = require('beespace.box.error')
 local failures = require('beespace.engine.failures')
+local lifetimes = require('beespace.engine.lifetimes')
 local logins = require('beespace.engine.logins')
 local packet = require('beespace.engine.packet')
+local sessions = require('beespace.engine.sessions')
 local shared = require('beespace.engine.table')
 local state = require('beespace.engine.state')
 local sys = require('beespace.engine.sys')
@@ -162,6 +164,9 @@ function auth.login(p, at, e)
   end
   access.check_session(user.id)
   logins.become(user.id)
+  if sessions.has_client() then
+    lifetimes.renew(cur.fd, user.id)
+  end
 end
 
 return auth

@@ -75,6 +75,7 @@ local bus = {
   KIND = {
     EVENT_NUDGE = 1, INBOX = 2, SEND = 3, RPC = 4, RPC_REPLY = 5, KILL = 6,
     HELLO = 7, MARK = 8, MARKED = 9, TRIGGER_NUDGE = 10, CATALOG_NUDGE = 11,
+    IDLE_TIMEOUT = 12,
   },
   -- Workers of the server, and which of them this one is; 0 and -1 while there is no bus.
   count = 0,

@@ -1,9 +1,10 @@
 -- What clients do wrong, in the log: some lines a second, and how many more there were.
 --
 -- Whoever answers a packet that could not be read calls about(), engine/auth calls login() for a
--- login that failed, engine/visits refusal() for a client that on_connect refused; engine/chores
--- calls tick() once a second. Each kind has its own lines, so nobody fills the log, and nobody
--- hides one kind behind the other.
+-- login that failed, engine/visits refusal() for a client that on_connect refused, engine/lifetimes
+-- expired() and the loop deaf() for sessions that are closed; engine/chores calls tick() once a
+-- second. Each kind has its own lines, so nobody fills the log, and nobody hides one kind behind
+-- the other.
 
 local bridge = require('beespace.bridge')
 local state = require('beespace.engine.state')
@@ -19,11 +20,18 @@ local logins = {level = 'warn', more = '%d more logins failed', said = 0, unsaid
 local refusals = {
   level = 'warn', more = '%d more connections were refused by on_connect', said = 0, unsaid = 0,
 }
+local expirations = {
+  level = 'info', more = '%d more connections were closed at a time limit', said = 0, unsaid = 0,
+}
+local deafness = {
+  level = 'warn', more = '%d more connections were closed at session.output_limit', said = 0,
+  unsaid = 0,
+}
 
-local function say(kind, text)
+local function say(kind, text, id)
   if kind.said < MOST then
     kind.said = kind.said + 1
-    bridge.log(kind.level, text, cur.id)
+    bridge.log(kind.level, text, id or cur.id)
   else
     kind.unsaid = kind.unsaid + 1
   end
@@ -55,11 +63,23 @@ function complaints.refusal(peer, reason)
   say(refusals, ('on_connect refused %s: %s'):format(peer, reason))
 end
 
+-- The session `id`, whose address is `peer`, is closed at a time limit, for this reason.
+function complaints.expired(id, peer, reason)
+  say(expirations, ('closing connection %s: %s'):format(peer, reason), id)
+end
+
+-- The session `id` is closed because its client does not read.
+function complaints.deaf(id, text)
+  say(deafness, text, id)
+end
+
 -- Another second begins.
 function complaints.tick()
   begin_second(packets)
   begin_second(logins)
   begin_second(refusals)
+  begin_second(expirations)
+  begin_second(deafness)
 end
 
 return complaints

@@ -381,9 +381,9 @@ function fibers.drive()
   fibers.run_ready()
 end
 
--- Milliseconds until the next timer, SLEEP at most.
+-- Milliseconds until the next timer, or the next look after sessions; SLEEP at most.
 function fibers.milliseconds()
-  local left = (st.next_timer - fibers.clock()) * 1000
+  local left = (min(st.next_timer, st.next_sweep) - fibers.clock()) * 1000
   return left <= 0 and 0 or ceil(min(left, SLEEP))
 end
 

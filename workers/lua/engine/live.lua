@@ -12,8 +12,10 @@ local cfg = require('beespace.box.cfg')
 local codec = require('beespace.engine.codec')
 local failures = require('beespace.engine.failures')
 local flight = require('beespace.engine.flight')
+local idle = require('beespace.engine.idle')
 local inbox = require('beespace.engine.inbox')
 local interrupt = require('beespace.engine.interrupt')
+local lifetimes = require('beespace.engine.lifetimes')
 local log = require('log')
 local logins = require('beespace.engine.logins')
 local output = require('beespace.engine.output')
@@ -22,6 +24,12 @@ local stopping = require('beespace.engine.stopping')
 local pairs, pcall, tostring = pairs, pcall, tostring
 
 local live = {}
+
+-- A limit of sessions that are there already, too.
+local function change(owner, field, value)
+  owner[field] = value
+  lifetimes.changed()
+end
 
 local takers = {
   ['iproto.net_msg_max'] = function(value)
@@ -36,8 +44,16 @@ local takers = {
   ['security.auth_retries'] = function(value) failures.retries = value end,
   ['security.disable_guest'] = function(value) access.guest_disabled = value end,
   ['security.keep_sessions_on_password_change'] = function(value) logins.keep = value end,
+  ['session.idle_timeout'] = function(value) change(idle, 'default', value) end,
   ['session.inbox_limit'] = function(value) inbox.limit = value end,
+  ['session.login_timeout'] = function(value) change(lifetimes, 'login', value) end,
+  ['session.max_age'] = function(value) change(lifetimes, 'age', value) end,
+  ['session.max_age_jitter'] = function(value) change(lifetimes, 'jitter', value) end,
   ['session.output_limit'] = function(value) output.limit = value end,
+  ['session.users'] = function(value)
+    idle.take(value)
+    lifetimes.changed()
+  end,
 }
 
 -- Take values by key; what nobody here uses is left alone.

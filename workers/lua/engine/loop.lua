@@ -33,6 +33,7 @@ local flight = require('beespace.engine.flight')
 local framing = require('beespace.engine.framing')
 local input = require('beespace.engine.input')
 local intake = require('beespace.engine.intake')
+local lifetimes = require('beespace.engine.lifetimes')
 local live = require('beespace.engine.live')
 local lost = require('beespace.engine.lost')
 local output = require('beespace.engine.output')
@@ -56,7 +57,7 @@ local open_next, forget_error = intake.next, errors.api.clear
 local messages, next_message, flush_next = bus.now, bus.next, bus.flush_next
 local flush_bus = bus.flush
 local attend_to_channel = channels.attend
-local publish, tick = figures.publish, chores.tick
+local publish, tick, sweep = figures.publish, chores.tick, lifetimes.sweep
 local resume_next, IDLE = flight.resume_next, fibers.IDLE
 local encode_settings = encode.settings
 local enter_session, leave_session = user.enter, user.leave
@@ -216,8 +217,8 @@ end
 
 -- A session is closed because its client does not read.
 function output.overflowed(id, bytes)
-  bridge.log('warn', ('closed: %d bytes wait for %s, session.output_limit is %d')
-    :format(bytes, shared.peer(id) or '?', output.limit), id)
+  complaints.deaf(id, ('closed: %d bytes wait for %s, session.output_limit is %d')
+    :format(bytes, shared.peer(id) or '?', output.limit))
 end
 
 -- Let fibers run that are ready, tell who watches what has changed, and send what was answered.
@@ -240,7 +241,7 @@ end
 local function patience()
   if st.ready ~= 0 or st.resumes ~= 0 or messages.dirty ~= 0 or watch.is_busy() or st.stop ~= 0 then
     return 0
-  elseif st.next_timer == FOREVER then
+  elseif st.next_timer == FOREVER and st.next_sweep > st.woke + SLEEP / 1000 then
     return SLEEP
   end
   return fibers.milliseconds()
@@ -258,12 +259,16 @@ local function wait()
   st.k = 0
   st.n = found > 0 and found or 0
   local now = sys.clock(sys.CLOCK_MONOTONIC)
+  st.woke = now
   if now >= st.next_yield then
     st.next_yield = now + YIELD
     C.sched_yield()
   end
   if now >= st.next_timer then
     st.ready = 1
+  end
+  if now >= st.next_sweep and st.rehearsal == 0 then
+    sweep(now)
   end
   if now >= st.next_tick and st.rehearsal == 0 then
     st.next_tick = now + TICK

@@ -24,11 +24,12 @@ local reasons = shared.reason
 local LINGERS = sessions.LINGERS
 local st = state.st
 local READ, WRITE = sys.EPOLLIN, sys.EPOLLOUT
+local CLOCK = sys.CLOCK_MONOTONIC_COARSE
 local PENDING_MAX = 1024 * 1024
 local QUEUE_MAX = 0xffffffff
 
--- Why a session is not read, bits of `stopped`.
-local OUTPUT, REQUESTS, ARRIVING = 1, 2, 4
+local OUTPUT, REQUESTS = sessions.STOPPED.OUTPUT, sessions.STOPPED.REQUESTS
+local PARTING, ARRIVING = sessions.STOPPED.PARTING, sessions.STOPPED.ARRIVING
 -- How its queue is sent.
 local WRITABLE, END_OF_TURN = 1, 2
 
@@ -84,6 +85,11 @@ function output.throttle(fd, holds)
   return set_stopped(fd, sessions.all[fd], REQUESTS, holds)
 end
 
+-- Do not read a session any more: what runs for it may end.
+function output.part(fd)
+  set_stopped(fd, sessions.all[fd], PARTING, true)
+end
+
 -- Do not read a session, and send it nothing, until it is admitted: its greeting comes first.
 function output.keep_out(fd)
   set_stopped(fd, sessions.all[fd], ARRIVING, true)
@@ -93,6 +99,7 @@ function output.admit(fd)
   local session = sessions.all[fd]
   shared.slots[session.slot].opened = sessions.hundredths()
   set_stopped(fd, session, ARRIVING, false)
+  sessions.opened(fd)
 end
 
 -- Whether a session was not admitted yet.
@@ -261,10 +268,11 @@ local function drain(fd, session)
   end
 end
 
--- The socket takes bytes again.
+-- The socket takes bytes again: its client reads, which is no silence.
 function output.writable(fd)
   local session = sessions.all[fd]
   if session.queued == WRITABLE then
+    shared.slots[session.slot].last_request = sys.clock(CLOCK)
     drain(fd, session)
   end
 end

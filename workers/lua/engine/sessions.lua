@@ -35,8 +35,7 @@ typedef struct {
   uint32_t slot;         /* index in the shared table */
   uint32_t generation;   /* grows at every close: tells an old session from a new one */
   uint8_t queued;        /* output waits: 1 until EPOLLOUT, 2 until the end of the turn */
-  uint8_t stopped;       /* not read, bits: 1 too much output waits, 2 too many requests do,
-                            or a console's statement runs, 4 it was not greeted yet */
+  uint8_t stopped;       /* not read, bits of sessions.STOPPED */
   uint8_t error_ext;     /* 1: the client understands error objects */
   uint8_t mode;          /* what its input is: 0 requests, 1 thrown away until the end, since it was
                             answered for the last time, 2 statements of a console */
@@ -64,6 +63,9 @@ local sessions = {
   REQUESTS = REQUESTS,
   LINGERS = LINGERS,
   CONSOLE = CONSOLE,
+  -- Why a session is not read: too much output waits; too many of its requests do, or a console's
+  -- statement runs; it is so old that it only ends what runs; it was not greeted yet.
+  STOPPED = {OUTPUT = 1, REQUESTS = 2, PARTING = 4, ARRIVING = 16},
   -- Called with the id of a session whose client has left; engine/watch and triggers listen.
   left = function(_) end,
   -- Called with the id of a session that ends, before its slot is free. box/session sets it.
@@ -71,6 +73,9 @@ local sessions = {
   -- Called with the id of a session whose socket is closed: true when its slot is needed until
   -- forget() is called once for it. engine/visits sets it.
   farewell = function(_) return false end,
+  -- Called with the descriptor of a session that was opened, and again when it is let in after its
+  -- on_connect; engine/lifetimes sets it.
+  opened = function(_) end,
   -- Called with the id of a session that this worker has offered: its user. engine/adoption
   -- sets it.
   adopted = function(_) return GUEST end,
@@ -173,6 +178,7 @@ function sessions.open(id, fd)
   session.in_flight = 0
   sessions.count = sessions.count + 1
   shared.row.sessions = sessions.count
+  sessions.opened(fd)
   return true
 end
 

@@ -39,6 +39,8 @@ typedef struct {
   int overrides;    /* callbacks that answer requests, see engine/override */
   uint32_t pings, calls, evals, selects, auths, others, errors, bad;  /* of this batch */
   double next_tick; /* when the loop looks after what is due, monotonic seconds */
+  double next_sweep; /* when engine/lifetimes looks after sessions, monotonic seconds */
+  double woke;      /* end of the last wait, monotonic seconds */
   double catalog;   /* generation of the users and rights that this worker has */
   volatile double *generation;  /* that of the server, in the segment */
   uint64_t sync;    /* sync of the packet being executed, big-endian as on the wire */
@@ -79,7 +81,7 @@ local cur = ffi.new('bee_current_t')
 st.fd = -1
 cur.fd = -1
 cur.uid, cur.euid = state.ADMIN, state.ADMIN
-st.next_timer = state.FOREVER
+st.next_timer, st.next_sweep = state.FOREVER, state.FOREVER
 st.max_packet = MAX_PACKET
 -- Until engine/catalog is attached.
 local no_generation = ffi.new('double[1]')
