@@ -28,7 +28,7 @@ P99_BAR: Final = 50_000.0
 """Microseconds that 99 of 100 requests may take beside a console that prints."""
 QUIET: Final = "does nothing"
 QUIET_SECONDS: Final = 2.0
-BUSY_TASKS: Final = ("table", "string", "input")
+BUSY_TASKS: Final = ("table", "string", "lua-string", "input")
 DEPTHS: Final = (1, 100)
 """Statements that are typed before the first one is answered."""
 BATCHES: Final = 20

@@ -24,9 +24,9 @@ ANSWER_SECONDS: Final = 60.0
 """How long a server may take for an answer."""
 
 _CHUNK: Final = 1 << 20
-_EMPTY: Final = b"---\n...\n"
-_ERROR: Final = b"---\n- error:"
-_END: Final = b"\n...\n"
+_NOTHING: Final = {"yaml": b"---\n...\n", "lua": b";"}
+_ERRORS: Final = {b"---\n- error:": b"\n...\n", b"{error = ": b"};"}
+"""How errors begin, and how they end."""
 _SHOWN: Final = 60
 
 
@@ -40,6 +40,8 @@ class Task:
     statement: Callable[[], bytes]
     answer: Callable[[], bytes]
     setup: bytes = b""
+    output: str = "yaml"
+    """The console's output format."""
 
 
 def _list_answer(items: int) -> bytes:
@@ -66,6 +68,18 @@ def _string(size: int, count: int) -> Task:
     )
 
 
+def _lua_string(size: int, count: int) -> Task:
+    line = b"line\n\n"
+    return Task(
+        f"prints a string of {size:,} bytes in lines as Lua",
+        count,
+        lambda: b"return bench_typed",
+        lambda: b'"' + line.replace(b"\n", b"\\n") * (size // len(line)) + b'";',
+        b"bench_typed = ('line\\n\\n'):rep(%d)" % (size // len(line)),
+        "lua",
+    )
+
+
 def _input(size: int, count: int) -> Task:
     return Task(
         f"is given lines of {size:,} bytes",
@@ -85,6 +99,7 @@ SMALL: Final = Task(
 TASKS: Final = {
     "table": _list(1_000_000, 2),
     "string": _string(20_000_000, 10),
+    "lua-string": _lua_string(18_000_000, 2),
     "input": _input(3_000_000, 30),
     "small": SMALL,
 }
@@ -124,7 +139,7 @@ class Console:
     def _read(self, size: int) -> bytes:
         """So many bytes, or a whole error."""
         parts = bytearray()
-        while not parts.endswith(_END) if parts.startswith(_ERROR) else len(parts) < size:
+        while len(parts) < size if (end := _end_of(parts)) is None else not parts.endswith(end):
             try:
                 data = self._end.recv(min(_CHUNK, max(1, size - len(parts))))
             except TimeoutError as error:
@@ -135,10 +150,22 @@ class Console:
         return bytes(parts)
 
 
+def _end_of(received: bytearray) -> bytes | None:
+    """How an error ends; None when what was received is none."""
+    return next((end for begin, end in _ERRORS.items() if received.startswith(begin)), None)
+
+
 def prepare(console: Console, task: Task) -> None:
     """Make what the task prints."""
+    if task.output != "yaml":
+        console.exchange(b"\\set output %s\n" % task.output.encode(), b"true;")
     if task.setup:
-        console.exchange(task.setup + b"\n", _EMPTY)
+        console.exchange(task.setup + b"\n", _NOTHING[task.output])
+
+
+def finish(console: Console, task: Task) -> None:
+    """Forget what the task has printed."""
+    console.exchange(b"bench_typed = nil\n", _NOTHING[task.output])
 
 
 def perform(console: Console, task: Task, count: int) -> list[float]:
@@ -162,7 +189,7 @@ def main(arguments: list[str]) -> None:
             print("ready", flush=True)
             if sys.stdin.readline():
                 print(json.dumps(perform(console, TASKS[name], int(count))), flush=True)
-            console.exchange(b"bench_typed = nil\n", _EMPTY)
+            finish(console, TASKS[name])
     except (OSError, AnswerError) as error:
         print(f"{error}", flush=True)
 

@@ -71,6 +71,7 @@ def endpoint() -> Iterator[Endpoint]:
 def test_the_right_answers() -> None:
     assert typist._list(3, 1).answer() == b"---\n- - 1\n  - 2\n  - 3\n...\n"
     assert typist._string(3, 1).answer() == b"---\n- xxx\n...\n"
+    assert typist._lua_string(12, 1).answer() == b'"line\\n\\nline\\n\\n";'
     task = typist._input(30, 1)
     assert len(task.statement()) == 30
     assert task.answer() == b"---\n- 20\n...\n"

@@ -221,10 +221,52 @@ def test_big_values_let_others_run(engine: Engine, client: Client, written: Writ
     assert turns > 20
 
 
-def test_very_many_keys_are_written_unsorted(engine: Engine, written: Written) -> None:
+@pytest.mark.parametrize(
+    "source",
+    [
+        "('line\\n\\n'):rep(1000000)",
+        "{[('\\0001\\255'):rep(1000000)] = 1}",
+        "(function() local t = {} for k = 1, 200000 do t['k' .. k] = k end return t end)()",
+    ],
+)
+def test_long_texts_and_many_keys_let_others_run(
+    engine: Engine, client: Client, written: Written, source: str
+) -> None:
     written("1")
-    engine.execute("many = {} for k = 1, 20000 do many['k' .. k] = k end")
-    read = "return loadstring('return ' .. lua_output.answer({eos = ''}, true, many))()"
-    engine.execute(f"again = (function() {read} end)()")
-    same = "for k, v in pairs(many) do assert(again[k] == v) end return next(again) ~= nil"
+    engine.execute(f"turns, over, big = 0, false, {source}")
+    run = """
+        require('fiber').create(function()
+          while not over do
+            turns = turns + 1
+            require('fiber').sleep(0)
+          end
+        end)
+        written = lua_output.answer({eos = ';'}, true, big)
+        over = true
+        return turns"""
+    (answer,) = client.answers(evaluation(1, run), 1)
+    assert answer.data[0] > 10
+    same = """
+        local again = loadstring('return ' .. written)()
+        if type(big) ~= 'table' then return again == big end
+        for k, v in pairs(big) do assert(again[k] == v) end
+        return next(again) ~= nil"""
     assert engine.execute(same) is True
+
+
+def test_long_errors_keep_their_backslashes(engine: Engine, written: Written) -> None:
+    write = "return lua_output.answer({eos = ';'}, false, ...)"
+    assert engine.execute(write, b"\\\n" * 20000) == b'{error = "' + b"\\\\n" * 20000 + b'"};'
+
+
+def test_many_keys_are_sorted(written: Written) -> None:
+    numbers = range(-3000, 3000)
+    texts = sorted(f"k{number}" for number in numbers)
+    source = (
+        "(function() local t = {[true] = 0, [false] = 0} for k = -3000, 2999 do"
+        " t[k] = 0 t['k' .. k] = 0 end return t end)()"
+    )
+    wanted = [f"[{number}] = 0" for number in numbers]
+    wanted += [f"{text} = 0" if "-" not in text else f'["{text}"] = 0' for text in texts]
+    wanted += ["[false] = 0", "[true] = 0"]
+    assert written(source) == "{" + ", ".join(wanted) + "};"

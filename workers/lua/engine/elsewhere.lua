@@ -41,8 +41,9 @@ local visitors = {}
 local function part(format)
   local write = yaml.stream
   if format.fmt == 'lua' then
+    local open_ended = {fmt = format.fmt, opt = format.opt, eos = ''}
     write = function(...)
-      return (lua_output.answer(format, ...):gsub(';$', ''))
+      return lua_output.answer(open_ended, ...)
     end
   end
   return function(...)

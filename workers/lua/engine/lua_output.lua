@@ -2,18 +2,20 @@
 --
 -- engine/console calls answer(format, ok, ...) for the results of a statement or its error, and
 -- push(format, value); `format` = {opt = 'line' or 'block', eos = what ends an answer}. The text is
--- the same for the same values: keys are sorted, unless there are very many. It is Lua that makes
--- the values again, as far as Lua can: what is no data is written as its name, a table inside of
--- itself as nil, and a table met twice is written twice. What cannot be serialised raises a text.
+-- the same for the same values, as keys are sorted. It is Lua that makes the values again, as far
+-- as Lua can: what is no data is written as its name, a table inside of itself as nil, and a table
+-- met twice is written twice. What cannot be serialised raises a text.
 --
--- Big values give way to other fibers now and then; keys are read before, so tables may change.
+-- Big values give way to other fibers now and then, also within a long text and while many keys are
+-- read and sorted; keys are read before values are written, so tables may change.
 
 local buffer = require('string.buffer')
 local ask = require('beespace.engine.yaml_ask')
 local fibers = require('beespace.engine.fibers')
+local key_order = require('beespace.engine.key_order')
 local scalars = require('beespace.engine.yaml_scalars')
 
-local rep, sort = string.rep, table.sort
+local rep = string.rep
 local floor, max = math.floor, math.max
 local error, next, pcall, rawget, select = error, next, pcall, rawget, select
 local tonumber, tostring, type = tonumber, tostring, type
@@ -22,8 +24,10 @@ local clock = fibers.clock
 -- Tables inside one another; values that are copies, as their table was written before; holes of a
 -- list that shall be one.
 local MOST_DEEP, MOST_COPIES, MOST_HOLES = 200, 100000, 100000
--- Keys of one table that are sorted; more of them would take too long at a time.
-local MOST_SORTED = 10000
+-- Bytes of a text that are written at once.
+local SLICE = 16384
+-- Longest key that is looked at for being a name.
+local LONGEST_NAME = 256
 -- Values between two looks at the clock, and seconds until others have their turn.
 local STEP, TURN = 200, 0.002
 local INDENT = '  '
@@ -34,12 +38,22 @@ for word in ('and break do else elseif end false for function goto if in local n
   KEYWORDS[word] = true
 end
 
-local SIGNS = {['"'] = '\\"', ["'"] = "\\'", ['\\'] = '\\\\', ['\n'] = '\\n', ['\t'] = '\\t',
-  ['\r'] = '\\r', ['\a'] = '\\a', ['\b'] = '\\b', ['\f'] = '\\f', ['\v'] = '\\v', ['\0'] = '\\0'}
-for byte = 0, 255 do
-  local char = string.char(byte)
-  SIGNS[char] = SIGNS[char] or (byte < 32 or byte > 126) and ('\\x%02x'):format(byte) or nil
+-- What stands for bytes that are not written as they are.
+local function signs_of(zero, backslash)
+  local signs = {['"'] = '\\"', ["'"] = "\\'", ['\\'] = backslash, ['\n'] = '\\n', ['\t'] = '\\t',
+    ['\r'] = '\\r', ['\a'] = '\\a', ['\b'] = '\\b', ['\f'] = '\\f', ['\v'] = '\\v', ['\0'] = zero}
+  for byte = 0, 255 do
+    local char = string.char(byte)
+    signs[char] = signs[char] or (byte < 32 or byte > 126) and ('\\x%02x'):format(byte) or nil
+  end
+  return signs
 end
+
+-- The text of an error is read, not executed: its backslashes stay what they are. What is short for
+-- a zero would take in a digit behind it.
+local VALUE = {short = signs_of('\\0', '\\\\'), long = signs_of('\\x00', '\\\\')}
+local ERROR = {short = signs_of('\\0', '\\'), long = signs_of('\\x00', '\\')}
+local SPECIAL = '[%c"\'\\\127-\255]'
 
 local INFINITE = {inf = '1/0', ['-inf'] = '-1/0', nan = '0/0', ['-nan'] = '0/0'}
 local PRECISION = 14
@@ -49,15 +63,7 @@ local lua_output = {}
 -- Scalars ----------------------------------------------------------------------------------------
 
 local function quoted(text)
-  local zero = text:find('%z%d') and '\\x00' or '\\0'
-  return '"' .. text:gsub('[%c"\'\\\127-\255]', function(char)
-    return char == '\0' and zero or SIGNS[char]
-  end) .. '"'
-end
-
--- The text of an error is read, not executed: its backslashes stay what they are.
-local function quoted_error(text)
-  return (quoted(text):gsub('\\\\', '\\'))
+  return '"' .. text:gsub(SPECIAL, text:find('%z%d') and VALUE.long or VALUE.short) .. '"'
 end
 
 local function number(value)
@@ -114,12 +120,23 @@ end
 
 local write
 
-local function step(walk)
-  walk.seen = walk.seen + 1
-  if walk.seen % STEP == 0 and clock() - walk.since > TURN and fibers.may_wait() then
+-- Let others run when their turn has come.
+local function give_way(walk)
+  if clock() - walk.since > TURN and fibers.may_wait() then
     fibers.suspend(0)
     walk.since = clock()
   end
+end
+
+local function count(walk)
+  walk.seen = walk.seen + 1
+  if walk.seen % STEP == 0 then
+    give_way(walk)
+  end
+end
+
+local function step(walk)
+  count(walk)
   if walk.repeated > 0 then
     walk.copies = walk.copies + 1
     if walk.copies > MOST_COPIES then
@@ -128,28 +145,32 @@ local function step(walk)
   end
 end
 
-local ORDER = {number = 1, string = 2, boolean = 3}
-
-local function before(a, b)
-  local kind, other = type(a), type(b)
-  if kind ~= other then
-    return (ORDER[kind] or 4) < (ORDER[other] or 4)
-  elseif kind == 'number' or kind == 'string' then
-    return a < b
+-- A text in quotes; `signs` is VALUE or ERROR.
+local function put_text(walk, text, signs)
+  local out = walk.out
+  if #text <= SLICE then
+    out:put('"', (text:gsub(SPECIAL, text:find('%z%d') and signs.long or signs.short)), '"')
+    return
   end
-  return tostring(a) < tostring(b)
+  out:put('"')
+  for from = 1, #text, SLICE do
+    out:put((text:sub(from, from + SLICE - 1):gsub(SPECIAL, signs.long)))
+    give_way(walk)
+  end
+  out:put('"')
 end
 
 -- How many keys there are; the largest that is a place in a list; how many are places.
-local function measure(value)
-  local count, last, places = 0, 0, 0
+local function measure(walk, value)
+  local keys, last, places = 0, 0, 0
   for key in next, value do
-    count = count + 1
+    count(walk)
+    keys = keys + 1
     if type(key) == 'number' and key > 0 and floor(key) == key then
       last, places = max(last, key), places + 1
     end
   end
-  return count, last, places
+  return keys, last, places
 end
 
 -- What stands before an item of a table, and at the end of a table that has items or not.
@@ -176,25 +197,30 @@ local function write_list(walk, value, indent, last, asked)
   finish(walk, indent, last == 0)
 end
 
-local function key_text(key)
-  if type(key) == 'string' and key:find('^[%a_][%w_]*$') and not KEYWORDS[key] then
-    return key
+local function put_key(walk, key)
+  if type(key) ~= 'string' then
+    walk.out:put('[', scalar(key), ']')
+  elseif #key <= LONGEST_NAME and key:find('^[%a_][%w_]*$') and not KEYWORDS[key] then
+    walk.out:put(key)
+  else
+    walk.out:put('[')
+    put_text(walk, key, VALUE)
+    walk.out:put(']')
   end
-  return '[' .. scalar(key) .. ']'
 end
 
 local function write_map(walk, value, indent, asked)
   local keys = {}
   for key in next, value do
+    count(walk)
     keys[#keys + 1] = key
   end
-  if #keys <= MOST_SORTED then
-    sort(keys, before)
-  end
+  keys = key_order.sorted(keys, give_way, walk)
   for index = 1, #keys do
     local key = keys[index]
     begin_item(walk, indent, index == 1)
-    walk.out:put(key_text(key), ' = ')
+    put_key(walk, key)
+    walk.out:put(' = ')
     write(walk, rawget(value, key), indent + 1, asked)
   end
   finish(walk, indent, #keys == 0)
@@ -203,10 +229,10 @@ end
 local LISTS, MAPS = {seq = true, sequence = true, array = true}, {map = true, mapping = true}
 
 local function write_content(walk, value, indent, how, asked)
-  local count, last, places = measure(value)
+  local keys, last, places = measure(walk, value)
   if how == nil then
     local sparse = last > 10 and last > 2 * places
-    how = places == count and not sparse and 'seq' or 'map'
+    how = places == keys and not sparse and 'seq' or 'map'
   end
   walk.out:put('{')
   if MAPS[how] then
@@ -250,7 +276,9 @@ end
 function write(walk, value, indent, asked)
   step(walk)
   local kind = type(value)
-  if kind == 'table' then
+  if kind == 'string' then
+    return put_text(walk, value, VALUE)
+  elseif kind == 'table' then
     local how
     value, asked, how = ask.table(walk, value, asked)
     if type(value) == 'table' then
@@ -283,7 +311,7 @@ local function put_error(walk, raised)
   if type(raised) == 'nil' then
     walk.out:put('box.NULL')
   elseif type(raised) == 'string' then
-    walk.out:put(quoted_error(raised))
+    put_text(walk, raised, ERROR)
   else
     write(walk, raised, 1, 0)
   end
