@@ -34,6 +34,10 @@ class Child:
         self.pid = int(process.pid)
         self.started = time.monotonic()
         self.ready = False
+        self.sight: tuple[int, ...] | None = None
+        """What it says of where its memory shows what it does, see shm.running."""
+        self.hung = False
+        """It was killed because it hung."""
         self._process = process
         # Not the process's sentinel: that is a pipe, and a process that outlives the child keeps
         # it open. A pidfd speaks of the child alone.

@@ -18,7 +18,7 @@ from __future__ import annotations
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
@@ -135,6 +135,10 @@ class Crew:
         """Process ids of the running workers by index."""
         return {post.index: post.child.pid for post in self._posts if post.child is not None}
 
+    def children(self) -> Iterator[tuple[int, Child]]:
+        """The running workers with their rows."""
+        yield from ((post.index, post.child) for post in self._posts if post.child is not None)
+
     def record_cpu(self, permille: dict[int, int]) -> None:
         """Write CPU figures (thousandths of one core by index) where the acceptor finds them."""
         for index, value in permille.items():
@@ -204,6 +208,7 @@ class Crew:
             while (received := child.control.receive()) is not None:
                 message, _ = received
                 if message["op"] == "ready":
+                    child.sight = message.get("sight")
                     self._is_ready(post, child)
                 elif message["op"] == "failed":
                     self._listener.worker_failed(post.index, message["error"])
@@ -241,7 +246,8 @@ class Crew:
         row.pid = row.cpu_permille = 0
         row.state = WorkerState.DEAD
         freed = self._reclaim(post, SERVED)
-        self._take_back(post, by_itself(code) and row.stopped_pid != child.pid)
+        alone = child.hung or by_itself(code)
+        self._take_back(post, alone and row.stopped_pid != child.pid)
         self._deal()
         # It may have changed the catalog and told nobody yet.
         self._segment.renew_catalog()

@@ -1,7 +1,7 @@
 """Figures of the running processes: the only file that asks the operating system (psutil).
 
 The supervisor samples the CPU of its workers once a second and writes it into their rows, where
-the acceptor finds it.
+the acceptor finds it. Of a process that hangs it asks what the system thinks of it.
 """
 
 from __future__ import annotations
@@ -34,3 +34,11 @@ class CpuSampler:
             return round(process.cpu_percent(None) * _PERMILLE_OF_PERCENT)
         except psutil.Error:
             return 0
+
+
+def status(pid: int) -> str:
+    """What the system says a process does: running, sleeping, disk-sleep, stopped, ..."""
+    try:
+        return str(psutil.Process(pid).status())
+    except psutil.Error:
+        return "gone"

@@ -48,6 +48,8 @@ LIVE: Final = frozenset(
         "session.max_age_jitter",
         "session.output_limit",
         "session.users",
+        "workers.hang_timeout",
+        "workers.start_timeout",
     }
 )
 """Keys that running processes can change."""

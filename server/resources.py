@@ -97,7 +97,7 @@ def opened(settings: Settings, log: Any) -> Iterator[Resources]:
         _record(home, settings, consoles)
         table = SessionTable(segment)
         held.callback(table.close)
-        bus = channel.bus(settings.workers)
+        bus = channel.bus(settings.worker_count)
         for end in itertools.chain(*bus):
             held.callback(end.close)
         resources = Resources(segment, table, catalog, bound, consoles, control, bus)
@@ -174,7 +174,7 @@ def _told(changed: Changed) -> dict[str, str]:
 
 def _check_limits(settings: Settings, log: Any) -> None:
     limit = limits.raise_open_files()
-    warning = limits.check_open_files(limit, settings.session.limits.total, settings.workers)
+    warning = limits.check_open_files(limit, settings.session.limits.total, settings.worker_count)
     if warning is not None:
         log.warning(warning)
 
@@ -182,7 +182,9 @@ def _check_limits(settings: Settings, log: Any) -> None:
 def _segment(name: str, settings: Settings) -> Segment:
     total = settings.session.limits.total
     try:
-        segment = Segment.create(name, total + RESERVE, settings.workers, settings.events.memory)
+        segment = Segment.create(
+            name, total + RESERVE, settings.worker_count, settings.events.memory
+        )
     except SegmentError as error:
         raise ServerError(
             f"session.limits.total, events.memory: got {total} and "

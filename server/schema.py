@@ -182,6 +182,21 @@ class Process(_Section):
     ] = "batch"
 
 
+class Workers(_Section):
+    """How long the supervisor bears with workers; the acceptor is no exception."""
+
+    hang_timeout: Annotated[
+        float,
+        BeforeValidator(values.seconds_or_none(values.MIN_HANG, values.MAX_HANG)),
+        Expected(f"seconds from {values.MIN_HANG} to {values.MAX_HANG}, or 0"),
+    ] = 30.0
+    start_timeout: Annotated[
+        float,
+        BeforeValidator(values.seconds_or_none(values.MIN_HANG, values.MAX_HANG)),
+        Expected(f"seconds from {values.MIN_HANG} to {values.MAX_HANG}, or 0"),
+    ] = 60.0
+
+
 class Log(_Section):
     """The log."""
 

@@ -41,6 +41,7 @@ from server.schema import (
     Process,
     Security,
     Session,
+    Workers,
 )
 from server.values import Expected
 from server.yamlfile import CONFIG
@@ -88,6 +89,7 @@ class Settings(BaseSettings):
     lua: Lua = Lua()
     events: Events = Events()
     process: Process = Process()
+    workers: Workers = Workers()
     log: Log = Log()
     app: App = App()
     security: Security = Security()
@@ -96,7 +98,7 @@ class Settings(BaseSettings):
     developer: Developer = Developer()
 
     @property
-    def workers(self) -> int:
+    def worker_count(self) -> int:
         """Number of worker processes; ``auto`` is the CPUs this process may use."""
         threads = self.iproto.threads
         if isinstance(threads, int):

@@ -16,7 +16,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from enum import Enum, auto
 from functools import partial
@@ -25,7 +25,7 @@ from typing import Any, Final
 import setproctitle
 from multiprocess import resource_tracker
 
-from server import children, credentials, crew, reload
+from server import children, credentials, crew, reload, vigil
 from server.children import Child
 from server.crew import Crew
 from server.errors import ServerError
@@ -35,6 +35,7 @@ from server.resources import Resources, opened
 from server.restart import History
 from server.settings import Settings
 from server.version import beespace_version
+from server.vigil import Vigil
 from shm import logs
 from shm.channel import ChannelClosedError
 from shm.launch import ACCEPTOR_MODULE, WORKER_MODULE, AcceptorOrder, LogOrder, WorkerOrder
@@ -102,6 +103,7 @@ class Supervisor:
             self._crew = self._make_crew()
             try:
                 self._attempt(partial(self._crew.start, 0))
+                self._vigil().keep(lambda: vigil.bounds(self._settings))
                 self._loop.run()
             finally:
                 self._kill()
@@ -115,7 +117,7 @@ class Supervisor:
         """Go on with the start."""
         if self._phase is Phase.BOOTING:
             self._phase = Phase.FILLING
-            for other in range(1, self._settings.workers):
+            for other in range(1, self._settings.worker_count):
                 self._attempt(partial(self._crew.start, other))
             self._attempt(self._start_acceptor)
         elif self._phase is Phase.RUNNING:
@@ -194,13 +196,22 @@ class Supervisor:
             self._worker_order,
         )
 
+    def _vigil(self) -> Vigil:
+        resources = self._resources
+        return Vigil(self._loop, resources.segment, resources.table, self._log, self._wards)
+
+    def _wards(self) -> Iterator[tuple[int | None, Child]]:
+        yield from self._crew.children()
+        if self._acceptor is not None:
+            yield None, self._acceptor
+
     def _worker_order(
         self, index: int, control: socket.socket, intake: socket.socket
     ) -> WorkerOrder:
         settings, resources = self._settings, self._resources
         return WorkerOrder(
             index=index,
-            count=settings.workers,
+            count=settings.worker_count,
             name=settings.name,
             version=self._version,
             segment=resources.segment.name,
@@ -312,7 +323,7 @@ class Supervisor:
             listeners=",".join(str(listener.uri) for listener in self._resources.listeners),
             control=self._resources.control.path,
             console=",".join(str(console.uri) for console in self._resources.consoles) or "none",
-            workers=settings.workers,
+            workers=settings.worker_count,
             pid=os.getpid(),
             app=settings.app.file or "none",
         )

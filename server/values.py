@@ -31,6 +31,9 @@ MAX_EVENTS: Final = 2**30
 """Room for all values that watchers are told of, in memory that every worker maps."""
 MAX_STOP: Final = 3600
 MAX_REQUEST_TIME: Final = 86400
+MIN_HANG: Final = 2
+"""Seconds; the loop of an idle worker turns twice a second, one of a busy machine less often."""
+MAX_HANG: Final = 86400
 MAX_RATE: Final = 1_000_000
 """New connections a second."""
 MAX_KEEPALIVE: Final = 32767
@@ -102,6 +105,18 @@ def seconds(high: int) -> Callable[[Any], float]:
         if type(value) not in (int, float) or not 0 <= value <= high:
             raise ValueError
         return float(value)
+
+    return read
+
+
+def seconds_or_none(low: int, high: int) -> Callable[[Any], float]:
+    """A reader of 0, for no limit, and of seconds, with fractions, from ``low`` to ``high``."""
+
+    def read(value: Any) -> float:
+        number = seconds(high)(value)
+        if 0 < number < low:
+            raise ValueError
+        return number
 
     return read
 

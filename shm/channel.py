@@ -7,13 +7,15 @@ and up to MAX_FDS descriptors may travel with it. Nothing of a request passes he
                        {op: accept}, {op: settings, values}, {op: stop}
     from the acceptor  {op: ready}, {op: worker_gone, index, death}
     to a worker        {op: lost, first, sessions}, {op: settings, values}, {op: stop}
-    from a worker      {op: ready}, {op: failed, error}
+    from a worker      {op: ready, sight}, {op: failed, error}
 
 ``death`` is the number of the death within the row, from 1: an answer to an earlier one says
 nothing about claims that were made since.
 
 ``sessions`` are lists of the fields of :class:`shm.sessions.LostSession`, ``first`` is the number
 of the first one, see server.lost.
+
+``sight`` are the addresses of :class:`shm.running.Sight`.
 
 ``values`` are settings that have changed, by their dotted keys.
 

@@ -15,6 +15,7 @@ import resource
 import signal
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import astuple
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final
@@ -110,9 +111,10 @@ def main(order: WorkerOrder) -> None:
     except (LuaFailureError, SegmentError, OSError) as error:
         _tell(control, {"op": "failed", "error": str(error)[:LONGEST_REASON]})
         sys.exit(ExitCode.CANNOT_BOOT)
-    _tell(control, {"op": "ready"})
+    guard = engine.guarded(segment)
+    _tell(control, {"op": "ready", "sight": list(astuple(guard.places.sight))})
     try:
-        with engine.guarded(segment):
+        with guard:
             engine.serve()
     except LuaFailureError as error:
         logs.get().critical("the worker's loop failed", error=str(error))

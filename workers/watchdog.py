@@ -28,10 +28,10 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Final, Protocol, Self
 
-from shm import logs
+from shm import logs, running
 from shm.launch import ExitCode
+from shm.running import Pulse, Sight
 from shm.sessions import SessionTable
-from workers import packets
 from workers.patience import Appetite, Attempt, Death, Patience
 
 IDENTITY: Final = 24
@@ -44,19 +44,6 @@ _MASK_COUNT: Final = 8
 _GC_RESTART: Final = 1
 _GC_COUNT: Final = 3
 _GC_SET_STEP_MULTIPLIER: Final = 7
-
-
-class _Pulse(ctypes.Structure):
-    """The head of bee_state_t, see lua/engine/state.lua."""
-
-    _fields_ = [
-        ("batch", ctypes.c_double),
-        ("switches", ctypes.c_double),
-        ("i", ctypes.c_int32),
-        ("have", ctypes.c_int32),
-        ("in_request", ctypes.c_int32),
-        ("away", ctypes.c_int32),
-    ]
 
 
 class Doom(ctypes.Structure):
@@ -82,6 +69,11 @@ class Places:
     doom: int
     session: int
     input: int
+
+    @property
+    def sight(self) -> Sight:
+        """Where it shows what code runs."""
+        return Sight(self.pulse, self.session, self.input)
 
 
 @dataclass(frozen=True)
@@ -142,9 +134,8 @@ class Watchdog:
     die: Callable[[], None] = field(default=lambda: os._exit(ExitCode.RUNAWAY))
 
     def __post_init__(self) -> None:
-        self._pulse = _Pulse.from_address(self.places.pulse)
+        self._pulse = Pulse.from_address(self.places.pulse)
         self._doom = Doom.from_address(self.places.doom)
-        self._session = ctypes.c_double.from_address(self.places.session)
         self._patience = Patience(self.limits.time or math.inf)
         self._appetite = Appetite(self.limits.memory or math.inf)
         self._suspect: tuple[Any, dict[str, Any]] | None = None
@@ -223,14 +214,10 @@ class Watchdog:
 
     def _facts(self) -> tuple[Any, dict[str, Any]]:
         """A logger, and fields for it, that say whose code runs."""
-        session = int(self._session.value)
-        facts: dict[str, Any] = {}
-        peer = self.table.peer(session)
-        if peer is not None:
-            facts["peer"] = peer
-        away = self._pulse.away
-        facts["request"] = "a fiber" if away else packets.asked(self._read, self._pulse.i)
-        return (logs.get(session=session) if session else logs.get()), facts
-
-    def _read(self, at: int, size: int) -> bytes:
-        return ctypes.string_at(self.places.input + at, size)
+        found = running.look(running.own_memory, self.places.sight)
+        if found is None:
+            return logs.get(), {}
+        peer = self.table.peer(found.session)
+        facts = {} if peer is None else {"peer": peer}
+        facts["request"] = found.request
+        return (logs.get(session=found.session) if found.session else logs.get()), facts

@@ -38,7 +38,7 @@ def test_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
     assert made.iproto.listen == (TcpUri("127.0.0.1", 3301),)
     assert (made.consoles, made.console.listen) == (None, None)
     assert (made.console.allow_remote, made.console.dialect) == (False, "2.6")
-    assert made.workers == len(os.sched_getaffinity(0))
+    assert made.worker_count == len(os.sched_getaffinity(0))
     assert made.iproto.max_packet_size == 64 * 1024 * 1024
     assert made.session.limits.total == 65536
     assert made.session.output_limit == 64 * 1024 * 1024
@@ -110,7 +110,7 @@ def test_precedence(
     level: str,
 ) -> None:
     made = load(flags | (written(tmp_path, FILE) if file else {}), environment)
-    assert (made.workers, made.log.level) == (workers, level)
+    assert (made.worker_count, made.log.level) == (workers, level)
     assert made.iproto.listen[0] == TcpUri("127.0.0.1", 3304 if file else 3301)
 
 

@@ -116,7 +116,7 @@ def supervisor_gone(worker: Worker) -> None:
 def test_a_worker_serves_and_stops(
     started: Worker, segment: Segment, table: SessionTable, stop: Any
 ) -> None:
-    assert started.message() == {"op": "ready"}
+    assert started.message()["op"] == "ready"
     with connect(started, table) as client:
         client.sendall(ping(5))
         assert client.recv(100)[:5] == bytes.fromhex("ce00000018")
@@ -147,7 +147,7 @@ def test_signals_of_a_terminal_are_the_supervisors_business(
 def test_scheduling_is_as_set(segment: Segment, scheduling: str, policy: int) -> None:
     worker = Worker(segment.name, settings={**SETTINGS, "scheduling": scheduling})
     try:
-        assert worker.message() == {"op": "ready"}
+        assert worker.message()["op"] == "ready"
         assert os.sched_getscheduler(worker.process.pid) == policy
     finally:
         worker.close()
@@ -167,7 +167,7 @@ def test_the_application_runs_before_ready(
     app.write_text("local part = require('part') function answer() return part.value + 1 end")
     worker = Worker(segment.name, str(app))
     try:
-        assert worker.message() == {"op": "ready"}
+        assert worker.message()["op"] == "ready"
         with connect(worker, table) as client:
             client.sendall(request({0: CALL, 1: 1}, {0x22: "answer"}))
             assert client.recv(100)[-1] == 42

@@ -1,7 +1,7 @@
 """What a packet asks for, in words for the log.
 
-:mod:`workers.watchdog` shows with it which request it ends. The packet was accepted by the loop,
-but may be anything; whatever cannot be read is said as far as it was.
+:mod:`shm.running` shows with it which request a worker is busy with. The packet was accepted by the
+loop, but may be anything; whatever cannot be read is said as far as it was.
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from shm.packets import asked
 from tests.helpers.raw import CALL, CALL_16, EVAL, frame, pack, ping, request
-from workers.packets import asked
 
 
 def said(data: bytes, end: int | None = None) -> str:
