@@ -18,6 +18,7 @@ from typing import Final
 LOOPBACK: Final = "127.0.0.1"
 LOCALHOST: Final = "localhost"
 EXPECTED: Final = "host:port, [ipv6]:port, port, *:port or unix/:/path"
+EXPECTED_PORT: Final = "expected a port from 0 to 65535"
 UNIX_PREFIX: Final = "unix/:"
 UNIX_PATH_BYTES: Final = 107
 """Longest path of a unix socket: sun_path of the kernel without its NUL."""
@@ -25,6 +26,7 @@ UNIX_PATH_BYTES: Final = 107
 _HOST_LABEL: Final = r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _HOST: Final = re.compile(rf"{_HOST_LABEL}(\.{_HOST_LABEL})*\.?")
 _HOST_CHARACTERS: Final = 253
+_IPV6_CHARACTERS: Final = re.compile(r"[0-9A-Fa-f:.]*")
 _PORT: Final = re.compile(r"[0-9]{1,5}")
 _LAST_PORT: Final = 65535
 
@@ -90,8 +92,10 @@ def parse(text: str) -> Uri:
     host, colon, port = text.rpartition(":")
     if not colon or not host:
         raise UriError(f"expected {EXPECTED}")
-    if ":" in host:
+    if ":" in host and _IPV6_CHARACTERS.fullmatch(host):
         raise UriError("expected an IPv6 address in brackets: [address]:port")
+    if ":" in host:
+        raise UriError(f"expected {EXPECTED}")
     return TcpUri(_host(host), _port(port))
 
 
@@ -109,7 +113,7 @@ def _unix(text: str) -> UnixUri:
 
 def _port(text: str) -> int:
     if not _PORT.fullmatch(text) or int(text) > _LAST_PORT:
-        raise UriError(f"expected a port from 0 to {_LAST_PORT}")
+        raise UriError(EXPECTED_PORT)
     return int(text)
 
 

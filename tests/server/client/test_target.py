@@ -60,6 +60,50 @@ def test_another_user_does_not_get_the_password_of_the_uri() -> None:
     assert target.parse("host:1", "eve") == Target(TcpUri("host", 1), "eve")
 
 
+SAID = [
+    ("alice:topsecret:127.0.0.1:3301", "alice:...", target.EXPECTED),
+    ("alice:topsecret", "alice:...", "a port from 1 to 65535"),
+    ("alice:pa@ss:word", "alice:...", "a port from 1 to 65535"),
+    ("alice:topsecret@host", "alice:...", target.EXPECTED),
+    (":x@127.0.0.1:3301", ":...", "the name of a user and the place of a server around the @"),
+    ("alice@", "alice@", target.EXPECTED),
+    ("tcp://127.0.0.1:3301", "tcp:...", "no scheme but"),
+    ("tcp://user:pw@host:1", "tcp:...", "no scheme but"),
+    ("*:3301", "*:...", "a host to connect to"),
+    ("bob@*:3301", "bob@*:...", "a host to connect to"),
+    ("host:0", "host:...", "a port from 1 to 65535"),
+    ("host:65536", "host:...", "a port from 1 to 65535"),
+    ("[::1]:x", "[::1]:...", "a port from 1 to 65535"),
+    ("::1:3301", ":...", "an IPv6 address in brackets"),
+    ("unix/:relative", "unix/:relative", "unix/: and an absolute path"),
+    ("/folder/", "/folder/", "unix/: and the path of a file"),
+]
+
+
+@pytest.mark.parametrize(("text", "shown", "expected"), SAID)
+def test_an_error_shows_nothing_behind_the_first_colon(
+    text: str, shown: str, expected: str
+) -> None:
+    with pytest.raises(ClientError) as caught:
+        target.parse(text)
+    (line,) = caught.value.lines
+    assert line.startswith(f"URI: got {shown!r}, expected {expected.removeprefix('expected ')}")
+
+
+@pytest.mark.parametrize(("user", "shown"), [("alice:topsecret", "alice:..."), ("", "")])
+def test_a_user_is_a_name(user: str, shown: str) -> None:
+    with pytest.raises(ClientError) as caught:
+        target.parse("3301", user)
+    assert caught.value.lines == (
+        f"--user: got {shown!r}, expected a name; a password goes into BEESPACE_PASSWORD",
+    )
+
+
+def test_the_console_of_a_run_directory_takes_no_user(tmp_path: Path) -> None:
+    with pytest.raises(ClientError, match="--user: a console takes no user"):
+        target.local(str(tmp_path), None, "alice")
+
+
 def test_the_console_of_a_run_directory_is_found(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(tmp_path / "console.sock"))
