@@ -11,6 +11,7 @@ it for an error too.
 from __future__ import annotations
 
 import re
+import textwrap
 from typing import Final
 
 _YAML: Final = re.compile(rb"---\n- error:(?P<value>[ \n].*?)\n?\.\.\.\n", re.DOTALL)
@@ -32,7 +33,7 @@ def failure(text: bytes) -> str | None:
 
 
 def _scalar(value: bytes) -> str:
-    """A YAML value as text: a scalar without its quotes, anything else as it is."""
+    """A YAML value as text: a scalar without its quotes, anything else from the margin on."""
     import yaml
 
     try:
@@ -40,8 +41,8 @@ def _scalar(value: bytes) -> str:
     except (yaml.YAMLError, RecursionError):
         node = None
     child = node.value[0][1] if isinstance(node, yaml.MappingNode) else None
-    text = value.decode("utf-8", "replace").strip("\n")
-    return str(child.value) if isinstance(child, yaml.ScalarNode) else text
+    text = textwrap.dedent(value.decode("utf-8", "replace").strip("\n"))
+    return str(child.value) if isinstance(child, yaml.ScalarNode) else text.strip()
 
 
 def _literal(value: bytes) -> str:

@@ -15,8 +15,10 @@ ERRORS = [
     (b"---\n- error: a\n    b\n...\n", "a b"),
     (b"---\n- error: null\n...\n", "null"),
     (b"---\n- error:\n...\n", ""),
-    (b"---\n- error:\n    code: 1\n...\n", "    code: 1"),
-    (b"---\n- error:\n  - 1\n  - 2\n...\n", "  - 1\n  - 2"),
+    (b"---\n- error:\n    code: 1\n...\n", "code: 1"),
+    (b"---\n- error:\n  - 1\n  - 2\n...\n", "- 1\n- 2"),
+    (b"---\n- error:\n    a: 1\n    b:\n      c: 1\n...\n", "a: 1\nb:\n  c: 1"),
+    (b"---\n- error: {a: 1}\n...\n", "{a: 1}"),
     (b'{error = "a;\\"\\n\\195\\xa9"};', 'a;"\né'),
     (b"{error = nil};", "nil"),
 ]
