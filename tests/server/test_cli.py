@@ -110,3 +110,26 @@ def test_a_wrong_variable_is_one_line_and_exit_code_2() -> None:
     assert done.stderr == (
         "beespace: BEESPACE_NOSUCH: got a value, expected no such variable (environment)\n"
     )
+
+
+EARLY = """
+import sys, types
+from pathlib import Path
+command = types.ModuleType("server.cli.command")
+command.run = lambda: print(Path("/proc/self/cmdline").read_bytes().rstrip(b"\\0").decode())
+sys.modules["server.cli.command"] = command
+from server.cli import main
+main()
+"""
+
+
+def test_a_password_leaves_the_list_of_processes_before_the_command_is_loaded() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", EARLY, "connect", "bob:s3cret@127.0.0.1:1", "--eval", "1"],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        env=clean_environment(),
+        cwd=ROOT,
+    )
+    assert (done.stdout, done.stderr) == ("beespace connect\n", "")
