@@ -5,7 +5,8 @@
     Ctrl-C    drops the line;  Ctrl-D on an empty one leaves
 
 Which part of a text is complete, and how a word goes on, is asked of the server. While it cannot
-answer, a text counts as one complete statement and words are not completed.
+answer, a text counts as one complete statement and words are not completed. With a delimiter of the
+user's a statement is complete where that stands.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import asyncio
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Final
+from typing import Final, TextIO
 
 from prompt_toolkit import PromptSession
 from prompt_toolkit.application import get_app, run_in_terminal
@@ -25,9 +26,10 @@ from prompt_toolkit.filters import has_focus, is_searching
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.lexers import PygmentsLexer
 from prompt_toolkit.output import ColorDepth
+from prompt_toolkit.output.defaults import create_output
 from pygments.lexers import LuaLexer
 
-from server.client import history, questions
+from server.client import delimiter, history, questions
 from server.client.conversation import Conversation, Show
 from server.client.failures import Gone
 from server.client.message import Message
@@ -41,7 +43,10 @@ _LONGEST: Final = 1 << 18
 
 
 class Editor:
-    """Reads statements from the terminal; ``show`` is for what comes while a line is edited."""
+    """Reads statements from the terminal; ``show`` is for what comes while a line is edited.
+
+    ``delimiter`` is what the user lets statements end with, "" for nothing.
+    """
 
     def __init__(
         self,
@@ -49,8 +54,10 @@ class Editor:
         name: str,
         colours: bool,
         show: Show,
+        screen: TextIO,
         history_path: Path | None = None,
     ) -> None:
+        self.delimiter = ""
         self._conversation = conversation
         self._show = show
         self._completer = _FromServer(conversation)
@@ -66,6 +73,7 @@ class Editor:
             lexer=PygmentsLexer(LuaLexer) if colours else None,
             color_depth=None if colours else ColorDepth.DEPTH_1_BIT,
             enable_suspend=True,
+            output=create_output(screen),
         )
 
     def read(self) -> list[str]:
@@ -83,6 +91,17 @@ class Editor:
         return self._split[1]
 
     def _asked(self, text: str) -> tuple[list[str], str]:
+        statements, rest = list[str](), ""
+        for mark, part in delimiter.sections(text, self.delimiter):
+            if rest:
+                statements.append(rest)
+            whole, rest = ([part], "") if mark is None else self._split_at(mark, part)
+            statements += whole
+        return statements, rest
+
+    def _split_at(self, mark: str, text: str) -> tuple[list[str], str]:
+        if mark:
+            return delimiter.split(text, mark)
         data = text.encode("utf-8", "surrogateescape")
         if not text.strip() or len(data) > _LONGEST:
             return [text], ""

@@ -19,6 +19,7 @@ SALT_BYTES: Final = 20
 """How much of the salt is used; the server sends more."""
 
 _LINE: Final = BYTES // 2
+_START: Final = b"Tarantool "
 _FIRST: Final = re.compile(rb"Tarantool (\S+) \((Binary|Lua console)\)( .*)?")
 
 
@@ -29,6 +30,11 @@ class Greeting:
     version: str
     is_binary: bool
     salt: bytes
+
+
+def may_become(data: bytes) -> bool:
+    """Whether a greeting may begin with these bytes."""
+    return data[: len(_START)] == _START[: len(data)]
 
 
 def parse(data: bytes) -> Greeting | None:

@@ -4,12 +4,20 @@ A question is a Lua expression with a string as its value. It is sent as a one-l
 answers with that string in hexadecimal digits after "hex_", which reads the same in every output
 format, is never quoted and never folded. Works on Tarantool as well. An answer of any other form
 (the language is SQL, the user has taken ``string.format`` away) is no answer.
+
+Each question also sets the client's delimiter again. It ends in a comment, so that it is one
+statement when Lua code of the user has set none: the delimiter behind it is part of the comment.
 """
 
 from __future__ import annotations
 
 import re
 from typing import Final
+
+from server.client import delimiter
+
+NOTHING: Final = "''"
+"""Asks only whether the server answers."""
 
 _HEX: Final = re.compile(rb"\bhex_((?:[0-9a-f]{2})*)\b")
 _PLAIN: Final = frozenset(range(0x20, 0x7F)) - frozenset(b'"\\')
@@ -29,8 +37,10 @@ _COMPLETE: Final = (
     "table.concat(require('console').completion_handler(%s, 0, %d) or {}, string.char(10))"
 )
 _WRAP: Final = (
-    "(function() local ok, s = pcall(function() return %s end) "
-    "return ok and 'hex_' .. s:gsub('.', function(c) return ('%%02x'):format(c:byte()) end) end)()"
+    f"(function() pcall(function() require('console').delimiter('{delimiter.HIDDEN}') end) "
+    "local ok, s = pcall(function() return %s end) "
+    "return ok and 'hex_' .. s:gsub('.', function(c) return ('%%02x'):format(c:byte()) end) "
+    "end)()--"
 )
 
 

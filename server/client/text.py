@@ -18,8 +18,6 @@ from typing import Final
 
 from server.client.message import Message
 
-DELIMITER: Final = "$EOF$"
-
 _YAML_HEADS: Final = (b"---", b"%TA")
 _YAML_END: Final = b"\n...\n"
 _YAML_PUSH: Final = b"%TAG !push!"

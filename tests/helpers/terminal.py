@@ -39,10 +39,15 @@ def pasted(text: str) -> str:
 
 
 class Terminal(Closing):
-    """``python -m server`` with arguments, in a terminal."""
+    """``python -m server`` with arguments, in a terminal; its input and output may be others."""
 
     def __init__(
-        self, *arguments: str, state: os.PathLike[str], variables: Mapping[str, str] | None = None
+        self,
+        *arguments: str,
+        state: os.PathLike[str],
+        variables: Mapping[str, str] | None = None,
+        stdin: int | None = None,
+        stdout: int | None = None,
     ) -> None:
         self._master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
@@ -51,8 +56,8 @@ class Terminal(Closing):
         names = {"TERM": "xterm-256color", "XDG_STATE_HOME": os.fspath(state), **(variables or {})}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "server", *arguments],
-            stdin=slave,
-            stdout=slave,
+            stdin=slave if stdin is None else stdin,
+            stdout=slave if stdout is None else stdout,
             stderr=slave,
             cwd=ROOT,
             env={**environment(), **names},
@@ -80,6 +85,12 @@ class Terminal(Closing):
             lines.pop()
         return lines
 
+    @property
+    def cursor(self) -> tuple[int, int]:
+        """Line and column of the cursor."""
+        self._read()
+        return self._screen.cursor.y, self._screen.cursor.x
+
     def colours(self) -> set[str]:
         """The colours on the screen."""
         self._read()
@@ -99,6 +110,12 @@ class Terminal(Closing):
             wait_until(lambda: part(self.lines) == expected, DEADLINE)
         shown = "\n".join(self.lines)
         assert part(self.lines) == expected, f"expected {expected} on the screen:\n{shown}"
+
+    def read_until(self, text: str) -> None:
+        """Read until the screen shows this, and no further: the command soon waits to print."""
+        while not any(text in line for line in self._screen.display):
+            assert select.select([self._master], [], [], DEADLINE)[0], f"{text!r} does not come"
+            self._stream.feed(os.read(self._master, 1 << 10))
 
     def wait_for_end(self) -> int:
         """Wait until the command has ended: its exit code."""
@@ -127,4 +144,4 @@ class _Screen(pyte.Screen):
 
 
 def _take_terminal() -> None:
-    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    fcntl.ioctl(2, termios.TIOCSCTTY, 0)

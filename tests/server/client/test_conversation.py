@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -11,7 +13,7 @@ import pytest
 from server.client import questions
 from server.client.binary import BinaryDialect
 from server.client.conversation import Conversation, leaves
-from server.client.failures import Gone, Interrupted
+from server.client.failures import ClientError, Gone, Interrupted, Late
 from server.client.message import Message
 from server.client.text import TextDialect
 from server.client.wire import Wire
@@ -140,6 +142,52 @@ def test_what_comes_while_a_question_is_asked_is_kept(text: Ends) -> None:
     assert text.shown == []
     text.talk.idle(text.show)
     assert text.shown == [PUSH, ONE]
+
+
+SET = """require('console').delimiter(';')"""
+ASKED = questions.statement(questions.NOTHING).encode() + b"\n"
+
+
+def test_after_a_statement_that_may_set_the_delimiter_the_hidden_one_is_set(text: Ends) -> None:
+    text.server.sendall(HEX)
+    text.talk.settle(SET)
+    assert text.server.recv(1000) == ASKED
+    assert b"delimiter('$EOF$')" in ASKED
+    assert ASKED.endswith(b"--\n")
+
+
+def test_a_statement_that_sets_no_delimiter_needs_nothing(text: Ends, binary: Ends) -> None:
+    text.talk.settle("1")
+    binary.talk.settle(SET)
+    for ends in (text, binary):
+        ends.server.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            ends.server.recv(1)
+
+
+def test_what_may_be_the_delimiter_is_tried(text: Ends) -> None:
+    def answer_behind(last: bytes) -> None:
+        while not got.endswith(last):
+            got.extend(text.server.recv(1000))
+        text.server.sendall(HEX)
+
+    got = bytearray()
+    thread = threading.Thread(target=answer_behind, args=(b"--console\n",))
+    thread.start()
+    text.talk.settle(SET, 0.05)
+    thread.join()
+    assert got == ASKED + b"--;\n--console\n"
+    assert not text.talk.busy
+
+
+def test_a_delimiter_that_is_not_found_is_told(text: Ends) -> None:
+    with pytest.raises(ClientError, match="another delimiter"):
+        text.talk.settle("set_delimiter()", 0.01)
+
+
+def test_nobody_waits_behind_the_deadline(text: Ends) -> None:
+    with pytest.raises(Late):
+        text.talk.execute("1", text.show, deadline=time.monotonic() + 0.01)
 
 
 def test_the_end_is_told_after_what_was_said(text: Ends) -> None:

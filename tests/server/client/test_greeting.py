@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from server.client.greeting import Greeting, parse
+from server.client.greeting import Greeting, may_become, parse
 from tests.server.client.standin import BINARY, CONSOLE, SALT
 
 
@@ -30,3 +30,13 @@ def test_a_binary_port_greets() -> None:
 )
 def test_something_else_is_no_greeting(data: bytes) -> None:
     assert parse(data) is None
+
+
+@pytest.mark.parametrize("data", [b"", b"T", b"Tarantool", b"Tarantool 2.6.0 (Lua"])
+def test_the_start_of_a_greeting_may_become_one(data: bytes) -> None:
+    assert may_become(data)
+
+
+@pytest.mark.parametrize("data", [b"S", b"SSH-2.0-x", b"Tarantula 1", b"Tx"])
+def test_the_start_of_something_else_may_not(data: bytes) -> None:
+    assert not may_become(data)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import socket
 from collections.abc import Iterator
@@ -10,14 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from server.client import repl
-from tests.helpers.terminal import CTRL_C, CTRL_D, ENTER, Terminal
+from server.client import questions, repl
+from tests.helpers.terminal import CTRL_C, CTRL_D, ENTER, Terminal, pasted
 from tests.helpers.wait import wait_until
 from tests.server.client.session import Session, console, script
 from tests.server.client.standin import (
     BINARY,
     CONSOLE,
     ENTRANCE,
+    NOTHING,
     TRUE,
     Turn,
     answer,
@@ -102,7 +104,7 @@ def test_ctrl_c_leaves_a_statement_running_and_its_answer_comes_later(folder: Pa
         client.type("half a l")
         client.wait_for("beespace> half a l")
         server.client.sendall(ONE)
-        client.wait_for("---", "- 1", "...", "beespace> half a l")
+        client.wait_for(repl.LATE, "---", "- 1", "...", "beespace> half a l")
         client.type(CTRL_C, "2", ENTER)
         server.play(*statement("2", TWO))
         client.wait_for("beespace> 2", "---", "- 2", "...", "", "beespace>")
@@ -179,6 +181,75 @@ def test_a_server_that_goes_while_a_statement_runs_is_told(folder: Path) -> None
         assert client.wait_for_end() == 2
         text = "".join(client.lines)
         assert text.endswith(f"os.exit()beespace: unix/:{folder}/s has closed the connection")
+
+
+def test_the_delimiter_is_kept_by_the_client(folder: Path) -> None:
+    turns = script(
+        (said("f(\n1)"), ONE),
+        (said("2"), TWO),
+        *statement("1", ONE),
+    )
+    with console(folder, turns) as uri, Session(uri, folder) as client:
+        client.type("\\set delimiter !", ENTER)
+        client.wait_for("beespace> \\set delimiter !", "---", "...", "", "beespace>")
+        client.type("f(", ENTER, "1)!", ENTER)
+        client.wait_for("beespace> f(", "        > 1)!", "---", "- 1", "...", "", "beespace>")
+        client.type("2!", ENTER)
+        client.wait_for("beespace> 2!", "---", "- 2", "...", "", "beespace>")
+        client.type("\\set delimiter", ENTER)
+        client.wait_for("beespace> \\set delimiter", "---", "...", "", "beespace>")
+        client.type("1", ENTER)
+        client.wait_for("beespace> 1", "---", "- 1", "...", "", "beespace>")
+
+
+def test_pasted_lines_may_set_a_delimiter(folder: Path) -> None:
+    text = "\\set delimiter !\nf(\n1)!\n\\set delimiter!\n2"
+    turns = script(whole("2"), (said("f(\n1)"), ONE), (said("2"), TWO))
+    with console(folder, turns) as uri, Session(uri, folder) as client:
+        client.type(pasted(text), ENTER)
+        client.wait_for("---", "...", "", "---", "- 2", "...", "", "beespace>")
+
+
+def test_a_statement_that_sets_the_servers_delimiter_is_made_good(folder: Path) -> None:
+    text = 'require("console").delimiter("")'
+    ended = (said(questions.statement(questions.NOTHING)), b"---\n- hex_\n...\n")
+    turns = script(*statement(text, NOTHING), ended, *statement("1", ONE))
+    with console(folder, turns) as uri, Session(uri, folder) as client:
+        client.type(text, ENTER)
+        client.wait_for(f"beespace> {text}", "---", "...", "", "beespace>")
+        client.type("1", ENTER)
+        client.wait_for("beespace> 1", "---", "- 1", "...", "", "beespace>")
+
+
+def test_ctrl_c_cuts_a_long_answer_on_a_line_of_its_own(folder: Path) -> None:
+    with loose(folder) as (server, client):
+        client.type("f()", ENTER)
+        server.play(whole("f()"), (said("f()"), b"---\n- " + b"0123456789" * 200_000 + b"\n...\n"))
+        client.read_until("0123456789")
+        client.type(CTRL_C)
+        client.wait_for(repl.CUT, "", "beespace>")
+        client.type("1", ENTER)
+        server.play(*statement("1", ONE))
+        client.wait_for("beespace> 1", "---", "- 1", "...", "", "beespace>")
+
+
+def test_only_answers_go_into_a_pipe(folder: Path) -> None:
+    reader, writer = os.pipe()
+    turns = script(*statement("1", ONE), *statement("2", b"---\n- \x01\n...\n"))
+    with (
+        os.fdopen(reader, "rb") as answers,
+        console(folder, turns) as uri,
+        Terminal("connect", uri, state=folder, stdout=writer) as client,
+    ):
+        os.close(writer)
+        client.wait_for("beespace>")
+        client.type("1", ENTER)
+        client.wait_for("beespace> 1", "", "beespace>")
+        client.type("2", ENTER)
+        client.wait_for("beespace> 2", "", "beespace>")
+        client.type(CTRL_D)
+        assert client.wait_for_end() == 0
+        assert answers.read() == ONE + b"---\n- \x01\n...\n"
 
 
 @pytest.mark.parametrize("words", ["\\q", "\\quit"])
