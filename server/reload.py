@@ -43,6 +43,7 @@ LIVE: Final = frozenset(
         "security.password_min_length",
         "session.idle_timeout",
         "session.inbox_limit",
+        "session.limits.per_user",
         "session.login_timeout",
         "session.max_age",
         "session.max_age_jitter",

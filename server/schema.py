@@ -107,6 +107,11 @@ class Limits(_Section):
         BeforeValidator(values.whole(0, values.MAX_SESSIONS)),
         Expected(f"a number of sessions from 1 to {values.MAX_SESSIONS}, or 0 for any"),
     ] = 0
+    per_user: Annotated[
+        int,
+        BeforeValidator(values.whole(0, values.MAX_SESSIONS)),
+        Expected(f"a number of sessions from 1 to {values.MAX_SESSIONS}, or 0 for any"),
+    ] = 0
     accept_rate: Annotated[
         int,
         BeforeValidator(values.whole(0, values.MAX_RATE)),

@@ -6,7 +6,7 @@ this module makes ctypes structures for Python and the C text that LuaJIT reads 
 begins with the hash of that text, so that no two builds can share one segment.
 
     segment:  header | worker rows (MAX_WORKERS) | session slots (capacity)
-              | events | triggers | failures
+              | events | triggers | failures | tallies
 
 Rules the tests hold us to: a field has exactly one writer (``HANDOVER`` means: whoever owns the
 slot in its present state, see :mod:`shm.states`; ``LOCKED``: whoever holds the lock that the field
@@ -16,7 +16,7 @@ of its slot, since what moves it moves them as well, and ``inbox_phase`` with it
 
 The events behind the slots are the bytes of a log, see workers/lua/engine/events.lua; behind them
 are the lists of triggers, see workers/lua/engine/triggers.lua, and records of failed logins, see
-workers/lua/engine/failures.lua.
+workers/lua/engine/failures.lua; and sessions counted by user, see workers/lua/engine/tallies.lua.
 """
 
 from __future__ import annotations
@@ -89,6 +89,8 @@ HEADER: Final = Record(
             Field("first_console", "u32", _S, "index of the first listener of consoles"),
             Field("consoles", "u32", _S, "listeners of consoles, one behind the other"),
             Field("own_console", "u32", _S, "that in the run directory, or NO_LISTENER"),
+            Field("tallies_offset", "u64", _S, "bytes from the start to the tallies"),
+            Field("tallies", "u32", _S, "tallies of users, a power of 2"),
         ),
         (
             Field("last_id", "u64", _A, "newest session id given out", volatile=True),
@@ -128,6 +130,11 @@ HEADER: Final = Record(
         ),
         (Field("event_lock", "u8", _L, "mutex of the events", LOCK_BYTES),),
         (Field("failure_lock", "u8", _L, "mutex of the failures", LOCK_BYTES),),
+        (
+            Field("tally_lock", "u8", _L, "mutex of the tallies", LOCK_BYTES),
+            Field("tallied", "u64", _L, "sum of the rows' reclaimed when all were counted anew"),
+            Field("tallies_used", "u32", _L, "tallies that some user has or had"),
+        ),
         (
             Field("refused_address", "u64", _A, "refused for their address's sessions"),
             Field("rate_waits", "u64", _A, "times accepting waited for session.limits.accept_rate"),
@@ -265,11 +272,23 @@ FAILURE: Final = Record(
     ),
 )
 
-RECORDS: Final = (HEADER, ROW, SLOT, FAILURE)
+TALLY: Final = Record(
+    "bee_tally_t",
+    8,
+    (
+        (
+            Field("uid", "u32", _L, "id of a user, 0: free"),
+            Field("sessions", "u32", _L, "sessions of this user whose clients are there"),
+        ),
+    ),
+)
+
+RECORDS: Final = (HEADER, ROW, SLOT, FAILURE, TALLY)
 Header: Final = HEADER.structure()
 Row: Final = ROW.structure()
 Slot: Final = SLOT.structure()
 Failure: Final = FAILURE.structure()
+Tally: Final = TALLY.structure()
 
 ROWS_OFFSET: Final = HEADER.size
 SLOTS_OFFSET: Final = HEADER.size + ROW.size * MAX_WORKERS
@@ -288,7 +307,7 @@ def layout_hash() -> int:
 def facts() -> list[tuple[str, str, int]]:
     """What LuaJIT must agree to: (record, field, offset) for all, and (record, "", size)."""
     found: list[tuple[str, str, int]] = []
-    for record, made in zip(RECORDS, (Header, Row, Slot, Failure), strict=True):
+    for record, made in zip(RECORDS, (Header, Row, Slot, Failure, Tally), strict=True):
         found.append((record.name, "", ctypes.sizeof(made)))
         found.extend(
             (record.name, field.name, getattr(made, field.name).offset) for field in record.fields()
@@ -318,7 +337,18 @@ def failures_offset(capacity: int, events: int) -> int:
 
 def segment_size(capacity: int, events: int) -> int:
     """Bytes of a segment with this many slots and bytes of events."""
+    return tallies_offset(capacity, events) + TALLY.size * tallies(capacity)
+
+
+def tallies_offset(capacity: int, events: int) -> int:
+    """Bytes from the start to the tallies: behind the failures."""
     return failures_offset(capacity, events) + FAILURE.size * FAILURES
+
+
+def tallies(capacity: int) -> int:
+    """How many there are: every session may have another user, and half of them stay free."""
+    wanted: int = 1 << (2 * capacity - 1).bit_length()
+    return max(wanted, 16)
 
 
 def _page(at: int) -> int:

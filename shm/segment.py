@@ -79,6 +79,8 @@ class Segment:
         header.triggers_size = layout.TRIGGERS_BYTES
         header.failures_offset = layout.failures_offset(capacity, events)
         header.failures = layout.FAILURES
+        header.tallies_offset = layout.tallies_offset(capacity, events)
+        header.tallies = layout.tallies(capacity)
         header.started = time.time()
         header.supervisor_pid = os.getpid()
         header.boot_id[:] = secrets.token_bytes(16)
@@ -92,6 +94,7 @@ class Segment:
             made.header.event_lock,
             made.header.trigger_lock,
             made.header.failure_lock,
+            made.header.tally_lock,
             *(row.inbox_lock for row in made.rows),
         )
         return made

@@ -6,7 +6,7 @@ import msgpack
 
 from shm.catalog import passwords
 from tests.helpers.engine import SALT, Client, Engine
-from tests.helpers.raw import AUTH, Packet, scramble
+from tests.helpers.raw import AUTH, Packet, request, scramble
 
 GUEST, ADMIN = 0, 1
 SESSION_AND_USAGE = 24
@@ -67,6 +67,12 @@ def allow_everything(engine: Engine, name: str) -> None:
 
 def make_super(engine: Engine, name: str) -> None:
     change(engine, "grant_role", ADMIN, "user", name, "super")
+
+
+def auth(sync: int, name: str, password: str) -> bytes:
+    """The packet of AUTH with a password."""
+    proof = scramble(SALT, password)
+    return request({0: AUTH, 1: sync}, {0x23: name, 0x21: ["chap-sha1", proof]})
 
 
 def login(client: Client, name: str, password: str) -> Packet:

@@ -17,7 +17,7 @@ SESSION = (
 )
 TOP = (
     "app, compat, config, console, credentials, developer, events, iproto, limits, log, lua, name, "
-    "process, security, session"
+    "process, security, session, workers"
 )
 
 FILE_LINES = [
@@ -33,7 +33,7 @@ FILE_LINES = [
         "session: {limits: {totl: 1}}",
         (
             "session.limits.totl: got a value, "
-            "expected one of the keys accept_rate, per_address, total (FILE)"
+            "expected one of the keys accept_rate, per_address, per_user, total (FILE)"
         ),
     ),
     ("session: 5", f"session: got a number, expected a map with the keys {SESSION} (FILE)"),

@@ -12,14 +12,18 @@ from shm import layout
 from shm.record import CACHE_LINE, Field, Record, Writer
 from workers.runtime import LuaFailureError, Runtime
 
-GOLDEN_HASH = 0x332797FC6BE68D48
+GOLDEN_HASH = 0xDFA083FA23784C24
 """Changes with every change of the layout: then segments of the two builds do not fit together."""
 
 BESIDE_OTHERS = {("bee_slot_t", "inbox_bytes"), ("bee_slot_t", "inbox_phase")}
 """Fields that lie in the line of another writer, for the reason that the layout gives."""
 
 STRUCTURES = dict(
-    zip(layout.RECORDS, (layout.Header, layout.Row, layout.Slot, layout.Failure), strict=True)
+    zip(
+        layout.RECORDS,
+        (layout.Header, layout.Row, layout.Slot, layout.Failure, layout.Tally),
+        strict=True,
+    )
 )
 
 
@@ -36,7 +40,13 @@ def facts_text() -> str:
 
 @pytest.mark.parametrize(
     ("record", "size"),
-    [(layout.HEADER, 4096), (layout.ROW, 512), (layout.SLOT, 256), (layout.FAILURE, 128)],
+    [
+        (layout.HEADER, 4096),
+        (layout.ROW, 512),
+        (layout.SLOT, 256),
+        (layout.FAILURE, 128),
+        (layout.TALLY, 8),
+    ],
 )
 def test_record_has_its_size(record: Record, size: int) -> None:
     assert ctypes.sizeof(STRUCTURES[record]) == record.size == size
@@ -51,7 +61,9 @@ def test_parts_follow_each_other_on_cache_lines() -> None:
     assert layout.triggers_offset(10, 65536) == layout.SLOTS_OFFSET + 4096 + 65536
     assert layout.triggers_offset(10, 65537) == layout.SLOTS_OFFSET + 4096 + 65536 + 4096
     assert layout.failures_offset(10, 65536) == layout.triggers_offset(10, 65536) + (1 << 20)
-    assert layout.segment_size(10, 65536) == layout.failures_offset(10, 65536) + (1 << 20)
+    assert layout.tallies_offset(10, 65536) == layout.failures_offset(10, 65536) + (1 << 20)
+    assert layout.segment_size(10, 65536) == layout.tallies_offset(10, 65536) + 8 * 32
+    assert [layout.tallies(capacity) for capacity in (1, 16, 17)] == [16, 32, 64]
     assert layout.SLOTS_OFFSET % CACHE_LINE == 0
 
 
@@ -182,7 +194,8 @@ def test_lua_writes_what_python_reads() -> None:
         (layout.Header, "event_lock", 448),
         (layout.Header, "failures_offset", 144),
         (layout.Header, "failure_lock", 512),
-        (layout.Header, "listener_names", 640),
+        (layout.Header, "tally_lock", 576),
+        (layout.Header, "listener_names", 704),
         (layout.Row, "inbox_lock", 320),
         (layout.Slot, "inbox_bytes", 184),
     ],

@@ -129,7 +129,7 @@ def test_full_shm_is_an_error_and_leaves_nothing(
 
     monkeypatch.setattr(os, "posix_fallocate", no_room)
     with pytest.raises(
-        SegmentError, match=r"/dev/shm has no room for the 2301952 bytes of .*: No space left"
+        SegmentError, match=r"/dev/shm has no room for the 2302080 bytes of .*: No space left"
     ):
         Segment.create(segment_name, 1, 1, events=65536)
     assert not (SHM_DIR / segment_name).exists()

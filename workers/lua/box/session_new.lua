@@ -15,11 +15,16 @@ local catalog = require('beespace.engine.catalog')
 local errors = require('beespace.box.error')
 local fibers = require('beespace.engine.fibers')
 local logins = require('beespace.engine.logins')
+local output = require('beespace.engine.output')
+local reply = require('beespace.engine.reply')
 local session = require('beespace.box.session')
+local sessions = require('beespace.engine.sessions')
 local shared = require('beespace.engine.table')
 local state = require('beespace.engine.state')
+local tallies = require('beespace.engine.tallies')
 
-local error, pairs, tostring, type = error, pairs, tostring, type
+local error, pairs, pcall, tonumber = error, pairs, pcall, tonumber
+local tostring, type = tostring, type
 local storages = getmetatable(session).aggregate_storage
 local suspend = fibers.suspend_quietly
 local cur, GUEST = state.cur, state.GUEST
@@ -79,9 +84,26 @@ local function user_of(name)
   return found.id
 end
 
+-- The last words to a session whose user has had others meanwhile.
+local function turn_away(id, raised)
+  local slot = shared.slots[id % shared.capacity]
+  if slot.id == id and shared.is_open(slot) then
+    local fd = tonumber(slot.fd)
+    output.later(fd, state.output, reply.fail(state.output, 0, 0, raised))
+    sessions.linger(fd, shared.reason.LIMIT)
+  end
+end
+
+-- The user of a session that comes back: guest when the one it was to have may have no more.
 function adoption.opened(id, uid, storage)
-  logins.note(id, uid)
   storages[id] = storage
+  local ok, raised = pcall(tallies.move, shared.slots[id % shared.capacity], uid)
+  if not ok then
+    fibers.start(turn_away, id, raised)
+    return GUEST
+  end
+  logins.note(id, uid)
+  return uid
 end
 
 -- Raise when the table is full; the acceptor refuses all the same what others take meanwhile.
@@ -98,6 +120,7 @@ function session.new(opts)
   check(opts)
   local uid = user_of(opts.user)
   check_room()
+  tallies.check(nil, uid)
   local deadline = fibers.clock() + PATIENCE
   while not adoption.offer(opts.fd, uid, opts.storage) do
     if fibers.clock() >= deadline or not fibers.may_wait() then

@@ -40,9 +40,9 @@ local descriptor = ffi.cast('int *', control + 16)
 local adoption = {
   -- Kept referenced: the pointers in `message` do not keep them alive.
   kept = {vector, control, number_sent},
-  -- Called with the id of such a session when it is opened, its user, and its storage or nil;
-  -- box/session_new sets it.
-  opened = function(_, _, _) end,
+  -- Called with the id of such a session when it is opened, the user it is to have, and its storage
+  -- or nil; returns the user it has. box/session_new sets it.
+  opened = function(_, uid, _) return uid end,
 }
 
 -- Use the intake channel `fd`; it and the `others` (a list) are no descriptors of applications.
@@ -111,8 +111,7 @@ function sessions.adopted(id)
   if offer == nil then
     return state.GUEST
   end
-  adoption.opened(id, offer.uid, offer.storage)
-  return offer.uid
+  return adoption.opened(id, offer.uid, offer.storage)
 end
 
 return adoption

@@ -25,11 +25,12 @@ local sessions = require('beespace.engine.sessions')
 local shared = require('beespace.engine.table')
 local state = require('beespace.engine.state')
 local sys = require('beespace.engine.sys')
+local tallies = require('beespace.engine.tallies')
 local triggers = require('beespace.engine.triggers')
 local varbinary = require('varbinary')
 
 local bor, bxor = bit.bor, bit.bxor
-local error, tostring, type = error, tostring, type
+local error, pcall, tostring, type = error, pcall, tostring, type
 local keys = const.key
 local cur = state.cur
 local SALT_BYTES = 20
@@ -139,6 +140,17 @@ local function check_proof(name, user, proof)
   end
 end
 
+-- Raise when the user has too many sessions already. Others may come while on_auth waits: what
+-- counts is decided by logins.become.
+local function check_room(name, uid)
+  local slot = shared.slots[cur.id % shared.capacity]
+  local ok, refusal = pcall(tallies.check, slot, uid)
+  if not ok then
+    complaints.login(name, shared.peer(cur.id) or '', 'refused, session.limits.per_user is reached')
+    error(refusal)
+  end
+end
+
 -- Execute the request body p[at..e): the session has another user when it returns. Raises else.
 -- The functions of on_auth may wait; then the loop has gone on.
 function auth.login(p, at, e)
@@ -155,6 +167,7 @@ function auth.login(p, at, e)
     check_proof(name, user, proof_of(tuple))
   end
   access.check_session(user.id)
+  check_room(name, user.id)
   tell(name, true)
   catalog.refresh()
   -- While a function waited the user may have been dropped, or got another password.

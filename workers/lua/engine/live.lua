@@ -20,6 +20,7 @@ local log = require('log')
 local logins = require('beespace.engine.logins')
 local output = require('beespace.engine.output')
 local stopping = require('beespace.engine.stopping')
+local tallies = require('beespace.engine.tallies')
 
 local pairs, pcall, tostring = pairs, pcall, tostring
 
@@ -46,6 +47,7 @@ local takers = {
   ['security.keep_sessions_on_password_change'] = function(value) logins.keep = value end,
   ['session.idle_timeout'] = function(value) change(idle, 'default', value) end,
   ['session.inbox_limit'] = function(value) inbox.limit = value end,
+  ['session.limits.per_user'] = function(value) tallies.most = value end,
   ['session.login_timeout'] = function(value) change(lifetimes, 'login', value) end,
   ['session.max_age'] = function(value) change(lifetimes, 'age', value) end,
   ['session.max_age_jitter'] = function(value) change(lifetimes, 'jitter', value) end,

@@ -18,6 +18,7 @@ local sessions = require('beespace.engine.sessions')
 local shared = require('beespace.engine.table')
 local state = require('beespace.engine.state')
 local sys = require('beespace.engine.sys')
+local tallies = require('beespace.engine.tallies')
 local user = require('beespace.engine.user')
 
 local band = bit.band
@@ -74,12 +75,12 @@ function logins.note(id, uid)
 end
 
 -- The session of the running code has the user `uid` for good, and so has the code; code without a
--- session has it until it ends.
+-- session has it until it ends. Raises when that user may have no more sessions.
 function logins.become(uid)
   local id = cur.id
   local slot = shared.slots[id % shared.capacity]
   if id ~= 0 and slot.id == id then
-    slot.uid = uid
+    tallies.move(slot, uid)
   end
   if sessions.has_client() then
     logins.note(id, uid)

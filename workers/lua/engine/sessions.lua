@@ -70,6 +70,8 @@ local sessions = {
   left = function(_) end,
   -- Called with the id of a session that ends, before its slot is free. box/session sets it.
   ended = function(_) end,
+  -- Called with the slot of a session that has no socket from now on; engine/tallies sets it.
+  unplug = function(slot) slot.fd = NO_FD end,
   -- Called with the id of a session whose socket is closed: true when its slot is needed until
   -- forget() is called once for it. engine/visits sets it.
   farewell = function(_) return false end,
@@ -244,7 +246,7 @@ local function finish(fd, reason, keeps_socket)
   else
     close_socket(fd)
   end
-  slot.fd = NO_FD
+  sessions.unplug(slot)
   local holds = session.in_flight
   if st.rehearsal == 0 and sessions.farewell(id) then
     holds = holds + 1
