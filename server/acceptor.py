@@ -3,7 +3,7 @@
     doors --accept--> arrivals --> handover --> workers
       | rate used up:     |            | no worker can take them: wait, accept no more
       | accept no more    |            | table full, address has too many: farewell
-    supervisor --control--> worker_up, worker_down, settings, accept, stop
+    supervisor --control--> worker_up, worker_drains, worker_down, settings, accept, stop
     workers --intake--> offers: descriptors that come back to them as sessions
 
 It holds no session. When it dies, sessions go on and the supervisor starts another one on the same
@@ -202,6 +202,9 @@ class Acceptor:
         elif op == "worker_down":
             self._forget(index)
             self._control.send({"op": "worker_gone", "index": index, "death": message["death"]})
+        elif op == "worker_drains":
+            self._handover.spare(index)
+            self._control.send({"op": "worker_spared", "index": index, "death": message["death"]})
         elif op == "accept":
             self._told_to_accept = True
         elif op == "settings":

@@ -62,6 +62,8 @@ class Worker:
         self.full = False
         self.choked = False
         """Full until its intake is writable."""
+        self.drains = False
+        """It gets nothing but what it has offered itself."""
         self._beat = -1
         self._moved = 0.0
         intake.setblocking(False)
@@ -128,6 +130,12 @@ class Handover:
         """A worker is gone; None when it was gone already. The caller closes its intake."""
         return self._workers.pop(index, None)
 
+    def spare(self, index: int) -> None:
+        """Give a worker no new sessions any more."""
+        worker = self._workers.get(index)
+        if worker is not None:
+            worker.drains = True
+
     def workers(self) -> Iterable[Worker]:
         """All workers that are up."""
         return self._workers.values()
@@ -153,7 +161,7 @@ class Handover:
             else:
                 self._give_back(arrival, outcome)
         while todo:
-            takers = [worker for worker in self._workers.values() if not worker.full]
+            takers = [one for one in self._workers.values() if not (one.full or one.drains)]
             if not takers:
                 outcome.waiting = todo
                 break

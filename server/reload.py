@@ -49,6 +49,7 @@ LIVE: Final = frozenset(
         "session.max_age_jitter",
         "session.output_limit",
         "session.users",
+        "workers.drain_timeout",
         "workers.hang_timeout",
         "workers.start_timeout",
     }
@@ -64,6 +65,7 @@ FRESH: Final = frozenset(
         "console.dialect",
         "developer.jit_log",
         "iproto.max_packet_size",
+        "iproto.threads",
         "process.scheduling",
     }
 )

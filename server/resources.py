@@ -97,7 +97,7 @@ def opened(settings: Settings, log: Any) -> Iterator[Resources]:
         _record(home, settings, consoles)
         table = SessionTable(segment)
         held.callback(table.close)
-        bus = channel.bus(settings.worker_count)
+        bus = channel.bus(settings.worker_rows)
         for end in itertools.chain(*bus):
             held.callback(end.close)
         resources = Resources(segment, table, catalog, bound, consoles, control, bus)
@@ -182,8 +182,13 @@ def _check_limits(settings: Settings, log: Any) -> None:
 def _segment(name: str, settings: Settings) -> Segment:
     total = settings.session.limits.total
     try:
+        count = settings.worker_count
         segment = Segment.create(
-            name, total + RESERVE, settings.worker_count, settings.events.memory
+            name,
+            total + RESERVE,
+            count,
+            settings.events.memory,
+            spare=settings.worker_rows - count,
         )
     except SegmentError as error:
         raise ServerError(

@@ -188,8 +188,21 @@ class Process(_Section):
 
 
 class Workers(_Section):
-    """How long the supervisor bears with workers; the acceptor is no exception."""
+    """Worker processes beyond their number, and how long the supervisor bears with them.
 
+    The acceptor may take as long as they.
+    """
+
+    max: Annotated[
+        int | str,
+        BeforeValidator(values.workers),
+        Expected(f"a number of workers from 1 to {values.MAX_WORKERS}, or auto"),
+    ] = values.AUTO
+    drain_timeout: Annotated[
+        float,
+        BeforeValidator(values.seconds(values.MAX_DRAIN)),
+        Expected(f"seconds from 0 (no limit) to {values.MAX_DRAIN}"),
+    ] = 60.0
     hang_timeout: Annotated[
         float,
         BeforeValidator(values.seconds_or_none(values.MIN_HANG, values.MAX_HANG)),

@@ -48,6 +48,9 @@ from server.yamlfile import CONFIG
 
 PREFIX: Final = "BEESPACE_"
 
+SPARE: Final = 2
+"""Rows on top of two crews, for one more worker at run time."""
+
 FLAGS: Final[Mapping[str, str]] = {
     "app": "app.file",
     "listen": "iproto.listen",
@@ -104,6 +107,13 @@ class Settings(BaseSettings):
         if isinstance(threads, int):
             return threads
         return min(len(os.sched_getaffinity(0)), values.MAX_WORKERS)
+
+    @property
+    def worker_rows(self) -> int:
+        """Workers there can be at a time, old and new ones; ``auto`` is room for two crews."""
+        most = self.workers.max
+        auto = min(2 * self.worker_count + SPARE, values.MAX_WORKERS)
+        return max(most, self.worker_count) if isinstance(most, int) else auto
 
     @property
     def consoles(self) -> tuple[uri.Uri, ...] | None:

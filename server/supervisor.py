@@ -25,12 +25,15 @@ from typing import Any, Final
 import setproctitle
 from multiprocess import resource_tracker
 
-from server import children, credentials, crew, reload, vigil
+from server import children, credentials, orders, vigil
+from server.changes import ROLE, Changes
 from server.children import Child
 from server.crew import Crew
+from server.ends import after_end, describe, orderly, stop, told
 from server.errors import ServerError
 from server.loop import Loop
 from server.monitor import CpuSampler
+from server.post import Post
 from server.resources import Resources, opened
 from server.restart import History
 from server.settings import Settings
@@ -38,17 +41,17 @@ from server.version import beespace_version
 from server.vigil import Vigil
 from shm import logs
 from shm.channel import ChannelClosedError
-from shm.launch import ACCEPTOR_MODULE, WORKER_MODULE, AcceptorOrder, LogOrder, WorkerOrder
+from shm.launch import ACCEPTOR_MODULE, WORKER_MODULE, AcceptorOrder, WorkerOrder
 
 GRACE_SECONDS: Final = 1.0
 """Time that children get to end by themselves, on top of process.stop_timeout."""
 KILLED_SECONDS: Final = 0.7
 """Time the system gets to end killed children; then the supervisor goes, whatever is left."""
 CPU_PERIOD: Final = 1.0
-ROLE: Final = "supervisor"
 
 STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
-SIGNALS: Final = (*STOP_SIGNALS, signal.SIGHUP)
+CHANGE_SIGNALS: Final = (signal.SIGHUP, signal.SIGUSR2, signal.SIGTTIN, signal.SIGTTOU)
+SIGNALS: Final = (*STOP_SIGNALS, *CHANGE_SIGNALS)
 
 OPEN_TO_GUESTS: Final = "guest may evaluate any text: whoever can connect can do everything"
 
@@ -74,18 +77,20 @@ class Supervisor:
         worker_module: str = WORKER_MODULE,
         acceptor_module: str = ACCEPTOR_MODULE,
     ) -> None:
-        self._load = load
-        self._settings = settings = load()
         self._worker_module = worker_module
         self._acceptor_module = acceptor_module
-        self._log_order = LogOrder(settings.log.level, settings.log.format)
         self._version = beespace_version()
         self._loop = Loop()
+        self._changes = Changes(load, self.tell_acceptor)
         self._phase = Phase.BOOTING
         self._failure: ServerError | None = None
         self._acceptor: Child | None = None
         self._acceptor_history = History()
         self._cpu = CpuSampler()
+
+    @property
+    def _settings(self) -> Settings:
+        return self._changes.settings
 
     def run(self) -> None:
         """Serve until a signal; returns when everything is stopped and cleaned up.
@@ -93,7 +98,7 @@ class Supervisor:
         ServerError when the server could not start.
         """
         setproctitle.setproctitle(f"beespace: supervisor {self._settings.name}")
-        logs.configure(self._log_order, ROLE)
+        logs.configure(self._changes.log_order, ROLE)
         self._log = logs.get()
         with ExitStack() as held:
             held.callback(self._loop.close)
@@ -101,6 +106,7 @@ class Supervisor:
             held.callback(_end_resource_tracker)
             self._resources: Resources = held.enter_context(opened(self._settings, self._log))
             self._crew = self._make_crew()
+            self._changes.begin(self._log, self._resources, self._crew)
             try:
                 self._attempt(partial(self._crew.start, 0))
                 self._vigil().keep(lambda: vigil.bounds(self._settings))
@@ -108,67 +114,37 @@ class Supervisor:
             finally:
                 self._kill()
                 # These hold views of the segment, which is about to be unmapped.
-                del self._crew, self._resources
+                del self._crew, self._resources, self._changes
         if self._failure is not None:
             raise self._failure
         self._log.info("stopped")
 
-    def worker_ready(self, index: int) -> None:
+    def worker_ready(self, post: Post) -> None:
         """Go on with the start."""
         if self._phase is Phase.BOOTING:
             self._phase = Phase.FILLING
             for other in range(1, self._settings.worker_count):
                 self._attempt(partial(self._crew.start, other))
             self._attempt(self._start_acceptor)
-        elif self._phase is Phase.RUNNING:
-            self._log.info("worker is back", worker=index)
+        elif self._phase is Phase.RUNNING and not self._changes.worker_ready(post):
+            self._log.info("worker is back", worker=post.number)
         self._advance()
 
-    def worker_failed(self, index: int, reason: str) -> None:
+    def worker_failed(self, post: Post, reason: str) -> None:
         """Stop a start that cannot succeed; afterwards it is one worker's trouble."""
         if self._phase in (Phase.BOOTING, Phase.FILLING):
             self._fail(ServerError(reason))
-        else:
-            self._log.error("worker cannot serve", worker=index, reason=reason)
+        elif not self._changes.worker_failed(post, reason):
+            self._log.error("worker cannot serve", worker=post.number, reason=reason)
 
-    def worker_ended(self, index: int, was_ready: bool, code: int | None) -> bool:
+    def worker_ended(self, post: Post, was_ready: bool, code: int | None) -> bool:
         """Whether a dead worker is replaced: only while the server runs."""
         if self._phase in (Phase.BOOTING, Phase.FILLING):
             when = "while the server started" if was_ready else "before it was ready"
-            self._fail(ServerError(f"worker {index} ended {when}: {crew.describe(code)}"))
+            self._fail(ServerError(f"worker {post.number} ended {when}: {describe(code)}"))
+        self._changes.worker_ended(post, was_ready, code)
         self._finish()
         return self._phase is Phase.RUNNING
-
-    def reload(self) -> dict[str, Any]:
-        """Read the settings again and apply what can change; settings with faults change nothing.
-
-        ``ok``, then ``live``, ``fresh`` and ``needs_restart``: keys, see :mod:`server.reload`;
-        otherwise ``error``.
-        """
-        try:
-            wanted = self._load()
-            plan = reload.plan(self._settings, wanted)
-            messages = reload.messages(plan.live)
-            changed = self._resources.apply_credentials(wanted)
-        except (ServerError, reload.TooLongError) as error:
-            self._log.error("not reloaded", reason=str(error))
-            return {"ok": False, "error": str(error)}
-        if changed:
-            self._resources.segment.renew_catalog()
-        self._settings = reload.merged(self._settings, wanted, plan.needs_restart)
-        self._log_order = self._log_order.changed(plan.live)
-        logs.configure(self._log_order, ROLE)
-        for message in messages:
-            self.tell_acceptor(message)
-            self._crew.tell(message)
-        keys = {
-            "live": list(plan.live),
-            "fresh": list(plan.fresh),
-            "needs_restart": list(plan.needs_restart),
-        }
-        told = {name: ",".join(found) for name, found in keys.items() if found}
-        self._log.info("settings reloaded", **told, **changed)
-        return {"ok": True, **keys}
 
     def tell_acceptor(self, message: dict[str, Any], fds: Iterable[int] = ()) -> bool:
         """Send to the acceptor; False when there is none."""
@@ -194,6 +170,7 @@ class Supervisor:
             self,
             self._worker_module,
             self._worker_order,
+            lambda: self._settings.process.stop_timeout + GRACE_SECONDS,
         )
 
     def _vigil(self) -> Vigil:
@@ -206,43 +183,14 @@ class Supervisor:
             yield None, self._acceptor
 
     def _worker_order(
-        self, index: int, control: socket.socket, intake: socket.socket
+        self, post: Post, control: socket.socket, intake: socket.socket
     ) -> WorkerOrder:
-        settings, resources = self._settings, self._resources
-        return WorkerOrder(
-            index=index,
-            count=settings.worker_count,
-            name=settings.name,
-            version=self._version,
-            segment=resources.segment.name,
-            control=control,
-            intake=intake,
-            bus=(resources.bus[index][0], tuple(writer for _, writer in resources.bus)),
-            app=None if settings.app.file is None else str(settings.app.file),
-            catalog=str(resources.catalog),
-            log=self._log_order,
-            settings={
-                "console_dialect": settings.console.dialect,
-                "session_results": settings.compat.session_results,
-                "fiber_user": settings.compat.fiber_user,
-                "session_su": settings.compat.session_su,
-                "scheduling": settings.process.scheduling,
-                "max_packet_size": settings.iproto.max_packet_size,
-                "jit_log": settings.developer.jit_log,
-                **reload.live(settings),
-            },
-        )
+        settings, log = self._changes.settings_for(post), self._changes.log_order
+        return orders.worker(post, settings, self._resources, self._version, log, control, intake)
 
     def _acceptor_order(self, control: socket.socket) -> AcceptorOrder:
-        return AcceptorOrder(
-            name=self._settings.name,
-            version=self._version,
-            segment=self._resources.segment.name,
-            control=control,
-            listeners=tuple(listener.socket for listener in self._resources.all_listeners),
-            log=self._log_order,
-            settings=reload.live(self._settings),
-        )
+        log = self._changes.log_order
+        return orders.acceptor(self._settings, self._resources, self._version, log, control)
 
     def _start_acceptor(self) -> None:
         self._acceptor = children.start("acceptor", self._acceptor_module, self._acceptor_order)
@@ -266,6 +214,8 @@ class Supervisor:
                     self._advance()
                 elif message["op"] == "worker_gone":
                     self._crew.worker_gone(message["index"], message["death"])
+                elif message["op"] == "worker_spared":
+                    self._crew.worker_spared(message["index"], message["death"])
         except ChannelClosedError:
             self._loop.unwatch(acceptor.control)
 
@@ -281,14 +231,14 @@ class Supervisor:
         self._resources.segment.header.acceptor_pid = 0
         self._crew.acceptor_ended()
         if self._phase is Phase.RUNNING:
-            self._acceptor_history, decision = crew.after_end(
+            self._acceptor_history, decision = after_end(
                 self._acceptor_history, acceptor.ready, code
             )
-            say = self._log.info if crew.orderly(acceptor.ready, code) else self._log.error
-            say("acceptor ended", reason=crew.describe(code), **crew.told(decision))
+            say = self._log.info if orderly(acceptor.ready, code) else self._log.error
+            say("acceptor ended", reason=describe(code), **told(decision))
             self._loop.after(decision.delay, self._restart_acceptor)
         elif self._phase is Phase.FILLING:
-            self._fail(ServerError(f"acceptor ended before it was ready: {crew.describe(code)}"))
+            self._fail(ServerError(f"acceptor ended before it was ready: {describe(code)}"))
         self._finish()
 
     def _restart_acceptor(self) -> None:
@@ -297,10 +247,10 @@ class Supervisor:
         try:
             self._start_acceptor()
         except OSError as error:
-            self._acceptor_history, decision = crew.after_end(
+            self._acceptor_history, decision = after_end(
                 self._acceptor_history, was_ready=False, code=None
             )
-            self._log.error("acceptor cannot be started", reason=str(error), **crew.told(decision))
+            self._log.error("acceptor cannot be started", reason=str(error), **told(decision))
             self._loop.after(decision.delay, self._restart_acceptor)
 
     def _advance(self) -> None:
@@ -346,12 +296,9 @@ class Supervisor:
         self._stop()
 
     def _on_signal(self, number: signal.Signals) -> None:
-        """SIGHUP reloads; of the others the first stops in good order, the second at once."""
-        if number is signal.SIGHUP:
-            if self._phase is Phase.RUNNING:
-                self.reload()
-            else:
-                self._log.warning("not reloaded: the server is not running")
+        """The first signal to stop does it in good order, the second at once."""
+        if number in CHANGE_SIGNALS:
+            self._change(number)
             return
         if self._phase is Phase.STOPPING:
             self._log.warning("asked to stop again: killing all processes", signal=number.name)
@@ -360,12 +307,23 @@ class Supervisor:
         self._log.info("stopping", signal=number.name)
         self._stop()
 
+    def _change(self, number: signal.Signals) -> None:
+        if self._phase is not Phase.RUNNING:
+            self._log.warning("signal ignored: the server is not ready", signal=number.name)
+        elif number is signal.SIGHUP:
+            self._changes.reload()
+        elif number is signal.SIGUSR2:
+            self._changes.restart_workers()
+        else:
+            self._changes.resize(1 if number is signal.SIGTTIN else -1)
+
     def _stop(self) -> None:
         if self._phase is Phase.STOPPING:
             return
         self._phase = Phase.STOPPING
+        self._changes.end()
         if self._acceptor is not None:
-            crew.stop(self._acceptor)
+            stop(self._acceptor)
         self._crew.stop()
         patience = self._settings.process.stop_timeout + GRACE_SECONDS
         self._loop.after(patience, lambda: self._kill_late(patience))

@@ -30,6 +30,7 @@ MIN_EVENTS: Final = 64 * 1024
 MAX_EVENTS: Final = 2**30
 """Room for all values that watchers are told of, in memory that every worker maps."""
 MAX_STOP: Final = 3600
+MAX_DRAIN: Final = 30 * 24 * 3600
 MAX_REQUEST_TIME: Final = 86400
 MIN_HANG: Final = 2
 """Seconds; the loop of an idle worker turns twice a second, one of a busy machine less often."""

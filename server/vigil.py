@@ -56,12 +56,13 @@ class Vigil:
         return int(self._segment.rows[row].heartbeat)
 
     def _end(self, row: int | None, child: Child, verdict: Verdict) -> None:
-        who = {"pid": child.pid} if row is None else {"worker": row, "pid": child.pid}
+        who = {} if row is None else {"worker": int(self._segment.rows[row].number)}
         what = "the acceptor" if row is None else "a worker"
         why = "is not ready in time" if verdict.starting else "hangs"
         self._log.error(
             f"{what} {why}: killed",
             **who,
+            pid=child.pid,
             silent=f"{verdict.silent:.0f}s",
             process=monitor.status(child.pid),
             **({} if row is None or verdict.starting else self._doing(child)),

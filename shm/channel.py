@@ -4,8 +4,10 @@ A channel is one end of a ``socketpair(AF_UNIX, SOCK_SEQPACKET)``: one MessagePa
 and up to MAX_FDS descriptors may travel with it. Nothing of a request passes here.
 
     to the acceptor    {op: worker_up, index} + descriptor, {op: worker_down, index, death},
+                       {op: worker_drains, index, death},
                        {op: accept}, {op: settings, values}, {op: stop}
-    from the acceptor  {op: ready}, {op: worker_gone, index, death}
+    from the acceptor  {op: ready}, {op: worker_gone, index, death},
+                       {op: worker_spared, index, death}
     to a worker        {op: lost, first, sessions}, {op: settings, values}, {op: stop}
     from a worker      {op: ready, sight}, {op: failed, error}
 

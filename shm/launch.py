@@ -72,6 +72,8 @@ class WorkerOrder:
     catalog: str | None = None
     """Path of the catalog's file, which is there; None where nobody asks for it."""
     log: LogOrder = field(default_factory=LogOrder)
+    number: int = 0
+    """What people call it; an old worker and the new one in its place have the same."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Plain values the engine knows by name: session_results, max_packet_size, ...; those that may
     change later by the dotted keys of the settings."""

@@ -64,7 +64,7 @@ HEADER: Final = Record(
             Field("layout_hash", "u64", _S, "hash of the C text of this layout"),
             Field("size", "u64", _S, "bytes of the whole segment"),
             Field("capacity", "u32", _S, "session slots"),
-            Field("workers", "u32", _S, "workers that are meant to run"),
+            Field("workers", "u32", _S, "rows that workers may have, also those that are free"),
             Field("rows_offset", "u32", _S, "bytes from the start to the first worker row"),
             Field("slots_offset", "u32", _S, "bytes from the start to the first slot"),
             Field("started", "f64", _S, "start of the server, seconds since the epoch"),
@@ -91,6 +91,7 @@ HEADER: Final = Record(
             Field("own_console", "u32", _S, "that in the run directory, or NO_LISTENER"),
             Field("tallies_offset", "u64", _S, "bytes from the start to the tallies"),
             Field("tallies", "u32", _S, "tallies of users, a power of 2"),
+            Field("serving", "u32", _S, "workers that are meant to serve"),
         ),
         (
             Field("last_id", "u64", _A, "newest session id given out", volatile=True),
@@ -166,6 +167,9 @@ ROW: Final = Record(
             Field("restarts", "u32", _S, "processes started after the first"),
             Field("cpu_permille", "u32", _S, "recent CPU use, thousandths of one core"),
             Field("reclaimed", "u64", _S, "slots freed after a process of this row died"),
+            Field("number", "u32", _S, "what people call the worker: 0 ... header.serving - 1"),
+            Field("on_duty", "u32", _S, "1: meant to serve; 0: free, new, or it drains"),
+            Field("generation", "u32", _S, "which loading of the application it runs"),
         ),
         (Field("assigned", "u64", _A, "sessions handed to this worker since start"),),
         (

@@ -58,10 +58,13 @@ class Segment:
         )
 
     @classmethod
-    def create(cls, name: str, capacity: int, workers: int, events: int = EVENTS) -> Segment:
+    def create(
+        cls, name: str, capacity: int, workers: int, events: int = EVENTS, spare: int = 0
+    ) -> Segment:
         """Make a segment of ``capacity`` slots and ``events`` bytes of events.
 
-        SegmentError when /dev/shm has no room for it.
+        The first ``workers`` rows are on duty, ``spare`` ones behind them are free. SegmentError
+        when /dev/shm has no room for it.
         """
         refuse_untested_machine()
         size = layout.segment_size(capacity, events)
@@ -69,7 +72,8 @@ class Segment:
         header = layout.Header.from_buffer(owner.buf)
         header.size = size
         header.capacity = capacity
-        header.workers = workers
+        header.workers = workers + spare
+        header.serving = workers
         header.rows_offset = layout.ROWS_OFFSET
         header.slots_offset = layout.SLOTS_OFFSET
         header.events_offset = layout.events_offset(capacity)
@@ -89,6 +93,9 @@ class Segment:
         header.magic = layout.MAGIC
         del header
         made = cls(name, owner.buf, owner)
+        for number in range(workers):
+            made.rows[number].number = number
+            made.rows[number].on_duty = 1
         made.renew_catalog()
         locks.prepare(
             made.header.event_lock,

@@ -185,6 +185,11 @@ class SessionTable:
         self._segment.rows[worker].reclaimed += len(freed)
         return Reclaimed(freed, [_lost(copy) for copy in live])
 
+    def holds(self, worker: int) -> bool:
+        """Whether a slot is a worker's, in whatever state."""
+        taken = frozenset({SlotState.CLAIMED, SlotState.LIVE, SlotState.CLOSING})
+        return next(self._candidates(worker, taken), None) is not None
+
     def _candidates(self, worker: int, wanted: frozenset[SlotState]) -> Iterator[int]:
         """Slots of a worker in one of the states, from copies of all states and workers.
 

@@ -38,6 +38,8 @@ class WorkerState(IntEnum):
     READY = 2
     STOPPING = 3
     DEAD = 4
+    DRAINING = 5
+    """It gets no new sessions, and ends when those it has are over."""
 
 
 class SessionType(IntEnum):

@@ -98,7 +98,7 @@ def _packed(values: Any) -> bytes | None:
 
 def main(order: WorkerOrder) -> None:
     """Be the worker of this order until told to stop; ends the process with an ExitCode."""
-    role = f"worker-{order.index}"
+    role = f"worker-{order.number}"
     logs.configure(order.log, role)
     setproctitle.setproctitle(f"beespace: {role} {order.name}")
     if order.settings.get("scheduling") == "batch":
@@ -174,7 +174,7 @@ class _Engine:
 
 
 def _boot(order: WorkerOrder, segment: Segment, attention: Attention) -> _Engine:
-    context = bridge.Context(version=order.version, role=f"worker-{order.index}", log=order.log)
+    context = bridge.Context(version=order.version, role=f"worker-{order.number}", log=order.log)
     press = Press()
     catalog = _catalog(order, segment)
     services = {**bridge.make_services(context), "attend": attention.attend}

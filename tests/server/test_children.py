@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from server import children, crew
+from server import children, ends
 from server.children import Child
 from shm import channel
 from shm.launch import WorkerOrder
@@ -65,13 +65,13 @@ def test_a_killed_child(intake: socket.socket) -> None:
     child.kill()
     code = ended(child)
     assert code == -9
-    assert crew.describe(code) == "killed by signal 9"
+    assert ends.describe(code) == "killed by signal 9"
     child.close()
 
 
 def test_a_child_that_does_not_listen_yet_is_ended_by_a_signal(intake: socket.socket) -> None:
     child = start(intake)
-    crew.stop(child)
+    ends.stop(child)
     assert ended(child) in (-signal.SIGTERM, 0)
     child.close()
 

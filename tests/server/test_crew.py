@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from server import crew
+from server import ends
 from server.crew import Crew
 from server.loop import Loop
+from server.post import Post
 from server.restart import History
 from shm import logs
 from shm.segment import Segment
@@ -23,13 +24,14 @@ class Audience:
     def __init__(self) -> None:
         self.told: list[dict[str, Any]] = []
 
-    def worker_ready(self, index: int) -> None:
-        raise AssertionError(index)
+    def worker_ready(self, post: Post) -> None:
+        raise AssertionError(post)
 
-    def worker_failed(self, index: int, reason: str) -> None:
-        raise AssertionError((index, reason))
+    def worker_failed(self, post: Post, reason: str) -> None:
+        raise AssertionError((post, reason))
 
-    def worker_ended(self, _index: int, _was_ready: bool, _code: int | None) -> bool:
+    def worker_ended(self, post: Post, was_ready: bool, code: int | None) -> bool:
+        self.told.append({"ended": (post.index, was_ready, code)})
         return False
 
     def tell_acceptor(self, message: dict[str, Any], _fds: Iterable[int] = ()) -> bool:
@@ -62,7 +64,7 @@ def test_an_answer_to_an_earlier_death_frees_nothing(segment: Segment, table: Se
     [(0, True), (1, True), (4, True), (-11, True), (-9, False), (-15, False), (None, False)],
 )
 def test_who_ended_a_worker(code: int | None, by_itself: bool) -> None:
-    assert crew.by_itself(code) is by_itself
+    assert ends.by_itself(code) is by_itself
 
 
 @pytest.mark.parametrize(
@@ -74,6 +76,6 @@ def test_an_orderly_end_is_no_death(
 ) -> None:
     monkeypatch.setattr(time, "monotonic", lambda: 2.0)
     history = History().with_death(0.0).with_death(1.0)
-    after, decision = crew.after_end(history, was_ready, code)
+    after, decision = ends.after_end(history, was_ready, code)
     assert len(after.deaths) == deaths
     assert decision.delay == pytest.approx(delay)

@@ -55,7 +55,7 @@ def test_everything_is_there_and_given_back(
         name = resources.segment.name
         attached = Segment.attach(name)
         port = resources.listeners[0].socket.getsockname()[1]
-        assert (attached.header.capacity, attached.header.workers) == (16 + RESERVE, 2)
+        assert (attached.header.capacity, attached.header.workers) == (16 + RESERVE, 6)
         assert attached.header.reserved == RESERVE
         assert attached.header.listeners == 4
         assert (attached.header.control_listener, attached.header.own_console) == (3, 2)

@@ -34,7 +34,7 @@ class View:
         self.table = SessionTable(self.segment)
 
     def pids(self) -> list[int]:
-        return [row.pid for row in self.segment.rows[: self.segment.header.workers]]
+        return [row.pid for row in self.segment.rows[: self.segment.header.serving]]
 
     def pid_of(self, role: str) -> int:
         """The acceptor, or the first worker."""
@@ -150,8 +150,8 @@ def test_a_worker_that_replaces_another_takes_over_its_bus(serve: Serve) -> None
         server.wait_for("worker is back worker=0")
         successor = sockets(view.pids()[0])
     writers = killed & other
-    assert len(writers) == 2
-    assert len(killed & successor) == 3
+    assert len(writers) == 6
+    assert len(killed & successor) == 7
     assert successor & other == writers
     end(server)
 

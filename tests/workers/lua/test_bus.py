@@ -18,6 +18,7 @@ from workers.runtime import LuaFailureError
 MIB = 1 << 20
 DATAGRAM = 32 * 1024
 PROGRAM = """
+require('beespace.engine.table').is_used = function(row) return row ~= 7 end
 local bus = require('beespace.engine.bus')
 local index, reader, writers, log = ...
 local channels, watched = {}, {}

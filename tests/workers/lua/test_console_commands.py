@@ -10,7 +10,7 @@ from tests.helpers.lua import lua_function, make_runtime
 
 MAKE = """
 local commands = require('beespace.engine.console_commands')
-require('beespace.engine.bus').count = 4
+require('beespace.engine.table').header = {serving = 4}
 c = {delimiter = '', format = {fmt = 'yaml'}, language = 'lua', socket = ...}
 local function plain(value)
   if type(value) == 'table' then

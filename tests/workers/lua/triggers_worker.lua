@@ -4,7 +4,7 @@ local address, cdef, facts, index = ...
 
 local shared = require('beespace.engine.table')
 shared.declare(cdef, facts)
-shared.attach(address, 0)
+shared.attach(address, index)
 local triggers = require('beespace.engine.triggers')
 local bus = require('beespace.engine.bus')
 local nudges = 0

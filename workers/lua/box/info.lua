@@ -13,7 +13,7 @@ local function uptime(started)
   return math.floor(sys.clock(sys.CLOCK_REALTIME) - started)
 end
 
--- Make box.info; `facts` has version (of beespace), uuid (text), index and count of the workers.
+-- Make box.info; `facts` has version (of beespace), uuid (text).
 function info.make(facts)
   local started = tonumber(shared.header.started)
   local values = {
@@ -23,10 +23,12 @@ function info.make(facts)
     pid = sys.C.getpid(),
     uuid = facts.uuid,
     status = 'running',
-    worker = {id = facts.index, count = facts.count},
   }
+  local function worker()
+    return {id = tonumber(shared.row.number), count = tonumber(shared.header.serving)}
+  end
   local function snapshot()
-    local copy = {uptime = uptime(started)}
+    local copy = {uptime = uptime(started), worker = worker()}
     for key, value in pairs(values) do
       copy[key] = value
     end
@@ -36,6 +38,8 @@ function info.make(facts)
     __index = function(_, key)
       if key == 'uptime' then
         return uptime(started)
+      elseif key == 'worker' then
+        return worker()
       end
       return values[key]
     end,

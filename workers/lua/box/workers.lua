@@ -1,8 +1,11 @@
 -- box.workers: the workers of this server, for applications.
 --
---   count(), id()                   how many there are, and which one this is, from 0
+--   count(), id()                   how many serve, and which one of them this is, from 0
 --   call(name, arguments, options)  a function, by its name as CALL finds it
 --   eval(source, arguments, options)
+--
+-- An old worker, which is replaced but still has sessions, has the number of the new one in its
+-- place. It is asked by 'all', after those that serve, and cannot be named.
 --
 -- options: target = 'all' (the default), 'any' (one after the other), or a worker's number; timeout
 -- in seconds. Answers a list with a list of the returned values for each worker that was asked, as
@@ -12,9 +15,10 @@ local bus = require('beespace.engine.bus')
 local errand = require('beespace.engine.errand')
 local errors = require('beespace.box.error')
 local fibers = require('beespace.engine.fibers')
+local shared = require('beespace.engine.table')
 
 local error, pairs, pcall, tostring = error, pairs, pcall, tostring
-local type = type
+local tonumber, type = tonumber, type
 local floor = math.floor
 
 -- Seconds an errand may take unless the caller says otherwise.
@@ -27,23 +31,24 @@ local turn = -1
 
 -- Number of workers.
 function workers.count()
-  return bus.count
+  return tonumber(shared.header.serving)
 end
 
 -- Number of this worker.
 function workers.id()
-  return bus.index
+  return tonumber(shared.row.number)
 end
 
 local function fail(worker, code, text)
-  error(errors.api.new({code = code, reason = ('worker %d: %s'):format(worker, text)}), 0)
+  local number = tonumber(shared.rows[worker].number)
+  error(errors.api.new({code = code, reason = ('worker %d: %s'):format(number, text)}), 0)
 end
 
 -- The next worker that is there; this one always is.
 local function any()
   for _ = 1, bus.count do
     turn = (turn + 1) % bus.count
-    if errand.is_there(turn) then
+    if shared.rows[turn].on_duty == 1 and errand.is_there(turn) then
       return turn
     end
   end
@@ -59,16 +64,14 @@ local function targets_of(target, usage)
   if target == 'any' then
     return {any()}
   elseif target == nil or target == 'all' then
-    local all = {}
-    for worker = 0, bus.count - 1 do
-      all[worker + 1] = worker
+    return shared.crew()
+  elseif type(target) == 'number' and target == floor(target) and target >= 0 then
+    local row = shared.row_of(target)
+    if row ~= nil then
+      return {row}
     end
-    return all
-  elseif type(target) == 'number' and target == floor(target) and target >= 0
-    and target < bus.count then
-    return {target}
   end
-  local last = bus.count - 1
+  local last = workers.count() - 1
   return bad(("target: expected 'all', 'any' or a worker from 0 to %d"):format(last), usage)
 end
 

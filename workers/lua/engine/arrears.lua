@@ -6,12 +6,14 @@
 --   mark     goes to every worker, which answers behind everything it sent before (marked)
 --   came     messages of the earlier phase are crossed off
 --
--- Once every worker has answered, or its own successor has said hello, what is left belonged to the
--- dead: it is given back, so that the limit of an inbox stays exact. One round at a time.
+-- Once every worker has answered, or its own successor has said hello, or its row is free, what is
+-- left belonged to the dead: it is given back, so that the limit of an inbox stays exact. One round
+-- at a time.
 
 local bus = require('beespace.engine.bus')
 local inbox = require('beespace.engine.inbox')
 local sessions = require('beespace.engine.sessions')
+local shared = require('beespace.engine.table')
 local sys = require('beespace.engine.sys')
 
 local next, pairs, tostring = next, pairs, tostring
@@ -36,9 +38,11 @@ end
 -- Ask every worker, this one too; false when one of them does not keep up.
 local function ask()
   for worker = 0, bus.count - 1 do
-    unanswered[worker] = true
-    if not bus.send(worker, MARK, tostring(round)) then
-      return false
+    if shared.is_used(worker) then
+      unanswered[worker] = true
+      if not bus.send(worker, MARK, tostring(round)) then
+        return false
+      end
     end
   end
   return true
@@ -87,6 +91,16 @@ bus.on(MARKED, function(payload, from)
     answered(from)
   end
 end)
+
+-- A worker whose row is free by now answers no more.
+function arrears.tick()
+  for worker in pairs(unanswered or {}) do
+    if not shared.is_used(worker) then
+      answered(worker)
+      return
+    end
+  end
+end
 
 function inbox.came_late(id, bytes)
   if missing ~= nil and missing[id] ~= nil then

@@ -18,6 +18,7 @@
 local ffi = require('ffi')
 local bridge = require('beespace.bridge')
 local assembly = require('beespace.engine.assembly')
+local shared = require('beespace.engine.table')
 local sys = require('beespace.engine.sys')
 
 local C = sys.C
@@ -77,7 +78,8 @@ local bus = {
     HELLO = 7, MARK = 8, MARKED = 9, TRIGGER_NUDGE = 10, CATALOG_NUDGE = 11,
     IDLE_TIMEOUT = 12,
   },
-  -- Workers of the server, and which of them this one is; 0 and -1 while there is no bus.
+  -- Rows of the segment, also those that are free, and which of them is this worker's; 0 and -1
+  -- while there is no bus.
   count = 0,
   index = -1,
 }
@@ -90,6 +92,7 @@ local epoch = ffi.new('uint32_t[1]')
 local targets, handlers = {}, {}
 local add_channel, drop_channel
 local own_end
+local is_used = shared.is_used
 
 -- What the loop asks: whether messages are left to deliver, and lanes to flush.
 bus.now = now
@@ -245,10 +248,10 @@ function bus.send(target, kind, payload)
   return true
 end
 
--- Queue a message for every other worker.
+-- Queue a message for every other worker; nobody reads what is sent to a free row.
 function bus.broadcast(kind, payload)
   for target = 0, bus.count - 1 do
-    if target ~= bus.index then
+    if target ~= bus.index and is_used(target) then
       bus.send(target, kind, payload)
     end
   end

@@ -1,6 +1,7 @@
 -- What is due now and then, whatever the clients do. The loop calls tick() every SECONDS, between
 -- two batches.
 
+local arrears = require('beespace.engine.arrears')
 local bridge = require('beespace.bridge')
 local complaints = require('beespace.engine.complaints')
 local elsewhere = require('beespace.engine.elsewhere')
@@ -22,6 +23,7 @@ local function every_second(now)
   -- An answer that failed half-way has touched pages which nobody else gives back.
   sys.discard(state.output, state.KEEP, state.RESULT_LIMIT)
   complaints.tick()
+  arrears.tick()
   local released = pool.shrink()
   if released > 0 then
     -- Each took a kilobyte and more, which nobody collects while nothing happens.

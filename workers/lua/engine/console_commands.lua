@@ -4,8 +4,8 @@
 -- call, true and the values or false and a text; or QUIT. Words are separated by white space, and
 -- words too many are let be.
 
-local bus = require('beespace.engine.bus')
 local help = require('beespace.engine.help')
+local shared = require('beespace.engine.table')
 
 local tonumber, type = tonumber, type
 
@@ -84,11 +84,11 @@ function set.worker(c, value)
     c.target = nil
   elseif value == 'all' then
     c.target = 'all'
-  elseif number and number < bus.count then
+  elseif number and number < shared.header.serving then
     c.target = number
   else
     return false, ('Invalid worker "%s", expected a number from 0 to %d, all or own.')
-      :format(value, bus.count - 1)
+      :format(value, tonumber(shared.header.serving) - 1)
   end
   return true, true
 end

@@ -23,7 +23,7 @@ local shared = require('beespace.engine.table')
 local state = require('beespace.engine.state')
 local yaml = require('beespace.engine.yaml')
 
-local error, pairs, pcall, tonumber = error, pairs, pcall, tonumber
+local error, ipairs, pairs, pcall, tonumber = error, ipairs, pairs, pcall, tonumber
 local bytes_p = ffi.typeof('const uint8_t *')
 local cur = state.cur
 local STATEMENT, PUSH = 'console', 'push'
@@ -136,11 +136,15 @@ local function receive(ticket, reason)
 end
 
 local function label(worker)
-  return ('worker %d'):format(worker)
+  local row = shared.rows[worker]
+  return ('%sworker %d'):format(row.on_duty == 1 and '' or 'old ', row.number)
 end
 
-local function on_one(its_console, line, worker)
-  if worker == bus.index then
+local function on_one(its_console, line, number)
+  local worker = shared.row_of(number)
+  if worker == nil then
+    return console.failure(its_console, ('worker %d: it is not there'):format(number))
+  elseif worker == bus.index then
     return console.answer(its_console, console.evaluate(line))
   end
   local ok, text = receive(send(its_console, worker, line, false))
@@ -163,19 +167,19 @@ end
 
 local function on_all(its_console, line)
   local format, tickets, reasons, parts = its_console.format, {}, {}, {}
-  local take = part(format)
-  for worker = 0, bus.count - 1 do
+  local take, workers = part(format), shared.crew()
+  for _, worker in ipairs(workers) do
     if worker ~= bus.index then
       tickets[worker], reasons[worker] = send(its_console, worker, line, true)
     end
   end
   local own = take(console.evaluate(line))
-  for worker = 0, bus.count - 1 do
+  for place, worker in ipairs(workers) do
     local ok, stream = true, own
     if worker ~= bus.index then
       ok, stream = receive(tickets[worker], reasons[worker])
     end
-    parts[worker + 1] = {label = label(worker), stream = ok and stream or take(false, stream)}
+    parts[place] = {label = label(worker), stream = ok and stream or take(false, stream)}
   end
   return join(format, parts)
 end

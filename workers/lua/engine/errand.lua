@@ -28,7 +28,7 @@ local RPC, RPC_REPLY = bus.KIND.RPC, bus.KIND.RPC_REPLY
 local cur = state.cur
 
 -- Row states of shm/states.py in which a worker reads its bus.
-local READY, STOPPING = 2, 3
+local READY, STOPPING, DRAINING = 2, 3, 5
 -- Seconds between two looks whether a worker that was asked is still the same process.
 local LOOK = 0.1
 
@@ -137,6 +137,7 @@ end)
 function errand.is_there(worker)
   local row_state = shared.rows[worker].state
   return worker == bus.index or row_state == READY or row_state == STOPPING
+    or row_state == DRAINING
 end
 
 -- Let a worker run a function ('call'), a source ('eval') or what else has a kind; a ticket for

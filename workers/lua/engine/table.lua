@@ -8,6 +8,8 @@
 local ffi = require('ffi')
 
 local SLOT_FREE, SLOT_CLAIMED, SLOT_LIVE, SLOT_CLOSING = 0, 1, 2, 3
+-- Row states of shm/states.py.
+local ABSENT, DRAINING = 0, 5
 local PEER_BYTES = 83
 -- fd of a slot whose socket is closed.
 local NO_FD = 0xffffffff
@@ -79,6 +81,41 @@ function table_view.population()
     live = live - rows[worker].freed - rows[worker].reclaimed
   end
   return tonumber(live), capacity - tonumber(header.reserved)
+end
+
+-- Whether a row has a worker, or is going to have one again.
+function table_view.is_used(row)
+  local at = table_view.rows[row]
+  return at.on_duty == 1 or at.state ~= ABSENT
+end
+
+-- The row of the worker on duty that people call `number`; nil when there is none.
+function table_view.row_of(number)
+  for row = 0, tonumber(table_view.header.workers) - 1 do
+    local at = table_view.rows[row]
+    if at.on_duty == 1 and at.number == number then
+      return row
+    end
+  end
+  return nil
+end
+
+-- Rows of the workers that have sessions: those on duty by their numbers, then those that drain.
+function table_view.crew()
+  local found, draining = {}, {}
+  for row = 0, tonumber(table_view.header.workers) - 1 do
+    local at = table_view.rows[row]
+    if at.on_duty == 1 then
+      found[#found + 1] = row
+    elseif at.state == DRAINING then
+      draining[#draining + 1] = row
+    end
+  end
+  table.sort(found, function(a, b) return table_view.rows[a].number < table_view.rows[b].number end)
+  for _, row in ipairs(draining) do
+    found[#found + 1] = row
+  end
+  return found
 end
 
 -- Where the generation of the users and rights is.

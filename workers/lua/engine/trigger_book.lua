@@ -1,7 +1,8 @@
 -- The book of triggers: what engine/triggers keeps in the segment, for all workers.
 --
---   book    {next = number of the next entry, app = lists as the application made them, as a text,
---            events = {[event] = list}}                        MessagePack, in engine/halves
+--   book    {next = number of the next entry, apps = {[generation, as a text] = lists as that
+--            loading of the application made them, as a text}, events = {[event] = list}}
+--                                                              MessagePack, in engine/halves
 --   list    entries, newest first
 --   entry   {id, name, bytes of the function, none for the application's own}
 --
@@ -37,7 +38,7 @@ local function try_to_read()
   local word = header.trigger_generation
   local epoch, length = memory.extent()
   if length == 0 then
-    return {next = 1, events = {}}, word
+    return {next = 1, apps = {}, events = {}}, word
   end
   local bytes = memory.copy(epoch, 0, length)
   local text = bytes ~= nil and ffi.string(bytes, length)

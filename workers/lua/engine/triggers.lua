@@ -12,8 +12,9 @@
 -- that set a function keeps the function itself.
 --
 -- What is set while the application is loaded does not travel: each worker has its own functions,
--- with ids that are the same everywhere ('app:EVENT:NUMBER'). The first worker that is ready writes
--- their lists, and from then on they can be replaced and deleted like all others.
+-- with ids that are the same in all workers that loaded the same application ('app:G:EVENT:NUMBER',
+-- G being the generation that a reload moves, see engine/trigger_lists). The first worker that is
+-- ready writes their lists, and from then on they can be replaced and deleted like all others.
 
 local ffi = require('ffi')
 local book = require('beespace.engine.trigger_book')
@@ -21,8 +22,10 @@ local bus = require('beespace.engine.bus')
 local log = require('log')
 local shared = require('beespace.engine.table')
 local shipping = require('beespace.engine.shipping')
+local trigger_lists = require('beespace.engine.trigger_lists')
 
-local error, ipairs, pairs, pcall, tostring = error, ipairs, pairs, pcall, tostring
+local error, ipairs, pairs, pcall, tonumber = error, ipairs, pairs, pcall, tonumber
+local tostring = tostring
 local NUDGE = bus.KIND.TRIGGER_NUDGE
 -- Fields of an entry.
 local ID, NAME, BYTES = 1, 2, 3
@@ -38,6 +41,8 @@ local triggers = {}
 
 local now = ffi.new('bee_triggers_t')
 local header
+-- What the ids of the application's own entries begin with.
+local prefix
 
 -- The lists that were read last, and how long they are. A list is replaced, never changed.
 local lists, counts = {}, {}
@@ -48,24 +53,31 @@ local registered = {}
 
 -- Reading -----------------------------------------------------------------------------------------
 
+-- What people call this worker.
+local function number()
+  return tonumber(shared.row.number)
+end
+
 -- Make the function of an entry that another worker has set; nil when it cannot be made.
 local function make(event, entry)
   local ok, func, missing = pcall(shipping.unpack, entry[BYTES])
   if not ok or func == nil then
-    log.error("trigger '%s' of %s cannot run in worker %d: %s", entry[NAME], event, bus.index,
+    log.error("trigger '%s' of %s cannot run in worker %d: %s", entry[NAME], event, number(),
       ok and 'it has no ' .. missing[1] or tostring(func))
     return nil
   elseif #missing > 0 then
     log.warn("trigger '%s' of %s uses what worker %d does not have: %s", entry[NAME], event,
-      bus.index, table.concat(missing, ', '))
+      number(), table.concat(missing, ', '))
   end
   return func
 end
 
 -- Use these lists from now on; `word` stands for them, `own` are functions that were just set here.
 local function absorb(events, word, own)
-  local known, failed, sizes = {}, {}, {}
-  for event, list in pairs(events) do
+  local views, known, failed, sizes = {}, {}, {}, {}
+  for event, whole in pairs(events) do
+    local list = trigger_lists.view(whole, prefix)
+    views[event] = #list > 0 and list or nil
     sizes[event] = #list
     for _, entry in ipairs(list) do
       local id = entry[ID]
@@ -76,7 +88,7 @@ local function absorb(events, word, own)
       end
     end
   end
-  lists, counts, functions, broken = events, sizes, known, failed
+  lists, counts, functions, broken = views, sizes, known, failed
   now.seen = word
 end
 
@@ -169,11 +181,11 @@ end
 -- else by number.
 local function new_id(edited, event, name)
   if edited == nil and name ~= nil then
-    return ('app:%s=%s'):format(event, name), name
+    return ('%s%s=%s'):format(prefix, event, name), name
   elseif edited == nil then
     registered[event] = (registered[event] or 0) + 1
-    local id = ('app:%s:%d'):format(event, registered[event])
-    return id, id
+    local which = ('%s:%d'):format(event, registered[event])
+    return prefix .. which, 'app:' .. which
   end
   local id = edited.next
   edited.next = id + 1
@@ -182,12 +194,11 @@ end
 
 -- Put what `edit(list)` makes of a copy of an event's list into the lists; what it returned.
 local function edit_list(events, event, edit)
-  local list = {}
-  for index, entry in ipairs(events[event] or {}) do
-    list[index] = entry
-  end
+  local whole = events[event] or {}
+  local list = trigger_lists.view(whole, prefix)
   local result = edit(list)
   if result then
+    list = trigger_lists.put_back(whole, list, prefix)
     events[event] = #list > 0 and list or nil
   end
   return result
@@ -328,29 +339,45 @@ function triggers.begin_loading()
   now.loading = 1
 end
 
--- The application is loaded: the first worker writes its lists, the others compare theirs.
+-- Generations that workers run, or are going to run again.
+local function generations()
+  local live = {}
+  for row = 0, tonumber(header.workers) - 1 do
+    if shared.is_used(row) then
+      live[tonumber(shared.rows[row].generation)] = true
+    end
+  end
+  return live
+end
+
+-- The application is loaded: the first worker of its generation writes its lists, the others
+-- compare theirs.
 function triggers.end_loading()
-  local mine, own = lists, signature(lists)
+  local mine, own, generation = lists, signature(lists), tostring(shared.row.generation)
   now.loading = 0
   local first = own
   local _, newest, word = book.change(function(edited)
-    if edited.app ~= nil then
-      first = edited.app
+    if edited.apps[generation] ~= nil then
+      first = edited.apps[generation]
       return false
     end
-    edited.app, edited.events = own, mine
+    local live = generations()
+    edited.apps[generation], edited.events = own, trigger_lists.bring_in(edited.events, mine, live)
+    for each in pairs(edited.apps) do
+      edited.apps[each] = live[tonumber(each)] and edited.apps[each] or nil
+    end
     return true
   end)
   absorb(newest.events, word, {})
   if first ~= own then
     log.warn('the application has set other triggers in worker %d than in the first one that was'
-      .. ' ready: %s instead of %s', bus.index, own, first)
+      .. ' ready: %s instead of %s', number(), own, first)
   end
 end
 
 -- Take part, once engine/table is attached to the segment.
 function triggers.attach()
-  header = shared.header
+  header, prefix = shared.header, trigger_lists.prefix(tonumber(shared.row.generation))
   book.attach()
   bus.on(NUDGE, refresh)
 end

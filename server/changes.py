@@ -1,0 +1,196 @@
+"""What a running server is asked to change: settings, application, number of workers.
+
+    reload (SIGHUP)             the settings, then new workers in the place of all old ones
+    restart_workers (SIGUSR2)   the same without reading the settings
+    resize (SIGTTIN, SIGTTOU)   one worker more, or the last one drains
+
+:mod:`server.supervisor` and the command socket call these, and tell what becomes of workers. Each
+answers with ``{ok: True, ...}`` or ``{ok: False, error: text}``, when it is over. One change of the
+crew runs at a time (:mod:`server.changeover`); what is asked for meanwhile is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from server import reload
+from server.changeover import Changeover
+from server.crew import Crew
+from server.errors import ServerError
+from server.post import Post
+from server.resources import Resources
+from server.settings import Settings
+from shm import logs
+from shm.launch import LogOrder
+
+ROLE: Final = "supervisor"
+
+Answer = Callable[[dict[str, Any]], None]
+Tell = Callable[[dict[str, Any]], Any]
+
+
+def _ignore(_: dict[str, Any]) -> None:
+    """The log has said it."""
+
+
+class Changes:
+    """The settings in force, and the change that runs.
+
+    ``begin`` is called when there are resources and a crew.
+    """
+
+    def __init__(self, load: Callable[[], Settings], tell_acceptor: Tell) -> None:
+        self._load = load
+        self._tell_acceptor = tell_acceptor
+        self._changeover: Changeover | None = None
+        self._generation = 0
+        self.settings = self._next = load()
+        self.log_order = LogOrder(self.settings.log.level, self.settings.log.format)
+
+    def begin(self, log: Any, resources: Resources, crew: Crew) -> None:
+        """From now on changes can be asked for."""
+        self._log, self._resources, self._crew = log, resources, crew
+
+    def end(self) -> None:
+        """The server stops: a change that runs comes to nothing."""
+        if self._changeover is not None:
+            self._changeover.abandon()
+            self._changeover = None
+
+    def settings_for(self, post: Post) -> Settings:
+        """What the worker of a post is started with."""
+        running = self._changeover
+        new = running is not None and post.generation == running.generation
+        return self._next if new else self.settings
+
+    def commands(self) -> dict[str, Callable[[dict[str, Any], Answer], None]]:
+        """By name, for the command socket: called with arguments and who gets the answer."""
+        return {
+            "reload": lambda _, answer: self.reload(answer),
+            "restart-workers": lambda _, answer: self.restart_workers(answer),
+            "workers": lambda arguments, answer: self.resize(int(arguments["by"]), answer),
+        }
+
+    def reload(self, answer: Answer = _ignore) -> None:
+        """Read the settings again, apply them, and let new workers load the application.
+
+        The answer has ``live``, ``fresh`` and ``needs_restart``: keys, see :mod:`server.reload`.
+        Settings with faults change nothing at all.
+        """
+        if self._refused("reload", answer):
+            return
+        try:
+            wanted = self._load()
+            plan = reload.plan(self.settings, wanted)
+            messages = reload.messages(plan.live)
+            changed = self._resources.apply_credentials(wanted)
+        except (ServerError, reload.TooLongError) as error:
+            self._log.error("not reloaded", reason=str(error))
+            answer({"ok": False, "error": str(error)})
+            return
+        if changed:
+            self._resources.segment.renew_catalog()
+        self._next = reload.merged(self.settings, wanted, plan.needs_restart)
+        self.settings = reload.merged(self.settings, wanted, (*plan.needs_restart, *plan.fresh))
+        self.log_order = self.log_order.changed(plan.live)
+        logs.configure(self.log_order, ROLE)
+        for message in messages:
+            self._tell_acceptor(message)
+            self._crew.tell(message)
+        keys = {
+            "live": list(plan.live),
+            "fresh": list(plan.fresh),
+            "needs_restart": list(plan.needs_restart),
+        }
+        told = {name: ",".join(found) for name, found in keys.items() if found}
+        self._log.info("settings reloaded", **told, **changed)
+        resized = "iproto.threads" in plan.fresh
+        count = self._next.worker_count if resized else len(self._crew.serving())
+        self._replace("reload", count, answer, keys)
+
+    def restart_workers(self, answer: Answer = _ignore) -> None:
+        """New workers in the place of all old ones, with the settings as they are."""
+        if not self._refused("restart of workers", answer):
+            self._next = self.settings
+            self._replace("restart of workers", len(self._crew.serving()), answer, {})
+
+    def resize(self, by: int, answer: Answer = _ignore) -> None:
+        """One worker more (``by`` is 1), or one fewer (-1)."""
+        what = "one worker more" if by > 0 else "one worker fewer"
+        if self._refused(what, answer):
+            return
+        serving = self._crew.serving()
+        if by > 0:
+            self._next = self.settings
+            self._change(what, self._generation, [len(serving)], [], answer, {})
+        elif len(serving) == 1:
+            self._fail(what, "one worker is the least", answer, {})
+        else:
+            self._crew.relieve([], serving[-1:], self.settings.workers.drain_timeout)
+            self._log.info(f"{what}: done", workers=len(serving) - 1)
+            answer({"ok": True, "workers": len(serving) - 1})
+
+    def worker_ready(self, post: Post) -> bool:
+        """A worker is ready; whether it is one that a change has started."""
+        running = self._changeover
+        new = running is not None and post in running.new
+        if running is not None:
+            running.ready(post)
+        return new
+
+    def worker_failed(self, post: Post, reason: str) -> bool:
+        """A worker says why it cannot serve; whether it is one that a change has started."""
+        return self._changeover is not None and self._changeover.failed(post, reason)
+
+    def worker_ended(self, post: Post, was_ready: bool, code: int | None) -> None:
+        """A worker's process has ended."""
+        if self._changeover is not None:
+            self._changeover.ended(post, was_ready, code)
+
+    def _refused(self, what: str, answer: Answer) -> bool:
+        if self._changeover is not None:
+            self._fail(what, "another change of the workers is not over", answer, {})
+        return self._changeover is not None
+
+    def _replace(self, what: str, count: int, answer: Answer, facts: dict[str, Any]) -> None:
+        self._generation += 1
+        old = self._crew.serving()
+        self._change(what, self._generation, list(range(count)), old, answer, facts)
+
+    def _change(
+        self,
+        what: str,
+        generation: int,
+        numbers: Sequence[int],
+        old: Sequence[Post],
+        answer: Answer,
+        facts: dict[str, Any],
+    ) -> None:
+        free = self._crew.free()
+        if free < len(numbers):
+            reason = (
+                f"{len(numbers)} new workers need as many rows, {free} are free: old workers have "
+                f"not ended yet, or workers.max is too low"
+            )
+            self._fail(what, reason, answer, facts)
+            return
+
+        def done(running: Changeover, reason: str | None) -> None:
+            if reason is not None:
+                self._changeover = None
+                self._fail(what, reason, answer, facts)
+                return
+            self.settings = self._next
+            self._crew.relieve(running.new, running.old, self.settings.workers.drain_timeout)
+            self._changeover = None
+            workers = len(self._crew.serving())
+            self._log.info(f"{what}: done", workers=workers)
+            answer({"ok": True, "workers": workers, **facts})
+
+        self._changeover = Changeover(self._crew, generation, numbers, old, done)
+        self._changeover.begin()
+
+    def _fail(self, what: str, reason: str, answer: Answer, facts: dict[str, Any]) -> None:
+        self._log.error(f"{what}: failed, the workers stay as they are", reason=reason)
+        answer({"ok": False, "error": reason, **facts})
