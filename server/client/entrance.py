@@ -29,6 +29,7 @@ ANSWER_SECONDS: Final = 10.0
 """For all that is said before the first statement; the time to type a password is not in it."""
 
 _GUEST: Final = "guest"
+_NO_RIGHTS: Final = ("denied", "Authentication required")
 _TRIAL: Final = "return true"
 
 
@@ -97,7 +98,7 @@ def _login(dialect: Dialect, aim: Target) -> tuple[int, bytes] | None:
 def _hint(dialect: Dialect, aim: Target, said: str) -> str:
     """What a guest can do who may do nothing."""
     is_guest = isinstance(dialect, BinaryDialect) and aim.user in (None, _GUEST)
-    if not is_guest or "denied" not in said:
+    if not is_guest or not any(word in said for word in _NO_RIGHTS):
         return ""
     return f"; to log in, {places.APP_NAME} connect USER@{aim.address}"
 

@@ -47,8 +47,10 @@ def test_a_full_binary_port_is_one_line(tmp_path: Path) -> None:
         assert outcome(connect(uri, "--eval", "1")) == refused(uri, "session limit reached")
 
 
-def test_a_user_without_rights_is_one_line_and_a_guest_is_told_to_log_in(tmp_path: Path) -> None:
-    no = "Execute access is denied"
+@pytest.mark.parametrize("no", ["Execute access is denied", "Authentication required"])
+def test_a_user_without_rights_is_one_line_and_a_guest_is_told_to_log_in(
+    tmp_path: Path, no: str
+) -> None:
     turn = (evaluation(1, "return true"), refusal(1, no))
     for number, user in enumerate(("", "guest@")):
         with standin(tmp_path / f"s{number}", BINARY, (turn,)) as uri:
