@@ -13,6 +13,7 @@ zz = {alpha = 1, alps = print, _hid = 1, ['a b'] = 1, 2, ['end'] = 3, sub = {x =
   ['1x'] = 4, ['\\208\\191'] = 1, str = 's'}
 zown = setmetatable({own = 1}, {__index = setmetatable({own3 = print}, {__index = {own4 = 1}})})
 zasked = setmetatable({}, {__index = function() asked = true return {q = 1} end})
+zknown = setmetatable({}, {__index = function() asked = true end, known = {k1 = {k2 = print}}})
 zboom = setmetatable({q = 1}, {__index = function() error('boom') end, __pairs = error})
 zloop = {a = 1}; setmetatable(zloop, {__index = zloop})
 zcalled = {c1 = setmetatable({}, {__call = print}), c2 = print}
@@ -72,6 +73,8 @@ def complete(*arguments: Any) -> list[str] | None:
         ("zown.", "zown.own", "zown.own|zown.own3(|zown.own4"),
         ("zown:o", "zown:own3(", "zown:own3("),
         ("zboom.", "zboom.q", "zboom.q"),
+        ("zknown.", "zknown.k1", "zknown.k1"),
+        ("zknown.k1.", "zknown.k1.k2(", "zknown.k1.k2("),
         ("zloop.", "zloop.a", "zloop.a"),
         ("zcalled.", "zcalled.c", "zcalled.c1|zcalled.c2("),
         ("zlocked.", "zlocked.p", "zlocked.p1|zlocked.p2"),

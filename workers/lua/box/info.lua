@@ -43,6 +43,7 @@ function info.make(facts)
       end
       return values[key]
     end,
+    known = snapshot(),
     __call = snapshot,
     __serialize = snapshot,
   })

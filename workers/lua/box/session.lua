@@ -226,6 +226,7 @@ end
 
 return setmetatable(session, {
   aggregate_storage = storages,
+  known = {storage = true},
   __index = function(_, key)
     if key == 'storage' then
       return storage()

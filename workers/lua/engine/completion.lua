@@ -3,7 +3,8 @@
 -- modules/console hands it to applications as completion_handler, and so to every client that
 -- completes. The word is a path of names, `a.b.c` or `a.b:c`: all names but the last are followed
 -- from the globals, and of the last one what begins like it is listed. Tables are looked into as
--- they are, and the tables behind their __index; no function of the application is called.
+-- they are, and the tables behind their __index; no function of the application is called. Behind a
+-- function is what the metatable has as `known`: a table like those that the function stands for.
 
 local debug_getmetatable = debug.getmetatable
 local next, rawget, tonumber, type = next, rawget, tonumber, type
@@ -18,15 +19,15 @@ local KEYWORDS = {'and', 'break', 'do', 'else', 'elseif', 'end', 'false', 'for',
 
 local completion = {}
 
--- What an object has by __index; nil for none, and for a function.
+-- What an object has by __index; nil for none, and for a function of which nothing is known.
 local function behind(object)
   local metatable = debug_getmetatable(object)
-  local index
-  if type(metatable) == 'table' then
-    index = rawget(metatable, '__index')
-  end
-  if type(index) == 'function' then
+  if type(metatable) ~= 'table' then
     return nil
+  end
+  local index = rawget(metatable, '__index')
+  if type(index) == 'function' then
+    return rawget(metatable, 'known')
   end
   return index
 end
