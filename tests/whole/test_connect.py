@@ -54,6 +54,7 @@ SCRIPTS = {
     "": "---\n...\n",
     "for i = 1, 2 do\n  t = {i}\nend\nreturn t, [[\n$EOF$ ]]": "---\n- - 2\n- '$EOF$ '\n...\n",
     "\\set language lua\n": "---\n- true\n...\n",
+    "\\set output lua\nreturn {1,\n2}\n": "true;\n{1, 2};\n",
 }
 ERRORS = {
     "1 +": "[string \"1 +\"]:1: unexpected symbol near '1'",
@@ -69,7 +70,7 @@ def test_a_statement_and_its_answer(uri: str, statement: str) -> None:
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_a_script_is_one_statement(uri: str, script: str) -> None:
+def test_a_script_is_one_statement_behind_its_commands(uri: str, script: str) -> None:
     assert outcome(connect(uri, stdin=script.encode())) == (0, SCRIPTS[script], "")
 
 

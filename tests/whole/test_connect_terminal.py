@@ -161,6 +161,27 @@ beespace>"""
     client.wait_for("---", "- true", "...", "", "beespace>")
 
 
+def test_statements_end_as_before_whatever_sets_a_delimiter(client: Terminal) -> None:
+    def answered(*typed: str) -> None:
+        for line in typed:
+            client.type(line, ENTER)
+        number = typed[-1].split()[0]
+        client.wait_for(f"- {number}", "...", "", "beespace>")
+
+    client.type('require("console").delimiter("")', ENTER)
+    answered("1")
+    client.type('require("console").delimiter(";")', ENTER)
+    answered("2")
+    client.type('function quietly() require("console").delimiter("") end', ENTER)
+    answered("3")
+    client.type("quietly()", ENTER)
+    answered("4")
+    client.type("\\set delimiter !", ENTER)
+    answered("do return", "5 end!")
+    client.type("\\set delimiter", ENTER)
+    answered("6")
+
+
 def test_a_statement_is_taken_from_the_history(client: Terminal) -> None:
     client.type("do", ENTER, "b = 2 end", ENTER)
     client.wait_for("        > b = 2 end", "---", "...", "", "beespace>")
@@ -183,6 +204,12 @@ def test_ctrl_c_waits_no_more(client: Terminal) -> None:
     client.wait_for("beespace>")
     client.type(CTRL_D)
     assert client.wait_for_end() == 0
+
+
+def test_what_the_server_says_about_itself_is_completed(server: Server, tmp_path: Path) -> None:
+    with at(server.console, tmp_path) as client:
+        client.type("box.info.vers", TAB, ", box.info.worker.co", TAB)
+        client.wait_for("beespace> box.info.version, box.info.worker.count")
 
 
 def test_every_worker_answers(start: Start, tmp_path: Path) -> None:
