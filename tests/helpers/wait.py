@@ -16,8 +16,15 @@ _FIRST_PAUSE = 0.001
 _LONGEST_PAUSE = 0.05
 
 
-def wait_until(condition: Callable[[], T], deadline: float = 5.0, what: str = "") -> T:
+def wait_until(
+    condition: Callable[[], T],
+    deadline: float = 5.0,
+    what: str = "",
+    longest: float = _LONGEST_PAUSE,
+) -> T:
     """The first true value of ``condition``, asked again and again for ``deadline`` seconds.
+
+    Between two questions are ``longest`` seconds at most: for those who measure.
 
     Raises AssertionError naming ``what`` (or the condition) and the last value.
     """
@@ -31,4 +38,4 @@ def wait_until(condition: Callable[[], T], deadline: float = 5.0, what: str = ""
             name = what or getattr(condition, "__name__", "condition")
             raise AssertionError(f"{name}: still {value!r} after {deadline} s")
         time.sleep(pause)
-        pause = min(pause * 2, _LONGEST_PAUSE)
+        pause = min(pause * 2, longest)
