@@ -39,6 +39,7 @@ _REASONS: Final = (
     ("SQLITE_NOTADB", "it is damaged, or no catalog at all"),
     ("SQLITE_CANTOPEN", "it cannot be opened"),
     ("SQLITE_NOMEM", "not enough memory"),
+    ("SQLITE_IOERR_SHMSIZE", "no space is left for it"),
     ("SQLITE_IOERR", "reading or writing it failed"),
 )
 

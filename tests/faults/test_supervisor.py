@@ -48,9 +48,7 @@ def test_a_killed_supervisor(start: Start, tmp_path: Path) -> None:
 def test_a_second_server_in_one_run_directory(start: Start, tmp_path: Path) -> None:
     server = start(workers=1)
     with working(server, 4) as crowd:
-        code, text = refused(
-            tmp_path, app=APP % "/dev/null", arguments=same_folders(server.folder)
-        )
+        code, text = refused(tmp_path, app=APP % "/dev/null", arguments=same_folders(server.folder))
         outcome = crowd.end()
     assert code == 1
     assert f"process {server.pid} runs there" in text.splitlines()[-1]

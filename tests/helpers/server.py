@@ -185,12 +185,14 @@ def command(
     listen: Sequence[str] = (LOOPBACK,),
     arguments: Sequence[str] = (),
     settings: Mapping[str, Any] | None = None,
+    inside: Sequence[str] = (),
 ) -> list[str]:
     """The command line of a server in ``place``.
 
-    ``app`` is a file, or the text of one; ``settings`` become its YAML file.
+    ``app`` is a file, or the text of one; ``settings`` become its YAML file; ``inside`` is a
+    command that becomes the one behind it.
     """
-    words = [sys.executable, "-m", "server", "serve"]
+    words = [*inside, sys.executable, "-m", "server", "serve"]
     if isinstance(app, str):
         (place / "app.lua").write_text(app, encoding="utf-8")
         app = place / "app.lua"
