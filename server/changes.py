@@ -69,7 +69,7 @@ class Changes:
         return {
             "reload": lambda _, answer: self.reload(answer),
             "restart-workers": lambda _, answer: self.restart_workers(answer),
-            "workers": lambda arguments, answer: self.resize(int(arguments["by"]), answer),
+            "workers": lambda arguments, answer: self.resize(arguments.get("by", 1), answer),
         }
 
     def reload(self, answer: Answer = _ignore) -> None:

@@ -267,3 +267,17 @@ def test_a_worker_that_ends_is_no_reason_to_turn_in_a_circle(stage: Stage) -> No
     turns = stage.segment.header.acceptor_turns
     time.sleep(0.3)
     assert stage.segment.header.acceptor_turns - turns < 5
+
+
+def test_a_worker_that_drains_is_spared(stage: Stage) -> None:
+    for index in (0, 1):
+        stage.worker_up(index)
+    stage.control.send({"op": "accept"})
+    stage.control.send({"op": "worker_drains", "index": 0, "death": 4})
+    assert stage.hear() == {"op": "worker_spared", "index": 0, "death": 4}
+    for expected in (1, 2):
+        stage.connect()
+        ids, fds = stage.taken(1)
+        close_all(fds)
+        assert ids == [expected]
+    close_all(echo(stage, 0))

@@ -215,3 +215,19 @@ def test_what_came_through_a_console_is_one(segment: Segment, table: SessionTabl
     kinds = [SessionType.BINARY, SessionType.CONSOLE, SessionType.CONSOLE]
     assert [kind for _, kind in found] == [*kinds, SessionType.BINARY, SessionType.BINARY]
     side.close()
+
+
+def test_a_worker_that_drains_gets_only_what_it_has_offered(side: Side) -> None:
+    side.handover.spare(0)
+    side.handover.spare(7)
+    assert side.handover.deliver(side.arrivals(3)).waiting == []
+    assert side.taken(1) == [1, 2, 3]
+    offer = Arrival(os.dup(0), b"peer", layout.ADOPTED, 0, 5)
+    assert side.handover.deliver([offer]).held == []
+    payload = side.ends[0].recv(100)
+    assert [payload[at] for at in (0, 8, 16)] == [0, 4, 5]
+    side.handover.spare(1)
+    outcome = side.handover.deliver(side.arrivals(2))
+    assert len(outcome.waiting) == 2
+    for arrival in outcome.waiting:
+        os.close(arrival.fd)

@@ -288,3 +288,12 @@ TestModel = Model.TestCase
 TestModel.settings = settings(
     max_examples=40, stateful_step_count=30, deadline=None, derandomize=True
 )
+
+
+def test_whether_a_worker_holds_slots(table: SessionTable) -> None:
+    assert not table.holds(1)
+    session = table.claim(b"peer", 1, SALT)
+    assert session is not None
+    assert (table.holds(0), table.holds(1)) == (False, True)
+    table.release(session)
+    assert not table.holds(1)

@@ -111,3 +111,24 @@ def test_without_anything_under_way_nothing_moves(engine: Engine, client: Client
     hello(engine)
     settle(engine)
     assert (client.slot.inbox_bytes, client.slot.inbox_phase) == (6 + EACH, 0)
+
+
+def test_a_worker_whose_row_is_free_by_now_need_not_answer() -> None:
+    with Engine(warm=False) as engine, engine.connect() as client:
+        rows = engine.segment.rows
+        rows[1].on_duty, engine.segment.header.workers = 1, 2
+        engine.execute(
+            "bus = require('beespace.engine.bus') "
+            "local send = bus.send "
+            "bus.send = function(target, ...) return target == 1 or send(target, ...) end "
+            "bus.count = 2"
+        )
+        client.slot.inbox_bytes += LOST
+        hello(engine)
+        settle(engine)
+        tick = "require('beespace.engine.arrears').tick()"
+        engine.execute(tick)
+        assert client.slot.inbox_bytes == LOST
+        rows[1].on_duty = 0
+        engine.execute(tick)
+        assert client.slot.inbox_bytes == 0

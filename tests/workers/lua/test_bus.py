@@ -18,7 +18,7 @@ from workers.runtime import LuaFailureError
 MIB = 1 << 20
 DATAGRAM = 32 * 1024
 PROGRAM = """
-require('beespace.engine.table').is_used = function(row) return row ~= 7 end
+require('beespace.engine.table').is_used = function(row) return row ~= free end
 local bus = require('beespace.engine.bus')
 local index, reader, writers, log = ...
 local channels, watched = {}, {}
@@ -177,6 +177,13 @@ def test_broadcast_reaches_all_others(nodes: Nodes) -> None:
     nodes[1].call("broadcast", 1, b"all")
     settle(*nodes)
     assert [payloads(node) for node in nodes] == [[b"all"], [], [b"all"]]
+
+
+def test_broadcast_leaves_free_rows_out(nodes: Nodes) -> None:
+    nodes[0].runtime.execute("free = 2")
+    nodes[0].call("broadcast", 1, b"all")
+    settle(*nodes)
+    assert [payloads(node) for node in nodes] == [[], [b"all"], []]
 
 
 def test_long_messages_of_two_senders_do_not_mix(nodes: Nodes) -> None:

@@ -1,0 +1,157 @@
+"""What is refused, and what a change of the crew leaves of the settings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+import yaml
+
+from server.changes import Changes
+from server.crew import Crew
+from server.post import Post
+from server.resources import Resources
+from server.settings import Settings, load
+from shm import logs
+
+
+class Stage:
+    """Changes of a server with two workers, whose crew notes what it is told."""
+
+    def __init__(self, folder: Path) -> None:
+        self.file = folder / "beespace.yaml"
+        self.write({})
+        self.told: list[dict[str, Any]] = []
+        self.answers: list[dict[str, Any]] = []
+        self.posts = [Post(0, 0, on_duty=True), Post(1, 1, on_duty=True)]
+        self.hired: list[Post] = []
+        self.drained: list[int] = []
+        self.rows = 2
+        self.changes = Changes(self.load, self.told.append)
+        segment = SimpleNamespace(renew_catalog=lambda: None)
+        resources = SimpleNamespace(segment=segment, apply_credentials=lambda _: {})
+        self.changes.begin(logs.get(), cast("Resources", resources), cast("Crew", self))
+
+    def write(self, tree: dict[str, Any]) -> None:
+        self.file.write_text(yaml.safe_dump({"iproto": {"threads": 2}, **tree}))
+
+    def load(self) -> Settings:
+        return load({"config": str(self.file)}, {})
+
+    def serving(self) -> list[Post]:
+        return self.posts
+
+    def free(self) -> int:
+        return self.rows
+
+    def tell(self, message: dict[str, Any]) -> None:
+        self.told.append(message)
+
+    def hire(self, number: int, generation: int) -> Post:
+        child: Any = SimpleNamespace(ready=False)
+        self.hired.append(Post(2 + number, number, generation, child=child))
+        return self.hired[-1]
+
+    def dismiss(self, post: Post) -> None:
+        assert post in self.hired
+
+    def relieve(self, new: Sequence[Post], old: Sequence[Post], _timeout: float) -> None:
+        self.drained += [post.index for post in old]
+        self.posts = [post for post in (*self.posts, *new) if post not in old]
+
+    def ready(self, number: int) -> None:
+        post = self.hired[number]
+        cast("Any", post.child).ready = True
+        assert self.changes.worker_ready(post)
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Stage:
+    return Stage(tmp_path)
+
+
+def test_new_workers_have_the_new_settings_old_ones_those_that_are_live(stage: Stage) -> None:
+    stage.write({"console": {"dialect": "new"}, "session": {"inbox_limit": 5000}})
+    stage.changes.reload(stage.answers.append)
+    message = {"op": "settings", "values": {"session.inbox_limit": 5000}}
+    assert stage.told == [message, message]
+    dialects = [
+        stage.changes.settings_for(post).console.dialect for post in (stage.posts[0], *stage.hired)
+    ]
+    assert dialects == ["2.6", "new"]
+    assert stage.changes.settings_for(stage.posts[0]).session.inbox_limit == 5000
+    stage.ready(0)
+    stage.ready(1)
+    assert stage.drained == [0, 1]
+    assert stage.changes.settings.console.dialect == "new"
+    assert stage.answers == [
+        {
+            "ok": True,
+            "workers": 2,
+            "live": ["session.inbox_limit"],
+            "fresh": ["console.dialect"],
+            "needs_restart": [],
+        }
+    ]
+
+
+def test_a_failure_keeps_what_only_new_workers_get(stage: Stage) -> None:
+    stage.write({"console": {"dialect": "new"}})
+    stage.changes.reload(stage.answers.append)
+    assert stage.changes.worker_failed(stage.hired[0], "app.lua:1: no")
+    stage.changes.worker_ended(stage.hired[0], was_ready=False, code=3)
+    assert stage.answers[0]["error"] == "app.lua:1: no"
+    assert stage.changes.settings.console.dialect == "2.6"
+    assert stage.drained == []
+    stage.changes.restart_workers(stage.answers.append)
+    assert stage.hired[1].generation == 2, "no loading has the number of another one"
+
+
+def test_another_change_is_refused_while_one_runs(stage: Stage) -> None:
+    stage.changes.reload(stage.answers.append)
+    for ask in (stage.changes.reload, stage.changes.restart_workers):
+        ask(stage.answers.append)
+    stage.changes.resize(1, stage.answers.append)
+    assert [answer["error"] for answer in stage.answers] == [
+        "another change of the workers is not over"
+    ] * 3
+    stage.ready(0)
+    stage.ready(1)
+    assert stage.answers[-1]["ok"] is True
+
+
+def test_without_rows_nothing_begins(stage: Stage) -> None:
+    stage.rows = 1
+    stage.changes.reload(stage.answers.append)
+    assert "2 new workers need as many rows, 1 are free" in stage.answers[0]["error"]
+    assert stage.hired == []
+
+
+def test_faults_in_the_settings(stage: Stage) -> None:
+    stage.write({"session": {"inbox_limit": "x"}, "log": {"level": "debug"}})
+    stage.changes.reload(stage.answers.append)
+    assert stage.answers[0]["error"].startswith("session.inbox_limit: got 'x', expected bytes")
+    assert (stage.told, stage.hired) == ([], [])
+
+
+def test_the_number_of_workers_in_the_settings_counts_when_it_is_another_one(
+    stage: Stage,
+) -> None:
+    stage.changes.resize(-1, stage.answers.append)
+    assert stage.drained == [1]
+    stage.changes.reload(stage.answers.append)
+    stage.ready(0)
+    assert stage.answers[-1]["workers"] == 1
+    stage.write({"iproto": {"threads": 1}})
+    stage.changes.resize(-1, stage.answers.append)
+    assert stage.answers[-1]["error"] == "one worker is the least"
+
+
+def test_commands(stage: Stage) -> None:
+    commands = stage.changes.commands()
+    assert sorted(commands) == ["reload", "restart-workers", "workers"]
+    commands["workers"]({"by": -1}, stage.answers.append)
+    assert stage.answers == [{"ok": True, "workers": 1}]
