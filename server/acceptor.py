@@ -20,20 +20,21 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID
 
 import setproctitle
 
-from server import refusal
+from server import keepalive, refusal
 from server.admission import Admission
 from server.bucket import Bucket
 from server.doors import Door, peer_of
 from server.farewell import Farewells
 from server.handover import BATCH, Arrival, Handover, Outcome, Worker
 from server.lanes import Lane
-from server.reports import Report
+from server.preludes import Fault, Preludes
+from server.reports import Reports, Trouble
 from shm import channel, layout, logs
 from shm.channel import Channel, ChannelClosedError
 from shm.launch import AcceptorOrder, ExitCode
@@ -73,68 +74,44 @@ class Acceptor:
     """State of the acceptor process."""
 
     def __init__(self, order: AcceptorOrder, segment: Segment) -> None:
-        log = logs.get()
-        self._log = log
         self._log_order = order.log
         self._header = segment.header
         self._instance = UUID(bytes=bytes(segment.header.instance))
         table = SessionTable(segment)
-        header = segment.header
-        self._capacity = capacity = table.capacity - header.reserved
+        self._capacity = table.capacity - segment.header.reserved
         self._control = Channel(order.control)
         self._selector = selectors.DefaultSelector()
         self._handover = Handover(table, segment)
         self._farewells = Farewells(self._selector)
         self._consoles = segment.consoles
-        doors = [
-            Door(number, end, private=number in segment.own_listeners)
+        self._doors = [
+            Door(
+                number,
+                end,
+                private=number in segment.own_listeners,
+                staff=number in self._consoles,
+                proxied=number in order.proxied,
+            )
             for number, end in enumerate(order.listeners)
         ]
-        self._staff, self._guests = (
-            Lane(
-                self._selector,
-                [door for door in doors if self._is_staff(door) is staff],
-                self._accept,
-            )
-            for staff in (True, False)
-        )
+        self._staff = self._lane(lambda door: door.staff)
+        self._guests = self._lane(lambda door: not (door.staff or door.proxied))
+        self._proxied = self._lane(lambda door: door.proxied)
+        self._preludes = Preludes(self._selector, self._introduced, self._not_introduced)
         self._admission = Admission()
         self._bucket = Bucket(0, 0.0)
+        self._came: list[Arrival] = []
         self._waiting: list[Arrival] = []
         self._held: list[Arrival] = []
         self._told_to_accept = False
         self._running = True
         self._retry: float | None = None
         self._look = 0.0
-        self._last_over = b""
-        self._full = Report(
-            lambda count: log.warning("session table full", refused=count, capacity=capacity)
-        )
-        self._over = Report(
-            lambda count: log.warning(
-                "session limit of an address reached",
-                refused=count,
-                limit=self._admission.per_address,
-                last=self._last_over.decode(errors="replace"),
-            )
-        )
-        self._fast = Report(
-            lambda count: log.warning(
-                "accept rate reached: connections wait",
-                waits=count,
-                rate=self._admission.accept_rate,
-            )
-        )
-        self._scarce = Report(
-            lambda count: log.error("cannot accept connections for now", failures=count)
-        )
-        self._strangers = Report(
-            lambda count: log.warning(
-                "control or console socket: closed what another user opened", count=count
-            )
-        )
-        self._reports = (self._full, self._over, self._fast, self._scarce, self._strangers)
+        self._reports = Reports(logs.get())
         self.apply(order.settings)
+
+    def _lane(self, belongs: Callable[[Door], bool]) -> Lane:
+        return Lane(self._selector, [door for door in self._doors if belongs(door)], self._accept)
 
     def apply(self, values: Mapping[str, Any]) -> None:
         """Take settings that have changed, by their dotted keys; sessions that exist stay."""
@@ -145,12 +122,12 @@ class Acceptor:
         before, self._admission = self._admission, self._admission.changed(values)
         if self._admission.accept_rate != before.accept_rate:
             self._bucket = Bucket(self._admission.accept_rate, time.monotonic())
-            self._guests.until = 0.0
+            for lane in (self._guests, self._proxied):
+                lane.until = 0.0
+        for door in self._doors:
+            keepalive.prepare(door.socket, self._admission)
+        self._preludes.trusted = self._admission.networks()
         self._handover.quota.limit(self._admission.per_address)
-
-    def _is_staff(self, door: Door) -> bool:
-        """Whether a door is one of consoles or of the server's own, which no rate holds back."""
-        return door.private or door.number in self._consoles
 
     def stop_on(self, descriptor: int) -> None:
         """Stop in good order when the descriptor is readable, as for ``stop``."""
@@ -170,14 +147,16 @@ class Acceptor:
                 if self._running and self._selector.get_map().get(key.fd) is key:
                     key.data()
             self._expire(time.monotonic())
-            if self._waiting or self._held:
-                self._deliver([])
+            if self._came or self._waiting or self._held:
+                came, self._came = self._came, []
+                self._deliver(came)
             self._set_doors()
         self._close()
 
     def _close(self) -> None:
         self._farewells.close()
-        for arrival in (*self._waiting, *self._held):
+        self._preludes.close()
+        for arrival in (*self._came, *self._waiting, *self._held):
             os.close(arrival.fd)
         for worker in self._handover.workers():
             worker.intake.close()
@@ -250,15 +229,20 @@ class Acceptor:
         """Take what waits at one listener, at most a batch and what the rate allows."""
         arrivals: list[Arrival] = []
         accept, peer, number = door.accept, door.peer, door.number
-        most = self._allowed(door)
+        most, proxied = self._allowed(door), 0
         try:
-            while len(arrivals) < most:
+            while len(arrivals) + proxied < most:
                 fd, address = accept()
                 if not door.admits(fd):
                     os.close(fd)
-                    self._strangers.hit(time.monotonic())
+                    self._reports.hit(Trouble.STRANGERS, time.monotonic())
                     continue
-                arrivals.append(Arrival(fd, peer(address), number))
+                arrival = Arrival(fd, peer(address), number)
+                if door.proxied:
+                    proxied += 1
+                    self._preludes.begin(arrival, address, time.monotonic())
+                else:
+                    arrivals.append(arrival)
         except BlockingIOError:
             pass
         except OSError as error:
@@ -266,22 +250,32 @@ class Acceptor:
             self._header.accept_errors += 1
             if error.errno in _OUT_OF_SOMETHING:
                 self._pause()
+        if not door.staff:
+            self._bucket.take(len(arrivals) + proxied)
         if arrivals:
-            if self._bucket.rate and not self._is_staff(door):
-                self._bucket.take(len(arrivals))
             self._deliver(arrivals)
+
+    def _introduced(self, arrival: Arrival) -> None:
+        """A proxy has said who its client is."""
+        self._came.append(arrival)
+
+    def _not_introduced(self, fault: Fault) -> None:
+        setattr(self._header, fault.value, getattr(self._header, fault.value) + 1)
+        self._reports.hit(Trouble[fault.name], time.monotonic())
 
     def _allowed(self, door: Door) -> int:
         """How many connections may come in through a door that somebody waits at."""
-        if not self._bucket.rate or self._is_staff(door):
-            return BATCH
+        most = min(BATCH, self._preludes.room) if door.proxied else BATCH
+        if not self._bucket.rate or door.staff:
+            return most
         now = time.monotonic()
         room = self._bucket.room(now)
         if not room:
-            self._guests.pause(self._bucket.due())
+            for lane in (self._guests, self._proxied):
+                lane.pause(self._bucket.due())
             self._header.rate_waits += 1
-            self._fast.hit(now)
-        return min(room, BATCH)
+            self._reports.hit(Trouble.RATE, now, rate=self._bucket.rate)
+        return min(room, most)
 
     def _deliver(self, arrivals: Sequence[Arrival]) -> None:
         """Hand these over, after those that have waited."""
@@ -298,25 +292,26 @@ class Acceptor:
                 self._await_room(worker)
         if outcome.scarce:
             self._pause()
+        now = time.monotonic()
         if outcome.refused:
-            self._header.refused += len(outcome.refused)
-            text = refusal.full_table(self._capacity)
-            self._refuse(outcome.refused, self._full, text)
+            count = len(outcome.refused)
+            self._header.refused += count
+            self._reports.hit(Trouble.FULL, now, count, capacity=self._capacity)
+            self._refuse(outcome.refused, refusal.full_table(self._capacity), now)
         if outcome.over:
-            self._header.refused_address += len(outcome.over)
-            self._last_over = outcome.over[-1].peer
-            text = refusal.full_address(self._admission.per_address)
-            self._refuse(outcome.over, self._over, text)
+            count, most = len(outcome.over), self._admission.per_address
+            self._header.refused_address += count
+            last = outcome.over[-1].peer.decode(errors="replace")
+            self._reports.hit(Trouble.ADDRESS, now, count, limit=most, last=last)
+            self._refuse(outcome.over, refusal.full_address(most), now)
 
     def _await_room(self, worker: Worker) -> None:
         """Come back to a full worker when its channel can take a message again."""
         worker.choked = True
         self._listen_to(worker, selectors.EVENT_READ | selectors.EVENT_WRITE)
 
-    def _refuse(self, arrivals: Sequence[Arrival], report: Report, text: str) -> None:
-        """Say no, and why, to clients, and to the log that it was said."""
-        now = time.monotonic()
-        report.hit(now, len(arrivals))
+    def _refuse(self, arrivals: Sequence[Arrival], text: str, now: float) -> None:
+        """Say no, and why."""
         for arrival in arrivals:
             if arrival.listener in self._consoles:
                 answer = refusal.to_console(text)
@@ -328,13 +323,14 @@ class Acceptor:
         """The system is out of descriptors or memory: try again later, never in a circle."""
         now = time.monotonic()
         self._retry = now + RETRY
-        self._scarce.hit(now)
+        self._reports.hit(Trouble.SCARCE, now)
 
     def _expire(self, now: float) -> None:
         self._farewells.expire(now)
+        self._preludes.expire(now)
         self._guests.expire(now)
-        for report in self._reports:
-            report.expire(now)
+        self._proxied.expire(now)
+        self._reports.expire(now)
         if self._look <= now:
             self._look = now + LOOK
             self._handover.look(now)
@@ -351,7 +347,8 @@ class Acceptor:
             self._look,
             self._guests.until or None,
             self._farewells.deadline(),
-            *(report.deadline for report in self._reports),
+            self._preludes.deadline(),
+            self._reports.deadline(),
         )
         due = [time_ for time_ in times if time_ is not None]
         return max(min(due) - time.monotonic(), 0)
@@ -361,3 +358,4 @@ class Acceptor:
         wanted = self._told_to_accept and not self._waiting and self._retry is None
         self._staff.set(wanted)
         self._guests.set(wanted)
+        self._proxied.set(wanted and self._preludes.room > 0)

@@ -1,9 +1,11 @@
 """What the acceptor is told about whom it lets in, and which of it may change while it runs. Pure.
 
-settings --server.reload--> {dotted key: plain value}
-                                | in its order, or in a "settings" message
-                                v
-                            acceptor: Admission.changed(values)
+    settings --server.reload--> {dotted key: plain value}
+                                    | in its order, or in a "settings" message
+                                    v
+                                acceptor: Admission.changed(values)
+
+The acceptor keeps the result and acts by it.
 """
 
 from __future__ import annotations

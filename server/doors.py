@@ -23,13 +23,26 @@ _CREDENTIALS: Final = 12
 
 
 class Door:
-    """One listener; ``private`` ones are for this process's user and root only."""
+    """One listener; ``private`` ones are for this process's user and root only.
 
-    def __init__(self, number: int, end: socket.socket, *, private: bool) -> None:
+    ``staff``: those, and consoles. ``proxied``: proxies come in, and say who their clients are.
+    """
+
+    def __init__(
+        self,
+        number: int,
+        end: socket.socket,
+        *,
+        private: bool,
+        staff: bool = False,
+        proxied: bool = False,
+    ) -> None:
         end.setblocking(False)
         self.number = number
         self.socket = end
         self.private = private
+        self.staff = staff or private
+        self.proxied = proxied
         # accept() wraps each descriptor in an object that we would only take apart again: 7 us a
         # connection against 4 us.
         self.accept: Callable[[], tuple[int, Any]] = getattr(end, "_accept")  # noqa: B009

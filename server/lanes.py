@@ -3,6 +3,7 @@
     staff    consoles and the server's own sockets: open as long as a worker can take them
     guests   everybody else: closed as well while connections wait, for the accept rate, for
              descriptors, or for a worker that has room
+    proxied  guests through proxies: closed as well while too many have not said who they are
 
 What is not accepted waits in the backlog of its listener, and the loop does not hear of it.
 """

@@ -16,7 +16,7 @@ import os
 import socket
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -99,7 +99,7 @@ def _open_tcp(uri: TcpUri, local: bool) -> Listener:
     except OSError as error:
         end.close()
         raise _RefusedError(_reason(error)) from error
-    return Listener(TcpUri(uri.host, end.getsockname()[1]), end)
+    return Listener(replace(uri, port=end.getsockname()[1]), end)
 
 
 def open_own(path: str, what: str) -> Listener:

@@ -59,4 +59,7 @@ def acceptor(
         listeners=tuple(listener.socket for listener in resources.all_listeners),
         log=log,
         settings=reload.live(settings),
+        proxied=frozenset(
+            number for number, listener in enumerate(resources.all_listeners) if listener.uri.proxy
+        ),
     )

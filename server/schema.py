@@ -50,7 +50,7 @@ class Iproto(_Section):
 
     listen: Annotated[
         tuple[uri.TcpUri | uri.UnixUri, ...],
-        BeforeValidator(values.uris(layout.MAX_LISTENERS)),
+        BeforeValidator(values.uris(layout.MAX_LISTENERS, proxied=True)),
         Expected(f"listen URIs: {uri.EXPECTED}"),
     ] = (uri.TcpUri(uri.LOOPBACK, 3301),)
     threads: Annotated[

@@ -219,7 +219,9 @@ def _check_consoles(made: Settings, layers: Sequence[_Layer]) -> dict[str, str]:
     for one in made.consoles or ():
         if isinstance(one, uri.TcpUri) and not (one.is_loopback or made.console.allow_remote):
             expected = "a unix socket or a loopback address, or console.allow_remote: true"
-        elif one in made.iproto.listen and getattr(one, "port", 1) != 0:
+        elif getattr(one, "port", 1) != 0 and any(
+            uri.same_place(one, other) for other in made.iproto.listen
+        ):
             expected = "no URI of iproto.listen"
         else:
             continue

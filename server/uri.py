@@ -3,7 +3,8 @@
     127.0.0.1:3301   localhost:3301   [::1]:3301   3301   *:3301   unix/:/run/bee.sock
 
 A bare port means the loopback address only: a server whose guest may run any code is opened to the
-network on purpose (``*:3301``, ``0.0.0.0:3301``) or not at all. Port 0 means any free port.
+network on purpose (``*:3301``, ``0.0.0.0:3301``) or not at all. Port 0 means any free port. Behind
+it may be ``?proxy_protocol=true``: clients come through a proxy that says who they are.
 Settings parse these texts, listeners bind the values, and the ready line prints them.
 """
 
@@ -12,7 +13,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 LOOPBACK: Final = "127.0.0.1"
@@ -29,6 +30,8 @@ _HOST_CHARACTERS: Final = 253
 _IPV6_CHARACTERS: Final = re.compile(r"[0-9A-Fa-f:.]*")
 _PORT: Final = re.compile(r"[0-9]{1,5}")
 _LAST_PORT: Final = 65535
+_PROXY: Final = "?proxy_protocol=true"
+_OPTIONS: Final = {"proxy_protocol=true": True, "proxy_protocol=false": False}
 
 
 class UriError(ValueError):
@@ -41,6 +44,7 @@ class TcpUri:
 
     host: str
     port: int
+    proxy: bool = False
 
     @property
     def is_ipv6(self) -> bool:
@@ -54,7 +58,7 @@ class TcpUri:
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if self.is_ipv6 else self.host
-        return f"{host}:{self.port}"
+        return f"{host}:{self.port}{_PROXY if self.proxy else ''}"
 
 
 @dataclass(frozen=True)
@@ -62,9 +66,10 @@ class UnixUri:
     """An absolute path of a unix socket."""
 
     path: str
+    proxy: bool = False
 
     def __str__(self) -> str:
-        return UNIX_PREFIX + self.path
+        return UNIX_PREFIX + self.path + (_PROXY if self.proxy else "")
 
 
 Uri = TcpUri | UnixUri
@@ -80,6 +85,20 @@ def is_loopback(host: str) -> bool:
 
 def parse(text: str) -> Uri:
     """The URI a text stands for; UriError when it stands for none."""
+    address, question, options = text.rpartition("?")
+    if question and "=" in options:
+        if options not in _OPTIONS:
+            raise UriError("expected no parameter but proxy_protocol=true or =false")
+        return replace(_address(address), proxy=_OPTIONS[options])
+    return _address(text)
+
+
+def same_place(one: Uri, other: Uri) -> bool:
+    """Whether two URIs cannot both be listened at."""
+    return replace(one, proxy=False) == replace(other, proxy=False)
+
+
+def _address(text: str) -> Uri:
     if text.startswith("unix/"):
         return _unix(text)
     if _PORT.fullmatch(text):

@@ -201,13 +201,18 @@ def lua_file(value: Any) -> Path | None:
     return path
 
 
-def uris(most: int) -> Callable[[Any], tuple[uri.Uri, ...]]:
-    """A reader of at most ``most`` listen URIs: one text, a number, or a list."""
+def uris(most: int, *, proxied: bool = False) -> Callable[[Any], tuple[uri.Uri, ...]]:
+    """A reader of at most ``most`` listen URIs: one text, a number, or a list.
+
+    With ``proxied`` clients may come through a proxy that says who they are.
+    """
 
     def read(value: Any) -> tuple[uri.Uri, ...]:
         found = _uris(value)
         if len(found) > most:
             raise uri.UriError(f"expected at most {most} listen URIs")
+        if not proxied and any(one.proxy for one in found):
+            raise uri.UriError("expected no proxy_protocol for consoles")
         return found
 
     return read
@@ -216,7 +221,7 @@ def uris(most: int) -> Callable[[Any], tuple[uri.Uri, ...]]:
 def _uris(value: Any) -> tuple[uri.Uri, ...]:
     """URIs of a text (commas between several, or JSON), of a number, or of a list.
 
-    Members of a list are texts, port numbers or maps ``{uri: text}``.
+    Members of a list are texts, port numbers or maps ``{uri: text, params: {...}}``.
     """
     if isinstance(value, str) and value.lstrip().startswith(("[{", '["')):
         value = json.loads(value)
@@ -227,7 +232,10 @@ def _uris(value: Any) -> tuple[uri.Uri, ...]:
     parts = [part for member in value for part in _parts(member)]
     found = tuple(_parsed(part, place, len(parts)) for place, part in enumerate(parts, 1))
     for number, one in enumerate(found):
-        if one in found[:number] and getattr(one, "port", 1) != 0:
+        if (
+            any(uri.same_place(one, other) for other in found[:number])
+            and getattr(one, "port", 1) != 0
+        ):
             raise uri.UriError("expected every listen URI once")
     return found
 
@@ -235,14 +243,25 @@ def _uris(value: Any) -> tuple[uri.Uri, ...]:
 def _parts(member: Any) -> list[str]:
     """The texts of one member of a list; commas separate several."""
     if isinstance(member, dict):
-        if list(member) != ["uri"]:
+        params = member.get("params", {})
+        if "uri" not in member or not set(member) <= {"uri", "params"}:
             raise ValueError
-        member = member["uri"]
+        if not isinstance(params, dict) or not set(params) <= {"proxy_protocol"}:
+            raise ValueError
+        return _with_params(_parts(member["uri"]), **params)
     if type(member) is int:
         member = str(member)
     if not isinstance(member, str):
         raise uri.UriError(f"expected {uri.EXPECTED}")
     return [part.strip() for part in member.split(",")]
+
+
+def _with_params(parts: list[str], proxy_protocol: Any = None) -> list[str]:
+    """Texts with the parameters of a map; those of the text itself come first."""
+    if proxy_protocol is None:
+        return parts
+    suffix = f"?proxy_protocol={'true' if switch(proxy_protocol) else 'false'}"
+    return [part if "?" in part else part + suffix for part in parts]
 
 
 def _parsed(text: str, place: int, count: int) -> uri.Uri:

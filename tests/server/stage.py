@@ -30,6 +30,7 @@ class Stage:
         segment: Segment,
         listeners: list[socket.socket],
         values: Mapping[str, Any] | None = None,
+        proxied: frozenset[int] = frozenset(),
     ) -> None:
         ours, theirs = channel.pair()
         self.control = Channel(ours)
@@ -38,7 +39,13 @@ class Stage:
         self.workers: dict[int, socket.socket] = {}
         self.clients: list[socket.socket] = []
         order = AcceptorOrder(
-            "bee", "0", segment.name, theirs, tuple(listeners), settings=values or {}
+            "bee",
+            "0",
+            segment.name,
+            theirs,
+            tuple(listeners),
+            settings=values or {},
+            proxied=proxied,
         )
         # A mapping of its own, as in its own process: nobody closes it under the acceptor's views.
         self.acceptor = Acceptor(order, Segment.attach(segment.name))
@@ -47,9 +54,7 @@ class Stage:
         assert self.hear() == {"op": "ready"}
 
     def door(self, number: int) -> Door:
-        lanes = (self.acceptor._staff, self.acceptor._guests)
-        doors = [door for lane in lanes for door, _ in lane._doors]
-        return next(door for door in doors if door.number == number)
+        return self.acceptor._doors[number]
 
     def hear(self) -> dict[str, Any]:
         received = wait_until(self.control.receive, what="word of the acceptor")

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server import uri
-from server.uri import TcpUri, UnixUri, UriError
+from server.uri import TcpUri, UnixUri, Uri, UriError
 
 GOOD = [
     ("3301", TcpUri("127.0.0.1", 3301)),
@@ -93,3 +93,25 @@ def test_any_text_is_a_uri_or_a_clear_error(text: str) -> None:
         assert str(error).startswith("expected ")
     else:
         assert uri.parse(str(value)) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("1.2.3.4:5?proxy_protocol=true", TcpUri("1.2.3.4", 5, proxy=True)),
+        ("[::1]:5?proxy_protocol=true", TcpUri("::1", 5, proxy=True)),
+        ("5?proxy_protocol=false", TcpUri("127.0.0.1", 5)),
+        ("unix/:/a?proxy_protocol=true", UnixUri("/a", proxy=True)),
+        ("unix/:/a?b", UnixUri("/a?b")),
+    ],
+)
+def test_parameters(text: str, expected: Uri) -> None:
+    assert uri.parse(text) == expected
+    assert uri.parse(str(expected)) == expected
+    assert uri.same_place(expected, uri.parse(text.partition("?proxy")[0]))
+
+
+@pytest.mark.parametrize("text", ["1:2?transport=ssl", "1.2.3.4:5?proxy_protocol=1", "5?a=b&c=d"])
+def test_other_parameters(text: str) -> None:
+    with pytest.raises(UriError, match="no parameter but proxy_protocol"):
+        uri.parse(text)

@@ -109,3 +109,58 @@ def test_no_folders(path: Any) -> None:
 @pytest.mark.parametrize("path", ["/no/app.lua", "/" + "x" * 5000, "/", "~no-such-user-here/x"])
 def test_no_lua_files(path: str) -> None:
     assert refuses(values.lua_file, path)
+
+
+PROXIED = TcpUri("127.0.0.1", 5, proxy=True)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ([{"uri": "5", "params": {"proxy_protocol": True}}], (PROXIED,)),
+        ([{"uri": 5, "params": {"proxy_protocol": "true"}}], (PROXIED,)),
+        ([{"uri": "5", "params": {"proxy_protocol": False}}], (TcpUri("127.0.0.1", 5),)),
+        ([{"uri": "5?proxy_protocol=true", "params": {}}], (PROXIED,)),
+        ('[{"uri": "5", "params": {"proxy_protocol": true}}]', (PROXIED,)),
+        ("5?proxy_protocol=true, 6", (PROXIED, TcpUri("127.0.0.1", 6))),
+    ],
+)
+def test_listeners_of_proxies(given: Any, expected: tuple[Any, ...]) -> None:
+    assert values.uris(9, proxied=True)(given) == expected
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        [{"uri": "5", "params": {"proxy_protocol": 1}}],
+        [{"uri": "5", "params": {"transport": "ssl"}}],
+        [{"uri": "5", "params": None}],
+        [{"params": {"proxy_protocol": True}}],
+        "5?proxy_protocol=yes",
+        "5?proxy_protocol=true,5",
+    ],
+)
+def test_no_listeners_of_proxies(given: Any) -> None:
+    assert refuses(values.uris(9, proxied=True), given)
+
+
+def test_consoles_have_no_proxies() -> None:
+    assert refuses(values.uris(9), "5?proxy_protocol=true")
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("10.0.0.0/8, ::1", ("10.0.0.0/8", "::1/128")),
+        (["2001:DB8::/32", "1.2.3.4"], ("2001:db8::/32", "1.2.3.4/32")),
+        ([], ()),
+        ("", ()),
+    ],
+)
+def test_networks(given: Any, expected: tuple[str, ...]) -> None:
+    assert values.networks(given) == expected
+
+
+@pytest.mark.parametrize("given", ["10.0.0.1/8", "10.0.0.0/33", "bee", [1], 5, {"a": 1}, None])
+def test_no_networks(given: Any) -> None:
+    assert refuses(values.networks, given)
