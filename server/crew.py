@@ -17,7 +17,7 @@ of them until they take the places of the old ones, which then drain:
 A new worker's descriptor goes to the acceptor only after ``worker_gone`` of the old one, or the
 claims made for the new one would be freed with the old one's. Lost sessions are dealt out to the
 workers that are ready, for their on_disconnect, unless that ends one worker after another. The
-supervisor owns the crew and hears of what happens through :class:`Listener`.
+supervisor owns the crew and hears of what happens through :class:`server.post.Listener`.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from __future__ import annotations
 import math
 import socket
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from server import children
 from server.children import Child
 from server.dealer import Dealer
-from server.ends import after_end, by_itself, describe, orderly, stop, told
+from server.ends import after_end, by_itself, describe, orderly, reason, stop, told
 from server.loop import Loop
-from server.post import Post
-from server.restart import History, decide
+from server.post import Listener, Post
+from server.restart import Decision, History, Outlook, decide
 from server.sweeper import CLAIMED, Sweeper
 from shm import channel
 from shm.channel import ChannelClosedError
@@ -50,22 +50,6 @@ DRAIN_PERIOD: Final = 0.1
 
 OrderFor = Callable[[Post, socket.socket, socket.socket], WorkerOrder]
 """Makes a worker's order from its post, control channel and intake."""
-
-
-class Listener(Protocol):
-    """Who hears of the crew: the supervisor."""
-
-    def worker_ready(self, post: Post) -> None:
-        """A worker can take sessions."""
-
-    def worker_failed(self, post: Post, reason: str) -> None:
-        """A worker says why it cannot serve; its end follows."""
-
-    def worker_ended(self, post: Post, was_ready: bool, code: int | None) -> bool:
-        """A worker's process has ended; whether another one is to be started."""
-
-    def tell_acceptor(self, message: dict[str, Any], fds: Iterable[int] = ()) -> bool:
-        """Send to the acceptor; False when there is none."""
 
 
 class Crew:
@@ -115,6 +99,7 @@ class Crew:
         finally:
             theirs.close()
         post.intake = ours
+        post.outlook = post.outlook.without_start()
         row = self._segment.rows[index]
         row.restarts += 1 if row.started else 0
         row.started = time.time()
@@ -133,13 +118,18 @@ class Crew:
         post.number = row.number = number
         post.generation = row.generation = generation
         row.started, row.restarts = 0, 0
-        post.history = History()
+        post.history, post.outlook = History(), Outlook()
         self.start(post.index)
         return post
 
     def free(self) -> int:
         """Rows that new workers may have."""
         return sum(post.free for post in self._posts)
+
+    def posts(self) -> list[Post]:
+        """Those that are filled, or are going to be: by their numbers, the oldest first."""
+        filled = [post for post in self._posts if not post.free]
+        return sorted(filled, key=lambda post: (post.number, post.generation))
 
     def serving(self) -> list[Post]:
         """Those on duty, by their numbers."""
@@ -231,6 +221,7 @@ class Crew:
         for post in self._posts:
             if post.timer is not None:
                 post.timer.cancel()
+                post.outlook = post.outlook.without_start()
             if post.child is not None:
                 self._segment.rows[post.index].state = WorkerState.STOPPING
                 stop(post.child)
@@ -332,6 +323,7 @@ class Crew:
         assert child is not None
         assert intake is not None
         code = child.exit_code()
+        post.outlook = post.outlook.ends(reason(child, code), time.time())
         self._loop.unwatch(child)
         self._loop.unwatch(child.control)
         child.close()
@@ -374,6 +366,10 @@ class Crew:
             sessions=freed,
             **told(decision),
         )
+        self._start_later(post, decision)
+
+    def _start_later(self, post: Post, decision: Decision) -> None:
+        post.outlook = post.outlook.waits(decision, time.monotonic())
         post.timer = self._loop.after(decision.delay, lambda: self._restart(post))
 
     def _restart(self, post: Post) -> None:
@@ -385,7 +381,7 @@ class Crew:
             self._log.error(
                 "worker cannot be started", worker=post.number, reason=str(error), **told(decision)
             )
-            post.timer = self._loop.after(decision.delay, lambda: self._restart(post))
+            self._start_later(post, decision)
 
     def _reclaim(self, post: Post, wanted: frozenset[SlotState]) -> int:
         found = self._table.reclaim(post.index, wanted)

@@ -47,6 +47,11 @@ def describe(code: int | None) -> str:
     return f"killed by signal {-code}" if code < 0 else f"exit code {code}"
 
 
+def reason(child: Child, code: int | None) -> str:
+    """Why a child ended, as far as it is known here."""
+    return f"it hung: {describe(code)}" if child.hung else describe(code)
+
+
 def told(decision: Decision) -> dict[str, Any]:
     """A decision as fields of a log line."""
     fields: dict[str, Any] = {"restart_in": f"{decision.delay:g}s"}

@@ -21,6 +21,8 @@ class ExitStatus(IntEnum):
     """A client has no server to talk to: the same number, for the user has named it."""
     ERROR_ANSWERED = 3
     """The server has answered a client's statement with an error."""
+    NOT_RUNNING = 3
+    """There is no server that a command could be given to: the number that service scripts use."""
 
 
 class ServerError(Exception):

@@ -72,6 +72,11 @@ class Watch:
                 found.append(Verdict(pid, silence.lasted, starting))
         return found
 
+    def silence(self, pid: int) -> float | None:
+        """Seconds that a process has been silent, None for one that was not among the last."""
+        known = self._known.get(pid)
+        return None if known is None else known.lasted
+
     def _silence(self, seen: Seen, passed: float) -> _Silence:
         silence = self._known.get(seen.pid)
         if silence is None or silence.beat != seen.beat:

@@ -50,9 +50,10 @@ class Loop:
         self._stopped = False
         self._deliver_signals: Callable[[], None] = _nothing
 
-    def watch(self, source: Any, callback: Callable[[], None]) -> None:
-        """Call back whenever ``source`` (anything with a fileno) is readable."""
-        self._selector.register(source, selectors.EVENT_READ, callback)
+    def watch(self, source: Any, callback: Callable[[], None], *, writing: bool = False) -> None:
+        """Call back whenever ``source`` (anything with a fileno) is readable, or takes bytes."""
+        events = selectors.EVENT_WRITE if writing else selectors.EVENT_READ
+        self._selector.register(source, events, callback)
 
     def unwatch(self, source: Any) -> None:
         """Forget a source; one that is not watched is no error."""

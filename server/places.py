@@ -1,7 +1,8 @@
-"""What a server and its own client agree on without asking each other: names, and where things are.
+"""What a server and its own clients agree on without being told: names, and where things are.
 
-:mod:`server.settings` takes the defaults from here, :mod:`server.client` finds the server with
-them. Light on purpose: a client that starts quickly cannot read a server's settings first.
+:mod:`server.settings` takes the defaults from here, :mod:`server.client` and :mod:`server.cli` find
+the server with them. Light on purpose: a client that starts quickly cannot read a server's settings
+first.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ STATE_FILE: Final = "server.json"
 """In the run directory: what a server has opened; ``consoles`` are URIs."""
 CONSOLE_FILE: Final = "console.sock"
 """The console's socket in the run directory, unless the settings name others."""
+COMMAND_FILE: Final = "supervisor.sock"
+"""In the run directory: where the supervisor takes commands, see server.desk."""
 PASSWORD_VARIABLE: Final = "BEESPACE_PASSWORD"
 """Read by the client; a server that finds it in its environment leaves it alone."""
 

@@ -1,4 +1,4 @@
-"""One row of the segment and who serves there. Filled in by :mod:`server.crew`.
+"""One row of the segment and who serves there, and who hears of it. Filled in by server.crew.
 
 free --hire--> new --ready, the others too--> on duty --retire--> draining --> free
                 | it fails: free                | dies: started again, on duty all the time
@@ -7,11 +7,13 @@ free --hire--> new --ready, the others too--> on duty --retire--> draining --> f
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 from server.children import Child
 from server.loop import Timer
-from server.restart import History
+from server.restart import History, Outlook
 
 
 @dataclass
@@ -36,8 +38,25 @@ class Post:
     deadline: float = 0.0
     """When a worker that drains has to stop, whoever is still there."""
     timer: Timer | None = None
+    outlook: Outlook = field(default_factory=Outlook)
 
     @property
     def free(self) -> bool:
         """Whether a new worker may have the row."""
         return self.child is None and not self.on_duty and not self.leaving
+
+
+class Listener(Protocol):
+    """Who hears of the crew: the supervisor."""
+
+    def worker_ready(self, post: Post) -> None:
+        """A worker can take sessions."""
+
+    def worker_failed(self, post: Post, reason: str) -> None:
+        """A worker says why it cannot serve; its end follows."""
+
+    def worker_ended(self, post: Post, was_ready: bool, code: int | None) -> bool:
+        """A worker's process has ended; whether another one is to be started."""
+
+    def tell_acceptor(self, message: dict[str, Any], fds: Iterable[int] = ()) -> bool:
+        """Send to the acceptor; False when there is none."""

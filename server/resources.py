@@ -47,6 +47,8 @@ class Resources:
     listeners: tuple[Listener, ...]
     consoles: tuple[Listener, ...]
     control: Listener
+    commands: Listener
+    """Where the supervisor itself takes commands."""
     bus: tuple[tuple[socket.socket, socket.socket], ...]
     """Reading and writing end of every worker's row, see :func:`shm.channel.bus`."""
 
@@ -82,6 +84,8 @@ def opened(settings: Settings, log: Any) -> Iterator[Resources]:
         for leftover in home.remove_leftovers(listeners.answers):
             log.warning("removed what a killed server left", leftover=leftover)
         _record(home, settings)
+        commands = listeners.open_own(home.command_path, "command")
+        held.callback(commands.close)
         held.callback(os.close, _locked(settings.data_dir))
         catalog = _catalog(settings, log)
         segment = _segment(home.segment_name, settings)
@@ -100,7 +104,7 @@ def opened(settings: Settings, log: Any) -> Iterator[Resources]:
         bus = channel.bus(settings.worker_rows)
         for end in itertools.chain(*bus):
             held.callback(end.close)
-        resources = Resources(segment, table, catalog, bound, consoles, control, bus)
+        resources = Resources(segment, table, catalog, bound, consoles, control, commands, bus)
         _announce(segment, resources, own_console=settings.consoles is None)
         yield resources
 
@@ -108,7 +112,7 @@ def opened(settings: Settings, log: Any) -> Iterator[Resources]:
 def _record(home: RunDir, settings: Settings, consoles: Sequence[Listener] = ()) -> None:
     """Write down the sockets that are going to be opened, and the consoles that are open."""
     named = {"iproto.listen": settings.iproto.listen, "console.listen": settings.consoles or ()}
-    own = {os.path.realpath(home.control_path)}
+    own = {os.path.realpath(path) for path in (home.control_path, home.command_path)}
     sockets = []
     if settings.consoles is None:
         own.add(os.path.realpath(home.console_path))
@@ -122,7 +126,7 @@ def _record(home: RunDir, settings: Settings, consoles: Sequence[Listener] = ())
                     f"{key}: got {str(uri)!r}, expected no socket of the server's own"
                 )
             sockets.append(uri.path)
-    home.record(sockets, home.control_path, [str(console.uri) for console in consoles])
+    home.record(sockets, [str(console.uri) for console in consoles])
 
 
 def _consoles(home: RunDir, settings: Settings, log: Any) -> tuple[Listener, ...]:

@@ -1,10 +1,11 @@
 """The run directory: who runs here, and what a killed server left behind.
 
     server.pid     the supervisor's process id; locked (flock) for as long as it lives
-    server.json    {pid, segment, sockets, control}: what must not outlive the server; and
-                   {consoles}: URIs of its consoles, once they are open
+    server.json    {pid, segment, sockets, control, commands}: what must not outlive the server;
+                   and {consoles}: URIs of its consoles, once they are open
     control.sock   the way in for the server's own user, see server.listeners
     console.sock   the same for a console, unless the settings name others
+    supervisor.sock  where the supervisor takes commands, see server.desk
 
 The supervisor opens it first and closes it last. Whoever holds the lock owns everything that
 server.json names: if there is such a file when the lock was free, its writer was killed, and its
@@ -24,7 +25,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from server.errors import ServerError
-from server.places import CONSOLE_FILE, STATE_FILE
+from server.places import COMMAND_FILE, CONSOLE_FILE, STATE_FILE
 from shm import segment
 
 PID_FILE: Final = "server.pid"
@@ -39,6 +40,7 @@ class RunDir:
         self.path = path
         self.control_path = str(path / CONTROL_FILE)
         self.console_path = str(path / CONSOLE_FILE)
+        self.command_path = str(path / COMMAND_FILE)
         self._lock = lock
         # The random part keeps a late clean-up of a killed server, which goes by name (the
         # resource tracker's, for one), away from the segment of the next one.
@@ -87,16 +89,14 @@ class RunDir:
             if file.exists():
                 file.unlink(missing_ok=True)
                 found.append(f"segment {name}")
-        for socket in (*state.get("sockets", ()), state.get("control")):
+        for socket in (*state.get("sockets", ()), state.get("control"), state.get("commands")):
             if isinstance(socket, str) and Path(socket).is_socket() and not answers(socket):
                 Path(socket).unlink(missing_ok=True)
                 found.append(f"socket {socket}")
         (self.path / STATE_FILE).unlink(missing_ok=True)
         return found
 
-    def record(
-        self, sockets: Sequence[str], control: str | None = None, consoles: Sequence[str] = ()
-    ) -> None:
+    def record(self, sockets: Sequence[str], consoles: Sequence[str] = ()) -> None:
         """Write down what a successor has to remove if this server is killed, and the consoles.
 
         ServerError when that cannot be written.
@@ -105,7 +105,8 @@ class RunDir:
             "pid": os.getpid(),
             "segment": self.segment_name,
             "sockets": list(sockets),
-            "control": control,
+            "control": self.control_path,
+            "commands": self.command_path,
             "consoles": list(consoles),
         }
         draft = self.path / f"{STATE_FILE}.new"

@@ -25,22 +25,22 @@ from typing import Any, Final
 import setproctitle
 from multiprocess import resource_tracker
 
-from server import children, credentials, orders, vigil
+from server import credentials, duties, orders, vigil
 from server.changes import ROLE, Changes
 from server.children import Child
 from server.crew import Crew
-from server.ends import after_end, describe, orderly, stop, told
+from server.desk import Desk
+from server.ends import describe
 from server.errors import ServerError
 from server.loop import Loop
 from server.monitor import CpuSampler
+from server.porter import Porter
 from server.post import Post
 from server.resources import Resources, opened
-from server.restart import History
 from server.settings import Settings
 from server.version import beespace_version
 from server.vigil import Vigil
 from shm import logs
-from shm.channel import ChannelClosedError
 from shm.launch import ACCEPTOR_MODULE, WORKER_MODULE, AcceptorOrder, WorkerOrder
 
 GRACE_SECONDS: Final = 1.0
@@ -84,8 +84,6 @@ class Supervisor:
         self._changes = Changes(load, self.tell_acceptor)
         self._phase = Phase.BOOTING
         self._failure: ServerError | None = None
-        self._acceptor: Child | None = None
-        self._acceptor_history = History()
         self._cpu = CpuSampler()
 
     @property
@@ -106,15 +104,19 @@ class Supervisor:
             held.callback(_end_resource_tracker)
             self._resources: Resources = held.enter_context(opened(self._settings, self._log))
             self._crew = self._make_crew()
+            self._porter = self._make_porter()
+            self._vigil = self._make_vigil()
             self._changes.begin(self._log, self._resources, self._crew)
+            desk = self._make_desk()
+            held.callback(desk.close)
             try:
                 self._attempt(partial(self._crew.start, 0))
-                self._vigil().keep(lambda: vigil.bounds(self._settings))
+                self._vigil.keep(lambda: vigil.bounds(self._settings))
                 self._loop.run()
             finally:
                 self._kill()
                 # These hold views of the segment, which is about to be unmapped.
-                del self._crew, self._resources, self._changes
+                del self._crew, self._porter, self._vigil, self._resources, self._changes
         if self._failure is not None:
             raise self._failure
         self._log.info("stopped")
@@ -125,7 +127,7 @@ class Supervisor:
             self._phase = Phase.FILLING
             for other in range(1, self._settings.worker_count):
                 self._attempt(partial(self._crew.start, other))
-            self._attempt(self._start_acceptor)
+            self._attempt(self._porter.start)
         elif self._phase is Phase.RUNNING and not self._changes.worker_ready(post):
             self._log.info("worker is back", worker=post.number)
         self._advance()
@@ -148,17 +150,31 @@ class Supervisor:
 
     def tell_acceptor(self, message: dict[str, Any], fds: Iterable[int] = ()) -> bool:
         """Send to the acceptor; False when there is none."""
-        if self._acceptor is None:
-            return False
-        try:
-            self._acceptor.control.send(message, list(fds))
-        except ChannelClosedError:
-            # Its end follows, and with it everything that a dead acceptor means.
-            return True
-        except BlockingIOError:
-            self._log.error("the acceptor does not read its channel: killed")
-            self._acceptor.kill()
-        return True
+        return self._porter.tell(message, fds)
+
+    def _make_desk(self) -> Desk:
+        server = duties.Server(
+            phase=self._doing,
+            version=self._version,
+            resources=self._resources,
+            crew=self._crew,
+            porter=self._porter,
+            vigil=self._vigil,
+            changes=self._changes,
+            stop=self._stop_for_command,
+        )
+        commands = duties.commands(server, self._log)
+        return Desk(self._loop, self._resources.commands.socket, commands, self._log)
+
+    def _doing(self) -> str:
+        return self._phase.name.lower()
+
+    def _stop_for_command(self) -> float:
+        """Stop in good order; how long that may take, seconds."""
+        if self._phase is not Phase.STOPPING:
+            self._log.info("stopping", command="stop")
+            self._stop()
+        return self._patience() + KILLED_SECONDS
 
     def _make_crew(self) -> Crew:
         resources = self._resources
@@ -170,17 +186,22 @@ class Supervisor:
             self,
             self._worker_module,
             self._worker_order,
-            lambda: self._settings.process.stop_timeout + GRACE_SECONDS,
+            self._patience,
         )
 
-    def _vigil(self) -> Vigil:
+    def _make_porter(self) -> Porter:
+        segment = self._resources.segment
+        module = self._acceptor_module
+        return Porter(self._loop, segment, self._log, self, module, self._acceptor_order)
+
+    def _make_vigil(self) -> Vigil:
         resources = self._resources
         return Vigil(self._loop, resources.segment, resources.table, self._log, self._wards)
 
     def _wards(self) -> Iterator[tuple[int | None, Child]]:
         yield from self._crew.children()
-        if self._acceptor is not None:
-            yield None, self._acceptor
+        if self._porter.child is not None:
+            yield None, self._porter.child
 
     def _worker_order(
         self, post: Post, control: socket.socket, intake: socket.socket
@@ -192,73 +213,35 @@ class Supervisor:
         log = self._changes.log_order
         return orders.acceptor(self._settings, self._resources, self._version, log, control)
 
-    def _start_acceptor(self) -> None:
-        self._acceptor = children.start("acceptor", self._acceptor_module, self._acceptor_order)
-        self._resources.segment.header.acceptor_pid = self._acceptor.pid
-        self._loop.watch(self._acceptor, self._acceptor_ended)
-        self._loop.watch(self._acceptor.control, self._hear_acceptor)
+    def acceptor_started(self) -> bool:
+        """Introduce the workers to a new acceptor; whether it may open the doors at once."""
         self._crew.introduce()
-        if self._phase is Phase.RUNNING:
-            self._resources.segment.header.acceptor_restarts += 1
-            self.tell_acceptor({"op": "accept"})
+        return self._phase is Phase.RUNNING
 
-    def _hear_acceptor(self) -> None:
-        """Read what the acceptor says."""
-        acceptor = self._acceptor
-        assert acceptor is not None
-        try:
-            while (received := acceptor.control.receive()) is not None:
-                message, _ = received
-                if message["op"] == "ready":
-                    acceptor.ready = True
-                    self._advance()
-                elif message["op"] == "worker_gone":
-                    self._crew.worker_gone(message["index"], message["death"])
-                elif message["op"] == "worker_spared":
-                    self._crew.worker_spared(message["index"], message["death"])
-        except ChannelClosedError:
-            self._loop.unwatch(acceptor.control)
+    def acceptor_ready(self) -> None:
+        """Go on with the start."""
+        self._advance()
 
-    def _acceptor_ended(self) -> None:
-        """Sessions go on without an acceptor; connections wait in the backlog for the next one."""
-        self._hear_acceptor()
-        acceptor, self._acceptor = self._acceptor, None
-        assert acceptor is not None
-        code = acceptor.exit_code()
-        self._loop.unwatch(acceptor)
-        self._loop.unwatch(acceptor.control)
-        acceptor.close()
-        self._resources.segment.header.acceptor_pid = 0
+    def acceptor_ended(self, code: int | None) -> bool:
+        """Sessions go on without one; whether it is replaced: only while the server runs."""
         self._crew.acceptor_ended()
-        if self._phase is Phase.RUNNING:
-            self._acceptor_history, decision = after_end(
-                self._acceptor_history, acceptor.ready, code
-            )
-            say = self._log.info if orderly(acceptor.ready, code) else self._log.error
-            say("acceptor ended", reason=describe(code), **told(decision))
-            self._loop.after(decision.delay, self._restart_acceptor)
-        elif self._phase is Phase.FILLING:
+        if self._phase is Phase.FILLING:
             self._fail(ServerError(f"acceptor ended before it was ready: {describe(code)}"))
         self._finish()
+        return self._phase is Phase.RUNNING
 
-    def _restart_acceptor(self) -> None:
-        if self._phase is not Phase.RUNNING:
-            return
-        try:
-            self._start_acceptor()
-        except OSError as error:
-            self._acceptor_history, decision = after_end(
-                self._acceptor_history, was_ready=False, code=None
-            )
-            self._log.error("acceptor cannot be started", reason=str(error), **told(decision))
-            self._loop.after(decision.delay, self._restart_acceptor)
+    def worker_gone(self, index: int, death: int) -> None:
+        """The acceptor uses a dead worker no more."""
+        self._crew.worker_gone(index, death)
+
+    def worker_spared(self, index: int, death: int) -> None:
+        """The acceptor gives a worker that drains nothing new any more."""
+        self._crew.worker_spared(index, death)
 
     def _advance(self) -> None:
         """Open for clients when everybody is ready."""
-        acceptor = self._acceptor
-        if self._phase is not Phase.FILLING or acceptor is None or not acceptor.ready:
-            return
-        if not self._crew.all_ready():
+        ready = self._porter.ready and self._crew.all_ready()
+        if self._phase is not Phase.FILLING or not ready:
             return
         self._phase = Phase.RUNNING
         self.tell_acceptor({"op": "accept"})
@@ -322,12 +305,14 @@ class Supervisor:
             return
         self._phase = Phase.STOPPING
         self._changes.end()
-        if self._acceptor is not None:
-            stop(self._acceptor)
+        self._porter.stop()
         self._crew.stop()
-        patience = self._settings.process.stop_timeout + GRACE_SECONDS
+        patience = self._patience()
         self._loop.after(patience, lambda: self._kill_late(patience))
         self._finish()
+
+    def _patience(self) -> float:
+        return self._settings.process.stop_timeout + GRACE_SECONDS
 
     def _kill_late(self, waited: float) -> None:
         self._log.warning("killing processes that did not stop", waited=f"{waited:g}s")
@@ -335,13 +320,12 @@ class Supervisor:
         self._loop.after(KILLED_SECONDS, self._loop.stop)
 
     def _kill(self) -> None:
-        if self._acceptor is not None:
-            self._acceptor.kill()
+        self._porter.kill()
         self._crew.kill()
 
     def _finish(self) -> None:
         """Leave the loop when the last child of a stopping server has ended."""
-        if self._phase is Phase.STOPPING and self._acceptor is None and not self._crew.pids():
+        if self._phase is Phase.STOPPING and not (self._porter.child or self._crew.pids()):
             self._loop.stop()
 
 

@@ -48,6 +48,10 @@ class Vigil:
             self._end(*wards[verdict.pid], verdict)
         self._loop.after(hang.PERIOD, lambda: self.keep(bounds))
 
+    def silence(self, pid: int) -> float | None:
+        """Seconds that a process has been silent at the last look, None when nobody saw it."""
+        return self._watch.silence(pid)
+
     def _beat(self, row: int | None, child: Child) -> int | None:
         if not child.ready:
             return None

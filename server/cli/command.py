@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final, NoReturn
 
 import typer
 
+from server.cli import operation
 from server.errors import ExitStatus, ServerError
 
 app = typer.Typer(
@@ -125,6 +126,10 @@ def serve(
     }
     given = {flag: value for flag, value in flags.items() if value is not None}
     Supervisor(lambda: load(given, os.environ)).run()
+
+
+app.command()(operation.status)
+app.command()(operation.stop)
 
 
 class Prompt(enum.StrEnum):

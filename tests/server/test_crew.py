@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 from typing import Any
 
-import pytest
-
-from server import ends
 from server.crew import Crew
 from server.loop import Loop
 from server.post import Post
-from server.restart import History
 from shm import logs
 from shm.segment import Segment
 from shm.sessions import SessionTable
@@ -57,25 +52,3 @@ def test_an_answer_to_an_earlier_death_frees_nothing(segment: Segment, table: Se
     made.worker_gone(0, 2)
     assert table.exists(2)
     loop.close()
-
-
-@pytest.mark.parametrize(
-    ("code", "by_itself"),
-    [(0, True), (1, True), (4, True), (-11, True), (-9, False), (-15, False), (None, False)],
-)
-def test_who_ended_a_worker(code: int | None, by_itself: bool) -> None:
-    assert ends.by_itself(code) is by_itself
-
-
-@pytest.mark.parametrize(
-    ("was_ready", "code", "deaths", "delay"),
-    [(True, 0, 2, 0.1), (True, 1, 3, 0.4), (True, -9, 3, 0.4), (False, 0, 3, 4.0)],
-)
-def test_an_orderly_end_is_no_death(
-    was_ready: bool, code: int, deaths: int, delay: float, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(time, "monotonic", lambda: 2.0)
-    history = History().with_death(0.0).with_death(1.0)
-    after, decision = ends.after_end(history, was_ready, code)
-    assert len(after.deaths) == deaths
-    assert decision.delay == pytest.approx(delay)

@@ -75,3 +75,14 @@ def test_bounds_may_change() -> None:
     for number in range(20):
         assert watch.look([Seen(5, 1)], number * PERIOD, Bounds()) == []
     assert len(watch.look([Seen(5, 1)], 20 * PERIOD, BOUNDS)) == 1
+
+
+def test_silence_is_told_of_those_that_were_seen() -> None:
+    watch = Watch()
+    for now, beat in ((0.0, 1), (0.5, 1), (1.0, 1)):
+        watch.look([Seen(7, beat)], now, Bounds())
+    assert (watch.silence(7), watch.silence(8)) == (1.0, None)
+    watch.look([Seen(7, 2)], 1.5, Bounds())
+    assert watch.silence(7) == 0.0
+    watch.look([], 2.0, Bounds())
+    assert watch.silence(7) is None

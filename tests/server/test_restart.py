@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from server.restart import PERIOD, STORM, History, decide
+from server.restart import PERIOD, STORM, Decision, History, Outlook, decide
 
 TABLE = [
     # deaths, was ready, delay, storm
@@ -42,3 +42,11 @@ def test_a_history_stays_short() -> None:
     for _ in range(3 * STORM):
         history = history.with_death(5.0)
     assert len(history.deaths) == STORM
+
+
+def test_an_outlook_follows_the_life_of_a_child() -> None:
+    outlook = Outlook().ends("exit code 1", 1000.0)
+    assert (outlook.reason, outlook.ended, outlook.next_start) == ("exit code 1", 1000.0, None)
+    waiting = outlook.waits(Decision(30.0, storm=True), 5.0)
+    assert (waiting.reason, waiting.next_start, waiting.storm) == ("exit code 1", 35.0, True)
+    assert waiting.without_start() == outlook

@@ -86,9 +86,10 @@ def test_leftovers_are_removed(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(str(path))
     killed = RunDir.open(tmp_path, "bee")
-    with socket.socket(socket.AF_UNIX) as dead:
-        dead.bind(killed.control_path)
-    killed.record([str(path), str(tmp_path / "never-bound")], killed.control_path)
+    for own in (killed.control_path, killed.command_path):
+        with socket.socket(socket.AF_UNIX) as dead:
+            dead.bind(own)
+    killed.record([str(path), str(tmp_path / "never-bound")])
     left = SHM_DIR / killed.segment_name
     left.touch()
     os.close(killed._lock)
@@ -98,6 +99,7 @@ def test_leftovers_are_removed(tmp_path: Path) -> None:
             f"segment {left.name}",
             f"socket {path}",
             f"socket {tmp_path}/control.sock",
+            f"socket {tmp_path}/supervisor.sock",
         ]
         assert not left.exists()
         assert not Path(home.control_path).exists()

@@ -1,0 +1,82 @@
+"""How ``beespace status`` shows a server to a person. Pure: an answer in, lines out.
+
+The answer is that of :func:`server.status.report`; :mod:`server.cli.operation` is the caller.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+_HEAD: Final = ("", "pid", "state", "sessions", "restarts", "loop", "last end")
+_RIGHT: Final = frozenset({"pid", "sessions", "restarts", "loop"})
+_UNITS: Final = ((86400, "d"), (3600, "h"), (60, "min"))
+
+
+def lines(answer: Mapping[str, Any]) -> Iterator[str]:
+    """The whole board."""
+    told = {
+        "server": f"{answer['name']}, {answer['state']}, process {answer['pid']}, "
+        f"beespace {answer['version']}",
+        "since": f"{moment(answer['started'])} ({span(answer['uptime'])})",
+        "listeners": ", ".join(answer["listeners"]),
+        "consoles": ", ".join(answer["consoles"]) or "none",
+        "control": answer["control"],
+        "application": answer["app"] or "none",
+        "run dir": answer["run_dir"],
+        "data dir": answer["data_dir"],
+        "catalog": answer["catalog"],
+        "sessions": f"{answer['sessions']} of {answer['max_sessions']}, "
+        f"{answer['refused']} refused",
+    }
+    for name, value in told.items():
+        yield f"{name:<12} {value}"
+    yield ""
+    rows = [_row("acceptor", answer["acceptor"])]
+    rows += [_row(f"worker {worker['number']}", worker) for worker in answer["workers"]]
+    yield from _table([_HEAD, *rows])
+
+
+def moment(seconds: float) -> str:
+    """A time of the epoch as the log writes it."""
+    return dt.datetime.fromtimestamp(seconds, dt.UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def span(seconds: float) -> str:
+    """A length of time in its largest unit and the next one."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    left = int(seconds)
+    parts: list[str] = []
+    for size, unit in (*_UNITS, (1, "s")):
+        count, left = divmod(left, size)
+        if count or parts:
+            parts.append(f"{count} {unit}")
+    return " ".join(parts[:2])
+
+
+def _row(name: str, child: Mapping[str, Any]) -> tuple[str, ...]:
+    end, start, turned = child["last_end"], child["next_start"], child["turned"]
+    notes = [] if end is None else [f"{moment(end['time'])} {end['reason']}"]
+    notes += [] if start is None else [f"next start in {start:.1f} s"]
+    notes += ["it dies again and again"] if child["storm"] else []
+    return (
+        name,
+        str(child["pid"] or "-"),
+        str(child["state"]),
+        str(child.get("sessions", "-")),
+        str(child["restarts"]),
+        "-" if turned is None else f"{turned:.1f} s",
+        "; ".join(notes) or "-",
+    )
+
+
+def _table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEAD))]
+    for row in rows:
+        cells = [
+            cell.rjust(width) if title in _RIGHT else cell.ljust(width)
+            for cell, width, title in zip(row, widths, _HEAD, strict=True)
+        ]
+        yield "  ".join(cells).rstrip()

@@ -1,0 +1,74 @@
+"""The commands for a running server: ``status``, ``stop`` and what else its supervisor obeys.
+
+:mod:`server.cli.command` puts the functions here into the command line. Each finds the server by
+its run directory, as ``beespace connect`` does, and speaks to the supervisor alone, so all of them
+work while workers hang.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any, Final
+
+import typer
+
+from server.cli import asking, board
+from server.cli.asking import ANSWER_SECONDS, Conversation
+from server.errors import ServerError
+
+SPARE_SECONDS: Final = 5.0
+"""What ``stop`` waits on top of the time that the server says it may take."""
+
+RunDir = Annotated[
+    str | None,
+    typer.Option(metavar="DIR", help="Folder of the server's pid file.", envvar="BEESPACE_RUN_DIR"),
+]
+Name = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME", help="Name of the server. Default: default.", envvar="BEESPACE_NAME"
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def status(run_dir: RunDir = None, name: Name = None, as_json: AsJson = False) -> None:
+    """Show a running server, its acceptor and workers. Exit code 3: no server runs."""
+    with Conversation(asking.folder(run_dir, name)) as server:
+        answer = server.ask("status", patience=ANSWER_SECONDS)
+    if as_json:
+        show(answer)
+    else:
+        for line in board.lines(answer):
+            print(line)
+
+
+def stop(
+    run_dir: RunDir = None,
+    name: Name = None,
+    timeout: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS",
+            min=0,
+            help="How long to wait. Default: what the server may take, and 5 seconds.",
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Stop a running server and wait until it is gone. Exit code 1: it is not; 3: none runs."""
+    with Conversation(asking.folder(run_dir, name)) as server:
+        patience = ANSWER_SECONDS if timeout is None else max(timeout, 0.1)
+        answer = server.ask("stop", patience=patience)
+        patience = float(answer["within"]) + SPARE_SECONDS if timeout is None else timeout
+        if not server.wait_gone(patience):
+            raise ServerError(f"process {server.pid} still runs after {patience:g} s")
+        if as_json:
+            show({"pid": server.pid, "stopped": True})
+        else:
+            print(f"stopped process {server.pid}")
+
+
+def show(answer: Any) -> None:
+    """Print an answer as JSON."""
+    print(json.dumps(answer, indent=2, ensure_ascii=False))

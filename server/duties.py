@@ -1,0 +1,86 @@
+"""The commands that a server obeys, and what each of them answers.
+
+    status                             server.status
+    stop                               {pid, within: seconds that it may take}
+    reload, restart-workers, workers   server.changes; answered when the change is over
+
+:mod:`server.supervisor` puts them together, :mod:`server.desk` takes them.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from server import status
+from server.changes import Changes
+from server.commands import CommandError, Commands, Later
+from server.crew import Crew
+from server.porter import Porter
+from server.resources import Resources
+from server.vigil import Vigil
+
+
+@dataclass(frozen=True)
+class Server:
+    """The parts of a supervisor that commands need."""
+
+    phase: Callable[[], str]
+    version: str
+    resources: Resources
+    crew: Crew
+    porter: Porter
+    vigil: Vigil
+    changes: Changes
+    stop: Callable[[], float]
+    """Begins the stop, if it has not begun; the seconds it may take."""
+
+
+def commands(server: Server, log: Any) -> Commands:
+    """All of them."""
+    made = Commands(log)
+    made.add("status", lambda _: _status(server))
+    made.add("stop", lambda _: {"pid": os.getpid(), "within": server.stop()})
+    made.add("reload", lambda _: _change(server, server.changes.reload))
+    made.add("restart-workers", lambda _: _change(server, server.changes.restart_workers))
+    made.add("workers", lambda arguments: _resize(server, arguments))
+    return made
+
+
+def _status(server: Server) -> Mapping[str, Any]:
+    facts = status.Facts(
+        server.changes.settings,
+        server.version,
+        server.phase(),
+        server.resources,
+        server.vigil.silence,
+        server.porter,
+        server.crew.posts(),
+    )
+    return status.report(facts, os.getpid(), time.time(), time.monotonic())
+
+
+def _resize(server: Server, arguments: Mapping[str, Any]) -> Later:
+    by = arguments.get("by")
+    if by not in (1, -1):
+        raise CommandError('expected {"by": 1} or {"by": -1}')
+    return _change(server, lambda answer: server.changes.resize(int(by), answer))
+
+
+def _change(server: Server, begin: Callable[[Callable[[dict[str, Any]], None]], None]) -> Later:
+    if (phase := server.phase()) != "running":
+        raise CommandError(f"the server is not ready for that: it is {phase}")
+    later = Later()
+
+    def over(outcome: dict[str, Any]) -> None:
+        facts = {key: value for key, value in outcome.items() if key not in ("ok", "error")}
+        if outcome["ok"]:
+            later.done(facts)
+        else:
+            later.failed(str(outcome["error"]))
+
+    begin(over)
+    return later

@@ -1,0 +1,301 @@
+"""What ``beespace status`` and ``stop`` tell, and that they do it whatever state a server is in."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import signal
+import socket
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from tests.helpers.raw import Raw
+from tests.helpers.server import ROOT, Server, environment, running
+from tests.helpers.wait import wait_until
+from tests.whole.conftest import Start
+
+
+def beespace(
+    *arguments: str, run_dir: Path | None = None, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    place = ["--run-dir", str(run_dir)] if run_dir else []
+    return subprocess.run(
+        [sys.executable, "-m", "server", *arguments, *place],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        env=environment() | variables,
+        cwd=ROOT,
+    )
+
+
+def told(server: Server, *arguments: str) -> Any:
+    """The JSON a command prints."""
+    done = beespace(*arguments, "--json", run_dir=server.folder / "run")
+    assert (done.returncode, done.stderr) == (0, "")
+    return json.loads(done.stdout)
+
+
+def asked(server: Server, command: str, **arguments: Any) -> Any:
+    """The supervisor's answer, without a process in between."""
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(10)
+        client.connect(str(server.folder / "run" / "supervisor.sock"))
+        client.sendall(json.dumps({"command": command, "arguments": arguments}).encode() + b"\n")
+        with client.makefile("rb") as lines:
+            return json.loads(lines.readline())
+
+
+def status(server: Server) -> Any:
+    return asked(server, "status")["answer"]
+
+
+@contextlib.contextmanager
+def stopped(pids: list[int]) -> Iterator[None]:
+    """Processes that do nothing."""
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+
+
+def test_its_socket_is_private_and_recorded(shared: Server) -> None:
+    path = shared.folder / "run" / "supervisor.sock"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    state = json.loads((shared.folder / "run" / "server.json").read_text())
+    assert state["commands"] == str(path)
+
+
+BOARD = r"""server       default, running, process \d+, beespace \S+
+since        \d{4}-\d\d-\d\d \d\d:\d\d:\d\d \(.+\)
+listeners    127\.0\.0\.1:\d+, unix/:/\S+/socket(, \[::1\]:\d+)?
+consoles     unix/:RUN/console\.sock
+control      RUN/control\.sock
+application  /\S+/tests/data/whole_app\.lua
+run dir      RUN
+data dir     DATA
+catalog      DATA/catalog\.sqlite
+sessions     \d+ of 65536, 0 refused
+
+ +pid  state  sessions  restarts +loop  last end
+acceptor +\d+  ready         -         0  \d+\.\d s  -
+worker 0 +\d+  ready +\d+         0  \d+\.\d s  -
+worker 1 +\d+  ready +\d+         0  \d+\.\d s  -
+"""
+
+
+def test_the_board(shared: Server) -> None:
+    done = beespace("status", run_dir=shared.folder / "run")
+    wanted = BOARD.replace("RUN", re.escape(str(shared.folder / "run")))
+    wanted = wanted.replace("DATA", re.escape(str(shared.folder / "data")))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.fullmatch(wanted, done.stdout), done.stdout
+
+
+def test_the_same_as_json(shared: Server) -> None:
+    with contextlib.ExitStack() as stack:
+        for _ in range(4):
+            stack.enter_context(Raw(shared.address)).ping()
+        answer = told(shared, "status")
+        counts = [worker["sessions"] for worker in answer["workers"]]
+        assert answer["sessions"] == sum(counts) >= 4
+        assert min(counts) >= 1
+    pids = {worker["number"]: worker["pid"] for worker in answer["workers"]}
+    assert pids == shared.worker_pids()
+    children = {child.pid for child in shared.children()}
+    assert {answer["acceptor"]["pid"], *pids.values()} <= children
+    assert (answer["pid"], answer["state"]) == (shared.pid, "running")
+    worker = answer["workers"][0]
+    assert list(worker) == [
+        "number",
+        "row",
+        "pid",
+        "state",
+        "sessions",
+        "restarts",
+        "turned",
+        "last_end",
+        "next_start",
+        "storm",
+    ]
+    assert (worker["last_end"], worker["next_start"], worker["storm"]) == (None, None, False)
+
+
+def test_status_while_all_other_processes_stand_still(start: Start) -> None:
+    server = start(workers=2)
+    before = status(server)
+    everybody = [before["acceptor"], *before["workers"]]
+    with stopped([child["pid"] for child in everybody]):
+
+        def still() -> Any:
+            answer = status(server)
+            ages = [child["turned"] for child in (answer["acceptor"], *answer["workers"])]
+            return min(ages) > 1.5 and answer
+
+        answer = wait_until(still, 10, "loops that do not turn")
+        assert [worker["state"] for worker in answer["workers"]] == ["ready", "ready"]
+        board = beespace("status", run_dir=server.folder / "run")
+        assert board.returncode == 0
+    wait_until(lambda: max(w["turned"] for w in status(server)["workers"]) < 1.5, 10, "turns")
+
+
+def test_status_tells_how_a_process_ended(start: Start) -> None:
+    server = start(workers=2)
+    before = status(server)
+    for child in (before["acceptor"], before["workers"][1]):
+        os.kill(child["pid"], signal.SIGKILL)
+
+    def back() -> Any:
+        answer = status(server)
+        both = answer["acceptor"], answer["workers"][1]
+        return all(c["state"] == "ready" and c["restarts"] == 1 for c in both) and both
+
+    for child in wait_until(back, 15, "others in their place"):
+        assert child["last_end"]["reason"] == "killed by signal 9"
+        assert before["started"] < child["last_end"]["time"] < before["started"] + 60
+        assert (child["next_start"], child["storm"]) == (None, False)
+    assert status(server)["workers"][0]["restarts"] == 0
+
+
+def test_status_tells_when_a_broken_worker_is_started_again(start: Start, tmp_path: Path) -> None:
+    broken = tmp_path / "broken"
+    server = start(workers=2, app=f"if io.open('{broken}') then error('no bees') end")
+    broken.touch()
+    os.kill(status(server)["workers"][0]["pid"], signal.SIGKILL)
+
+    def waits() -> Any:
+        worker = status(server)["workers"][0]
+        known = worker["last_end"] and worker["last_end"]["reason"] == "exit code 3"
+        return known and worker["next_start"] and worker
+
+    worker = wait_until(waits, 15, "back-off")
+    assert (worker["pid"], worker["state"], worker["sessions"]) == (None, "dead", 0)
+    assert 0 < worker["next_start"] <= 30
+    line = beespace("status", run_dir=server.folder / "run").stdout.splitlines()[-2]
+    assert re.match(r"worker 0 +- ", line)
+    assert re.search(r"exit code \d; next start in \d+\.\d s$", line), line
+
+
+def begun(place: Path) -> dict[str, Any] | None:
+    """Status of a server that may have no socket yet."""
+    done = beespace("status", "--json", run_dir=place)
+    return json.loads(done.stdout) if done.returncode == 0 else None
+
+
+def test_status_and_stop_while_it_starts(tmp_path: Path) -> None:
+    app = tmp_path / "app.lua"
+    app.write_text(f"while not io.open('{tmp_path}/go') do end")
+    folders = ["--run-dir", str(tmp_path / "run"), "--data-dir", str(tmp_path / "data")]
+    words = ["serve", str(app), "--listen", "127.0.0.1:0", "--workers", "2", *folders]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "server", *words],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=environment(),
+        cwd=ROOT,
+    )
+    try:
+        answer = wait_until(lambda: begun(tmp_path / "run"), 20, "an answer") or {}
+        assert answer["state"] == "booting"
+        assert answer["acceptor"]["state"] == "absent"
+        assert [worker["state"] for worker in answer["workers"]] == ["starting", "absent"]
+        done = beespace("stop", run_dir=tmp_path / "run")
+        assert (done.returncode, done.stdout) == (0, f"stopped process {process.pid}\n")
+        assert process.wait(1) == 0
+    finally:
+        process.kill()
+        process.wait()
+
+
+WAITS = """
+local fiber = require('fiber')
+box.ctl.on_shutdown(function()
+  while not io.open('{go}') do fiber.sleep(0.01) end
+end)
+"""
+
+
+def test_stop_waits_until_the_process_is_gone(start: Start, tmp_path: Path) -> None:
+    settings = {"process": {"stop_timeout": 20}}
+    server = start(workers=2, app=WAITS.format(go=tmp_path / "go"), settings=settings)
+    below = server.children()
+    late = beespace("stop", "--timeout", "0.3", run_dir=server.folder / "run")
+    assert (late.returncode, late.stdout) == (1, "")
+    assert late.stderr == f"beespace: process {server.pid} still runs after 0.3 s\n"
+    answer = status(server)
+    assert (answer["state"], answer["acceptor"]["state"]) == ("stopping", "dead")
+    assert [worker["state"] for worker in answer["workers"]] == ["stopping", "stopping"]
+    again = asked(server, "stop")["answer"]
+    assert again == {"pid": server.pid, "within": pytest.approx(21.7)}
+    (tmp_path / "go").touch()
+    assert server.process.wait(10) == 0
+    assert [process for process in below if process.is_running()] == []
+    assert list((server.folder / "run").iterdir()) == []
+    assert len(server.lines("I> stopping command=stop")) == 1
+
+
+def test_stop_of_a_server_whose_workers_stand_still(start: Start) -> None:
+    server = start(workers=2, settings={"process": {"stop_timeout": 0.2}})
+    with stopped([worker["pid"] for worker in status(server)["workers"]]):
+        assert told(server, "stop") == {"pid": server.pid, "stopped": True}
+    assert server.process.wait(1) == 0
+
+
+def test_a_supervisor_that_stands_still(start: Start) -> None:
+    server = start(workers=1)
+    with stopped([server.pid]):
+        wait_until(lambda: psutil.Process(server.pid).status() == psutil.STATUS_STOPPED)
+        done = beespace("stop", "--timeout", "0.5", run_dir=server.folder / "run")
+    place = server.folder / "run"
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"beespace: the server in {place} (process {server.pid}) does not answer\n"
+    )
+    server.process.wait(10)
+
+
+@pytest.mark.parametrize("command", ["status", "stop"])
+def test_nobody_is_there(tmp_path: Path, command: str) -> None:
+    done = beespace(command, run_dir=tmp_path)
+    assert (done.returncode, done.stdout) == (3, "")
+    line = f"beespace: no server runs in {tmp_path}; give --run-dir or --name\n"
+    assert done.stderr == line
+
+
+def test_a_server_is_found_by_its_name(tmp_path: Path) -> None:
+    done = beespace("status", "--name", "hive", XDG_RUNTIME_DIR=str(tmp_path))
+    assert done.returncode == 3
+    assert f"no server runs in {tmp_path}/beespace/hive;" in done.stderr
+    done = beespace("status", BEESPACE_RUN_DIR=str(tmp_path / "elsewhere"))
+    assert f"no server runs in {tmp_path}/elsewhere;" in done.stderr
+
+
+def test_a_killed_server_is_not_running(tmp_path: Path) -> None:
+    with running(tmp_path, workers=1) as server:
+        run_dir = server.folder / "run"
+        server.send_signal(signal.SIGKILL)
+        server.process.wait(5)
+        assert (run_dir / "supervisor.sock").is_socket()
+        done = beespace("status", run_dir=run_dir)
+        assert (done.returncode, "no server runs" in done.stderr) == (3, True)
+    with running(tmp_path, workers=1, arguments=["--run-dir", str(run_dir)]) as server:
+        assert server.lines(f"left leftover=socket {run_dir}/supervisor.sock")
+
+
+def test_a_command_that_nobody_knows(shared: Server) -> None:
+    answer = asked(shared, "dance")
+    assert answer["ok"] is False
+    assert answer["error"].startswith("no command 'dance', expected one of ")
