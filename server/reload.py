@@ -27,6 +27,7 @@ LIVE: Final = frozenset(
     {
         *admission.KEYS,
         "iproto.net_msg_max",
+        "iproto.net_msg_max_per_worker",
         "limits.request_time",
         "log.format",
         "log.level",

@@ -68,6 +68,11 @@ class Iproto(_Section):
         BeforeValidator(values.whole(1, values.MAX_WAITING)),
         Expected(f"a number of requests from 1 to {values.MAX_WAITING}"),
     ] = 768
+    net_msg_max_per_worker: Annotated[
+        int,
+        BeforeValidator(values.whole(1, values.MAX_WAITING)),
+        Expected(f"a number of requests from 1 to {values.MAX_WAITING}"),
+    ] = 65536
     keepalive: Keepalive = Keepalive()
     user_timeout: Annotated[
         float,

@@ -11,7 +11,10 @@ from server.settings import load
 from tests.server.test_settings import refused, written
 
 # Keys of the sections, in the order of an error line.
-IPROTO = "keepalive, listen, max_packet_size, net_msg_max, proxy_trusted, threads, user_timeout"
+IPROTO = (
+    "keepalive, listen, max_packet_size, net_msg_max, net_msg_max_per_worker, proxy_trusted, "
+    "threads, user_timeout"
+)
 SESSION = (
     "idle_timeout, inbox_limit, limits, login_timeout, max_age, max_age_jitter, output_limit, users"
 )

@@ -1,6 +1,7 @@
 -- Requests that wait: how many a session has, which streams they keep busy, when they are over.
 --
---   a request begins to wait   detached   counted; past the limit its session is not read any more
+--   a request begins to wait   detached   counted; past the limit its session is not read any
+--                                         more, past that of the worker none is (engine/turnstile)
 --   it ends                    release    answered by engine/answer before; counted back
 --
 -- Requests that name the same stream run one after another: while one waits, later ones are kept as
@@ -16,11 +17,13 @@ local sessions = require('beespace.engine.sessions')
 local shared = require('beespace.engine.table')
 local state = require('beespace.engine.state')
 local sys = require('beespace.engine.sys')
+local turnstile = require('beespace.engine.turnstile')
 local user = require('beespace.engine.user')
 
 local next, pairs, pcall = next, pairs, pcall
 local st, cur = state.st, state.cur
 local KEEP = state.KEEP
+local counted = turnstile.counted
 local REQUESTS = sessions.REQUESTS
 local CLOCK = sys.CLOCK_MONOTONIC_COARSE
 local KEPT_MAX = 1024 * 1024
@@ -63,7 +66,8 @@ function flight.resume_next()
   st.resumes = count - 1
   local fd = resumes[count]
   local session = sessions.all[fd]
-  if session.id ~= 0 and session.stopped == 0 and session.mode == REQUESTS then
+  if session.id ~= 0 and session.stopped == 0 and session.mode == REQUESTS
+     and (st.full == 0 or not turnstile.hold(fd)) then
     input.resume(fd)
   end
 end
@@ -87,12 +91,14 @@ local function count_one(fd)
   end
   session.in_flight = session.in_flight + 1
   publish(session)
+  local stops = counted(fd, flight.total)
   if session.in_flight >= flight.limit or keeps_more_than(session.id, KEPT_MAX) then
     output.throttle(fd, true)
-    if st.fd == fd then
-      input.save(fd, st.i, st.have, 0)
-      st.have = st.i
-    end
+    stops = true
+  end
+  if stops and st.fd == fd then
+    input.save(fd, st.i, st.have, 0)
+    st.have = st.i
   end
 end
 

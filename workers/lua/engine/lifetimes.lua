@@ -30,7 +30,8 @@ local judge, span_of = expiry.judge, expiry.span
 local STAYS, PARTS = expiry.STAYS, expiry.PARTS
 local reasons = shared.reason
 local MODE = sessions.REQUESTS
-local ARRIVING, REQUESTS = sessions.STOPPED.ARRIVING, sessions.STOPPED.REQUESTS
+local ARRIVING, HELD = sessions.STOPPED.ARRIVING, sessions.STOPPED.HELD
+local REQUESTS = sessions.STOPPED.REQUESTS
 local st, FOREVER = state.st, state.FOREVER
 -- Values of a time in `due`, hundredths of a second. Times are compared by their difference, which
 -- is less than half of that.
@@ -185,7 +186,7 @@ local function look(fd, now)
   local age = (floor(now * 100) - slot.opened) % WORD / 100
   local last, running = slot.last_request, session.in_flight > 0
   local quiet = last > 0 and min(age, max(now - last, 0)) or age
-  local busy = running or band(session.stopped, REQUESTS) ~= 0
+  local busy = running or band(session.stopped, REQUESTS + HELD) ~= 0
   local decision, seconds = judge(age, quiet, tonumber(slot.requests), busy, running, idle_for[fd],
     lifetimes.login, span_of(session.id, lifetimes.age, lifetimes.jitter))
   if decision > STAYS then

@@ -21,6 +21,7 @@ local logins = require('beespace.engine.logins')
 local output = require('beespace.engine.output')
 local stopping = require('beespace.engine.stopping')
 local tallies = require('beespace.engine.tallies')
+local turnstile = require('beespace.engine.turnstile')
 
 local pairs, pcall, tostring = pairs, pcall, tostring
 
@@ -37,6 +38,7 @@ local takers = {
     flight.limit = value
     cfg.show('net_msg_max', value)
   end,
+  ['iproto.net_msg_max_per_worker'] = function(value) turnstile.limit = value end,
   ['limits.request_time'] = function(value) interrupt.limit_time(value) end,
   ['log.level'] = function(value) log.level(value) end,
   ['lua.memory'] = function(value) interrupt.limit_memory(value) end,

@@ -44,6 +44,7 @@ local shared = require('beespace.engine.table')
 local state = require('beespace.engine.state')
 local stopping = require('beespace.engine.stopping')
 local sys = require('beespace.engine.sys')
+local turnstile = require('beespace.engine.turnstile')
 local user = require('beespace.engine.user')
 local watch = require('beespace.engine.watch')
 
@@ -192,10 +193,14 @@ local function attend(fd, mask)
       sessions.close(fd)
     end
   elseif session.stopped ~= 0 then
+    if mask == EPOLLIN then
+      -- Stopped in this turn, after the wait that found it readable.
+      return
+    end
     sessions.close(fd, mask % (2 * EPOLLERR) >= EPOLLERR and reasons.ERROR or reasons.CLIENT)
   elseif session.mode == CONSOLE then
     consoles.receive(fd)
-  else
+  elseif st.full == 0 or not turnstile.hold(fd) then
     receive(fd)
   end
 end
@@ -205,7 +210,7 @@ local function serve(k)
   local fd = tonumber(events[k].data)
   local mask = events[k].events
   local session = sessions.all[fd]
-  if mask == EPOLLIN and session.id ~= 0 and session.mode == REQUESTS then
+  if mask == EPOLLIN and session.id ~= 0 and session.mode == REQUESTS and st.full == 0 then
     receive(fd)
   else
     attend(fd, mask)
@@ -228,6 +233,9 @@ local function settle()
       yield(IDLE)
     end
     watch.turn()
+  end
+  if st.full ~= 0 then
+    turnstile.turn(flight.total, flight.resume_later)
   end
   if st.unsent ~= 0 then
     if messages.dirty ~= 0 and st.rehearsal == 0 then

@@ -29,7 +29,8 @@ local PENDING_MAX = 1024 * 1024
 local QUEUE_MAX = 0xffffffff
 
 local OUTPUT, REQUESTS = sessions.STOPPED.OUTPUT, sessions.STOPPED.REQUESTS
-local PARTING, ARRIVING = sessions.STOPPED.PARTING, sessions.STOPPED.ARRIVING
+local PARTING, HELD = sessions.STOPPED.PARTING, sessions.STOPPED.HELD
+local ARRIVING = sessions.STOPPED.ARRIVING
 -- How its queue is sent.
 local WRITABLE, END_OF_TURN = 1, 2
 
@@ -83,6 +84,11 @@ end
 -- Do not read a session while too many of its requests wait; true when it may be read again.
 function output.throttle(fd, holds)
   return set_stopped(fd, sessions.all[fd], REQUESTS, holds)
+end
+
+-- The same while too many requests of the worker wait.
+function output.hold(fd, holds)
+  return set_stopped(fd, sessions.all[fd], HELD, holds)
 end
 
 -- Do not read a session any more: what runs for it may end.

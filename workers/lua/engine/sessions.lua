@@ -64,8 +64,9 @@ local sessions = {
   LINGERS = LINGERS,
   CONSOLE = CONSOLE,
   -- Why a session is not read: too much output waits; too many of its requests do, or a console's
-  -- statement runs; it is so old that it only ends what runs; it was not greeted yet.
-  STOPPED = {OUTPUT = 1, REQUESTS = 2, PARTING = 4, ARRIVING = 16},
+  -- statement runs; it is so old that it only ends what runs; too many requests of the worker
+  -- wait; it was not greeted yet.
+  STOPPED = {OUTPUT = 1, REQUESTS = 2, PARTING = 4, HELD = 8, ARRIVING = 16},
   -- Called with the id of a session whose client has left; engine/watch and triggers listen.
   left = function(_) end,
   -- Called with the id of a session that ends, before its slot is free. box/session sets it.

@@ -36,6 +36,7 @@ typedef struct {
   int unsent;       /* sessions whose queues are sent at the end of the turn */
   int resumes;      /* sessions whose kept input can be read on */
   double next_timer;  /* when the earliest waiting fiber is due, monotonic seconds */
+  int full;         /* 1: sessions are in line to be read, see engine/turnstile */
   int overrides;    /* callbacks that answer requests, see engine/override */
   uint32_t pings, calls, evals, selects, auths, others, errors, bad;  /* of this batch */
   double next_tick; /* when the loop looks after what is due, monotonic seconds */
