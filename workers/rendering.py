@@ -66,6 +66,8 @@ _SHARED: Final = (
 )
 _STARTS: Final = ((_sequence, False), (_sequence, True), (_mapping, False), (_mapping, True))
 _STYLES: Final = {_QUOTED: "'", _LITERAL: "|"}
+_PIECE: Final = 3 << 16
+"""Bytes of binary data that are encoded at once; a multiple of three."""
 _BINARY_TAG: Final = "tag:yaml.org,2002:binary"
 
 _MOST_KNOWN: Final = 4096
@@ -155,7 +157,10 @@ class _Document:
 
 
 def _binary(data: bytes) -> yaml.Event:
-    return yaml.ScalarEvent(None, _BINARY_TAG, (False, False), base64.b64encode(data))  # type: ignore[arg-type]
+    # In pieces, so that other threads get their turn.
+    pieces = range(0, len(data), _PIECE)
+    text = b"".join(base64.b64encode(data[at : at + _PIECE]) for at in pieces)
+    return yaml.ScalarEvent(None, _BINARY_TAG, (False, False), text)  # type: ignore[arg-type]
 
 
 _C1: Final = re.compile("[\x80-\x9f\ufeff\ufffe\uffff]")

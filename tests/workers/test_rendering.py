@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+
 import msgpack
 import pytest
 import yaml
@@ -208,3 +210,10 @@ def test_no_bytes_break_the_service(stream: bytes) -> None:
     for dialect in (b"2.6", b"new"):
         made = service(stream, dialect, None, None)
         assert isinstance(made, bytes) or made[0] is None
+
+
+@pytest.mark.parametrize("more", [-1, 0, 1])
+def test_long_binary_data_is_one_text(more: int) -> None:
+    data = b"\xff\x00\xfe" * rendering._PIECE + b"\xff" * (1 + more)
+    wanted = b"--- !!binary " + base64.b64encode(data) + b"\n...\n"
+    assert rendering.render(text(data), b"2.6") == wanted
