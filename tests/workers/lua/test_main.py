@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.helpers.engine import Client, Engine, error_of, errors_of
@@ -181,3 +183,16 @@ def test_serving_goes_on_after_a_cure() -> None:
         engine.execute("local st = require('beespace.engine.state').st st.stop = 2")
         served(engine, client, ping(1))
         assert [answer.sync for answer in client.packets()] == [1]
+
+
+def test_errors_about_arguments_do_not_name_the_engines_files() -> None:
+    source = (Path(__file__).parents[2] / "data" / "wrong_arguments.lua").read_text()
+    with Engine() as fresh:
+        called, leaks = fresh.execute(source)
+    assert called > 2000
+    assert leaks.decode() == ""
+
+
+def test_wrap_wants_a_function(client: Client) -> None:
+    text = "bad argument #1 to '?' (function expected, got number)"
+    assert error_of(client.eval("return coroutine.wrap(5)")) == (32, text)

@@ -15,7 +15,8 @@ local running, yieldable, raw_status =
   coroutine.running, coroutine.isyieldable, coroutine.status
 local getinfo = debug.getinfo
 local error, setmetatable, type = error, setmetatable, type
-local WAIT = fibers.WAIT
+local select, WAIT = select, fibers.WAIT
+local COROUTINE = 'coroutine expected'
 local cur = state.cur
 
 -- How many user.as() were around those who resumed a coroutine last.
@@ -26,8 +27,8 @@ local waiting = setmetatable({}, {__mode = 'k'})
 local coroutines = {}
 
 -- Raise what LuaJIT says of the argument of the function that called this one.
-local function not_a_coroutine()
-  error(("bad argument #1 to '%s' (coroutine expected)"):format(getinfo(2, 'n').name or '?'), 3)
+local function bad_argument(what)
+  error(("bad argument #1 to '%s' (%s)"):format(getinfo(2, 'n').name or '?', what), 3)
 end
 
 -- What a coroutine came back with; a wait is handed up, and the coroutine resumed after it.
@@ -46,7 +47,7 @@ end
 
 function coroutines.resume(thread, ...)
   if type(thread) ~= 'thread' then
-    not_a_coroutine()
+    bad_argument(COROUTINE)
   end
   if waiting[thread] then
     return false, 'cannot resume running coroutine'
@@ -64,7 +65,12 @@ local function unwrap(ok, ...)
   error(raised, type(raised) == 'string' and 2 or 0)
 end
 
-function coroutines.wrap(main)
+function coroutines.wrap(...)
+  local main = ...
+  if type(main) ~= 'function' then
+    local got = select('#', ...) == 0 and 'no value' or type(main)
+    bad_argument(('function expected, got %s'):format(got))
+  end
   local thread = create(main)
   return function(...)
     return unwrap(coroutines.resume(thread, ...))
@@ -84,7 +90,7 @@ end
 
 function coroutines.status(thread)
   if type(thread) ~= 'thread' then
-    not_a_coroutine()
+    bad_argument(COROUTINE)
   end
   return waiting[thread] and 'normal' or raw_status(thread)
 end

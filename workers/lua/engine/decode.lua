@@ -36,6 +36,9 @@ local NULL = cast('void *', 0)
 -- What was an array or a map stays one until an application gives it a new key: then its keys
 -- decide, as in Tarantool (table.insert and rawset do not count).
 local function forget(t, k, v)
+  if k == nil or k ~= k then
+    error(k == nil and 'table index is nil' or 'table index is NaN', 2)
+  end
   setmetatable(t, nil)
   t[k] = v
 end

@@ -35,6 +35,10 @@ end
 
 -- Run f(...) once; the list of the processor seconds it took and its results. Its errors pass.
 function clock.bench(f, ...)
+  local mt = type(f) ~= 'function' and getmetatable(f)
+  if mt ~= false and (type(mt) ~= 'table' or rawget(mt, '__call') == nil) then
+    error(('attempt to call a %s value'):format(type(f)), 2)
+  end
   return measured(clock.proc(), f(...))
 end
 
