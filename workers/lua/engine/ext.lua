@@ -24,11 +24,19 @@ local function payload(value)
 end
 
 --- Define extension `kind` (its number) with payloads of at most `capacity` bytes (< 256).
--- check(p, i, n) -> whether p[i .. i+n) is a valid payload. Returns the ctype, whose only readable
--- field is `size`, and make(p, i, n), which raises a string for a payload that is not valid.
-local function define(kind, capacity, check, metatable)
-  local layout = 'struct { const uint8_t size; const $ bytes[' .. capacity .. ']; }'
-  local ctype = ffi.metatype(ffi.typeof(layout, cell), metatable)
+-- check(p, i, n) -> whether p[i .. i+n) is a valid payload; `name` is what errors call the struct,
+-- which may have none. Returns the ctype, whose only readable field is `size`, and make(p, i, n),
+-- which raises a string for a payload that is not valid.
+local function define(kind, capacity, check, metatable, name)
+  local layout = 'struct %s { const uint8_t size; const $ bytes[' .. capacity .. ']; }'
+  local ctype
+  if name == nil then
+    ctype = ffi.typeof(layout:format(''), cell)
+  else
+    ffi.cdef(layout:format(name), cell)
+    ctype = ffi.typeof('struct ' .. name)
+  end
+  ffi.metatype(ctype, metatable)
 
   local function make(p, i, n)
     if n > capacity or not check(p, i, n) then

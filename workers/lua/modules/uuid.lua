@@ -25,7 +25,8 @@ end
 
 local payload = ext.payload
 
-local ctype = ext.define(2, SIZE, is_size, metatable)
+-- Tarantool's name of the struct, which is in texts of errors.
+local ctype = ext.define(2, SIZE, is_size, metatable, 'tt_uuid')
 
 local function is_uuid(value)
   return ffi.istype(ctype, value)
@@ -117,29 +118,11 @@ function methods.isnil(self)
   return ffi.string(payload(self), SIZE) == ('\0'):rep(SIZE)
 end
 
--- Negative, 0 or positive, by the bytes from the first on.
-local function compare(a, b)
-  if not (is_uuid(a) and is_uuid(b)) then
-    error('attempt to compare a uuid with another type', 0)
-  end
-  local left, right = payload(a), payload(b)
-  for k = 0, SIZE - 1 do
-    if left[k] ~= right[k] then
-      return left[k] - right[k]
-    end
-  end
-  return 0
-end
-
 metatable.__tostring = methods.str
+-- There is no order of them, as in Tarantool 2.6.
 metatable.__eq = function(a, b)
-  return is_uuid(a) and is_uuid(b) and compare(a, b) == 0
-end
-metatable.__lt = function(a, b)
-  return compare(a, b) < 0
-end
-metatable.__le = function(a, b)
-  return compare(a, b) <= 0
+  return is_uuid(a) and is_uuid(b)
+    and ffi.string(payload(a), SIZE) == ffi.string(payload(b), SIZE)
 end
 
 return setmetatable({
