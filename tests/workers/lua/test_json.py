@@ -122,7 +122,7 @@ ERRORS = [
     ("json.encode(1, 2)", "json: expected a table of options, got number"),
     ("json.decode()", "bad argument #1 to 'decode' (expected 1 or 2 arguments)"),
     ("json.decode({})", "bad argument #1 to 'decode' (string expected, got table)"),
-    ("json.cfg(5)", "json.cfg: expected a table of options, got number"),
+    ("json.cfg(5)", "bad argument #2 to '?' (table expected, got number)"),
     ("json.cfg{foo = 1}", "json: unknown option 'foo'"),
     ("json.cfg{encode_use_tostring = true}",
      "json: option 'encode_use_tostring' cannot be changed from false"),

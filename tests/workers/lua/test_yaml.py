@@ -116,6 +116,9 @@ ERRORS = [
     ("yaml.decode()", "Usage: yaml.decode(document, [{tag_only = boolean}])"),
     ("yaml.decode({})", "Usage: yaml.decode(document, [{tag_only = boolean}])"),
     ("yaml.encode(print)", "unsupported Lua type 'function'"),
+    ("yaml.cfg()", "bad argument #2 to '?' (table expected, got no value)"),
+    ("yaml.cfg(nil)", "bad argument #2 to '?' (table expected, got nil)"),
+    ("yaml.cfg(5)", "bad argument #2 to '?' (table expected, got number)"),
     ("yaml.cfg({nosuch = 1})", "yaml: unknown option 'nosuch'"),
     (
         "yaml.cfg({encode_sparse_ratio = -1})",
@@ -169,6 +172,11 @@ OPTIONS = [
     ),
     ("encode_sparse_safe = 2", "{[3] = 1}", b"---\n3: 1\n...\n"),
     ("encode_invalid_numbers = false", "1/0", b"number must not be NaN or Inf"),
+    ("encode_max_depth = 1, decode_max_depth = 1000", "{{{1}}}", b"---\n- - - 1\n...\n"),
+    ("encode_deep_as_nil = true", "{{{1}}}", b"---\n- - - 1\n...\n"),
+    ("encode_number_precision = 0", "1/3", b"--- 0.33333333333333\n...\n"),
+    ("encode_number_precision = 1", "1/3", b"--- 0.3\n...\n"),
+    ("encode_number_precision = 30", "1/3", b"--- 0.33333333333333\n...\n"),
     ("encode_sparse_convert = false", "{[100] = 1}", b"excessively sparse array"),
 ]
 

@@ -2,7 +2,9 @@
 --
 -- modules/json and modules/yaml say how a value becomes text and back, and which options they obey.
 -- All options of Tarantool's serializers are known here. Those that a module does not obey cannot
--- be changed.
+-- be changed, unless Tarantool's module does not obey them either. Tarantool ignores options that
+-- it does not know; here they are errors, as a misspelled one would change nothing and nobody would
+-- notice.
 
 local decode = require('beespace.engine.decode')
 
@@ -38,6 +40,8 @@ end
 
 -- What a changeable option may be.
 local CHECKS = {
+  encode_deep_as_nil = {is_boolean, 'a boolean'},
+  encode_max_depth = {is_count(1e9, 0), 'a whole number from 0 to 1000000000'},
   decode_save_metatables = {is_boolean, 'a boolean'},
   encode_invalid_as_nil = {is_boolean, 'a boolean'},
   encode_load_metatables = {is_boolean, 'a boolean'},
@@ -51,7 +55,11 @@ local CHECKS = {
   decode_max_depth = {is_count(128), 'a whole number from 1 to 128'},
 }
 
-local M = {}
+local M = {
+  -- A check that a module may have for one of its options: like those above, but with a limit that
+  -- nobody reaches.
+  ANY_COUNT = {is_count(1e9, 0), 'a whole number from 0 to 1000000000'},
+}
 
 local function check_option(owner, changeable, name, value)
   local default = DEFAULTS[name]
@@ -61,9 +69,11 @@ local function check_option(owner, changeable, name, value)
     if value ~= default then
       error(format("%s: option '%s' cannot be changed from %s", owner, name, tostring(default)), 0)
     end
-  elseif not CHECKS[name][1](value) then
-    error(format("%s: option '%s': expected %s, got '%s'", owner, name, CHECKS[name][2],
-      tostring(value)), 0)
+  end
+  local check = type(changeable[name]) == 'table' and changeable[name] or CHECKS[name]
+  if check ~= nil and not check[1](value) then
+    error(format("%s: option '%s': expected %s, got '%s'", owner, name, check[2], tostring(value)),
+      0)
   end
 end
 
@@ -92,9 +102,11 @@ local function configuration(kind)
     settings[name] = value
   end
   return setmetatable(settings, {
-    __call = function(_, options)
+    __call = function(_, ...)
+      local options = ...
       if type(options) ~= 'table' then
-        error(format('%s.cfg: expected a table of options, got %s', kind.name, type(options)), 0)
+        local got = select('#', ...) == 0 and 'no value' or type(options)
+        error(format("bad argument #2 to '?' (table expected, got %s)", got), 0)
       end
       for name, value in pairs(merged(kind, settings, options)) do
         settings[name] = value
@@ -121,7 +133,8 @@ local function bad_argument(what)
   error(format("bad argument #1 to '%s' (%s)", getinfo(2, 'n').name or '?', what), 3)
 end
 
--- A module whose functions take options. kind: name ('json'), changeable (set of option names), and
+-- A module whose functions take options. kind: name ('json'), changeable (by option names: true, or
+-- a check of its own), and
 -- encode(value, settings), decode(text, settings) -> result or nil, problem; unpack(packed) -> what
 -- decode() returns.
 function M.make(kind)

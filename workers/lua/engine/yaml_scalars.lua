@@ -12,7 +12,9 @@ local varbinary = require('varbinary')
 
 local find, format, gsub, sub = string.find, string.format, string.gsub, string.sub
 local floor, tonumber, tostring, type = math.floor, tonumber, tostring, type
-local typeof = ffi.typeof
+local rawequal, typeof = rawequal, ffi.typeof
+
+local NULL_UUID = uuid.NULL
 
 local bits = ffi.new('union { double d; int64_t i; }')
 
@@ -113,6 +115,11 @@ function scalars.cdata(value, precision)
     return nil
   end
   return writer(value, precision)
+end
+
+--- Whether a cdata is uuid.NULL, which Tarantool takes for no uuid: it prints its text.
+function scalars.is_null_uuid(value)
+  return rawequal(value, NULL_UUID)
 end
 
 --- A NULL of light userdata.

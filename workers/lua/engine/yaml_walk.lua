@@ -26,7 +26,8 @@ local answer_of, object_answer, INVALID = ask.table, ask.object, ask.INVALID
 
 -- Items of a sequence; indexes that are larger come from mistakes.
 local MOST_ITEMS = 100000000
--- Significant digits of numbers that are written as numbers.
+-- Significant digits of numbers that are written as numbers; never more, also when more or none are
+-- asked for.
 local PRECISION = 14
 -- Values between two looks at the clock.
 local STEPS = 256
@@ -40,11 +41,12 @@ local walk = {}
 --- What a document needs. options: see engine/yaml. pause(c) is called every now and then, nil
 -- where nothing can wait; hand_over(c, text) takes what was written, and a text that is long.
 function walk.context(options, newest, pause, hand_over)
+  local digits = options.encode_number_precision
   return {
     out = stream.new(),
     flow = new_flow(),
     options = options,
-    precision = options.encode_number_precision,
+    precision = digits >= 1 and digits < PRECISION and digits or PRECISION,
     newest = newest,
     pause = pause,
     hand_over = hand_over,
@@ -201,7 +203,9 @@ end
 
 local function put_object(c, value, is_key, asked)
   local kind = type(value)
-  if kind == 'cdata' and put_cdata(c, value) then
+  if scalars.is_null_uuid(value) then
+    return put_string(c, tostring(value), is_key)
+  elseif kind == 'cdata' and put_cdata(c, value) then
     return
   elseif kind == 'userdata' and scalars.is_null(value) then
     return put_event(c, stream.NULL)

@@ -3,7 +3,8 @@
 -- encode gives one document between `---` and `...`, rendered as the console does (engine/yaml);
 -- its second argument declares a tag as {tag_handle =, tag_prefix =}. decode returns the value of
 -- every document of the text; with {tag_only = true} handle and prefix of the tag that it declares.
--- PyYAML reads it through the bridge (engine/yaml_build). See box/serializer for cfg.
+-- PyYAML reads it through the bridge (engine/yaml_build). See box/serializer for cfg; as in
+-- Tarantool, the greatest depths do nothing here, and numbers never have more than 14 digits.
 
 local bridge = require('beespace.bridge')
 local codec = require('beespace.engine.codec')
@@ -20,7 +21,9 @@ local DECODE_USAGE = 'Usage: yaml.decode(document, [{tag_only = boolean}])'
 local KIND = {
   name = 'yaml',
   changeable = {
-    encode_number_precision = true,
+    encode_number_precision = serializer.ANY_COUNT,
+    encode_max_depth = true,
+    encode_deep_as_nil = true,
     encode_invalid_numbers = true,
     encode_sparse_convert = true,
     encode_sparse_ratio = true,
@@ -30,6 +33,7 @@ local KIND = {
     encode_use_tostring = true,
     decode_invalid_numbers = true,
     decode_save_metatables = true,
+    decode_max_depth = serializer.ANY_COUNT,
   },
 }
 
