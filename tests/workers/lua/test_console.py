@@ -9,6 +9,8 @@ import pytest
 from tests.helpers.engine import Client, Engine
 from tests.helpers.requests import evaluation
 
+EVAL = "return require('console').eval(...)"
+
 Ask = Callable[..., str]
 
 
@@ -103,6 +105,35 @@ def test_errors_of_the_formatting_may_be_anything(ask: Ask) -> None:
     odd = "(function(u) getmetatable(u).__tostring = function() error() end return u end)"
     for line in (f"{odd}(newproxy(true))", f"error({odd}(newproxy(true)))"):
         assert ask(line).startswith("---\n- error: 'console: an exception occurred when formatting")
+
+
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        ("setmetatable({require('uuid').NULL}, {__serialize = 'seq'})", "['%s']"),
+        ("setmetatable({require('uuid').fromstr('%s')}, {__serialize = 'seq'})", "[%s]"),
+        ("{require('uuid').NULL}", "- %s"),
+    ],
+)
+def test_the_null_uuid_is_a_text(client: Client, line: str, text: str) -> None:
+    zeros = "00000000-0000-0000-0000-000000000000"
+    answer = client.eval(EVAL, line.replace("%s", zeros))
+    assert answer.data == [f"---\n- {text.replace('%s', zeros)}\n...\n"]
+
+
+def test_objects_of_fibers_are_printed(client: Client) -> None:
+    line = "require('fiber').cond(), require('fiber').channel(3)"
+    assert client.eval(EVAL, line).data == ["---\n- cond\n- 'channel: 0'\n...\n"]
+    refused = client.eval(EVAL, "require('yaml').encode(require('fiber').cond())").data
+    assert refused == ["---\n- error: unsupported Lua type 'userdata'\n...\n"]
+
+
+@pytest.mark.parametrize("raised", ["{1}", "", "nil", "true"])
+def test_what_serialize_raises_is_told_when_it_is_a_text(client: Client, raised: str) -> None:
+    line = f"setmetatable({{}}, {{__serialize = function() error({raised}) end}})"
+    assert client.eval(EVAL, line).data == [
+        "---\n- error: 'console: an exception occurred when formatting the output: '\n...\n"
+    ]
 
 
 def test_in_lua_output_too(ask: Ask) -> None:

@@ -50,6 +50,11 @@ def test_a_line_is_a_text(client: Client) -> None:
     assert error_of(client.eval(EVAL, 5)) == (32, "Usage: console.eval(line)")
 
 
+def test_the_default_output_takes_no_arguments(client: Client) -> None:
+    source = "return require('console').get_default_output(1)"
+    assert error_of(client.eval(source)) == (32, "Arguments provided while prohibited")
+
+
 def test_the_format_is_the_sessions(engine: Engine, client: Client) -> None:
     with engine.connect() as other:
         assert client.eval(EVAL, "\\set output lua,block").data == ["true;"]

@@ -398,3 +398,10 @@ def test_an_error_of_which_nothing_is_said(run: Any) -> None:
         b"ClientError",
         b"",
     )
+
+
+@pytest.mark.parametrize("name", ["last", "clear"])
+def test_functions_without_arguments(run: Any, name: str) -> None:
+    text = f"box.error.{name}(): bad arguments".encode()
+    assert run(f"return raised(box.error.{name}, 1)") == text
+    assert run(f"return raised(box.error.{name}, nil)") == text

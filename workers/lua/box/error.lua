@@ -321,10 +321,19 @@ function functions.new(...)
   return make(record)
 end
 
-functions.last = object_of.last
+function functions.last(...)
+  if select('#', ...) > 0 then
+    error('box.error.last(): bad arguments', 0)
+  end
+  return object_of.last()
+end
+
 functions.unpack = object_of.unpack
 
-function functions.clear()
+function functions.clear(...)
+  if select('#', ...) > 0 then
+    error('box.error.clear(): bad arguments', 0)
+  end
   set_last(nil)
 end
 

@@ -203,6 +203,12 @@ local function unsupported(v)
   error("unsupported Lua type '" .. type(v) .. "'", 0)
 end
 
+-- The __serialize of tables that stand for what is userdata in Tarantool; consoles print their
+-- text.
+local function refuse()
+  error("unsupported Lua type 'userdata'", 0)
+end
+
 local function index(v, key)
   return v[key]
 end
@@ -377,6 +383,7 @@ return {
   ext_header = put.ext_header,
   limits = put.limits,
   map_header = put.map_header,
+  refuse = refuse,
   register = register,
   settings = settings,
   str = put.str,

@@ -9,6 +9,7 @@
 -- box.error.last(): timed out, or channel is closed.
 
 local arguments = require('beespace.engine.arguments')
+local encode = require('beespace.engine.encode')
 local errors = require('beespace.box.error')
 local fibers = require('beespace.engine.fibers')
 local waiters = require('beespace.engine.waiters')
@@ -189,17 +190,13 @@ function methods.has_writers(...)
   return first_of(state_of((...), select('#', ...), 'channel:has_writers()').writers) ~= nil
 end
 
-local function refuse()
-  error("unsupported Lua type 'userdata'", 0)
-end
-
 local metatable = {
   __index = methods,
   __metatable = 'fiber.channel',
   __newindex = function()
     error('attempt to index a userdata value', 2)
   end,
-  __serialize = refuse,
+  __serialize = encode.refuse,
   __tostring = function(channel)
     local state = channel[STATE]
     return 'channel: ' .. (state.closed and 'closed' or count_of(state))

@@ -5,6 +5,7 @@
 -- condition again.
 
 local arguments = require('beespace.engine.arguments')
+local encode = require('beespace.engine.encode')
 local errors = require('beespace.box.error')
 local fibers = require('beespace.engine.fibers')
 local waiters = require('beespace.engine.waiters')
@@ -49,17 +50,13 @@ function methods.broadcast(...)
   waiters.wake_all(line_of((...), select('#', ...), 'cond:broadcast()'))
 end
 
-local function refuse()
-  error("unsupported Lua type 'userdata'", 0)
-end
-
 local metatable = {
   __index = methods,
   __metatable = 'fiber.cond',
   __newindex = function()
     error('attempt to index a userdata value', 2)
   end,
-  __serialize = refuse,
+  __serialize = encode.refuse,
   __tostring = function()
     return 'cond'
   end,

@@ -109,7 +109,7 @@ end
 -- Tables -----------------------------------------------------------------------------------------
 
 -- What engine/yaml_ask wants to know.
-local ASKING = {encode_load_metatables = true}
+local ASKING = {encode_load_metatables = true, encode_use_tostring = true}
 
 -- A walk: how and where it writes, which tables are open and which were written, and when it gave
 -- way. It goes on for all values of an answer, and looks for repeated tables in each by itself.

@@ -10,6 +10,8 @@ local error, pcall, rawget, tostring, type = error, pcall, rawget, tostring, typ
 local getmetatable = debug.getmetatable
 local writing = encode.settings
 
+local refuse = encode.refuse
+
 local MOST = 200
 local INVALID = 'invalid __serialize value'
 local ENDLESS = ('__serialize answers with what has to be asked again, more than %d times')
@@ -26,9 +28,10 @@ local function call(serialize, value)
   return ok, said
 end
 
+-- What is said of an error in a function: as in Tarantool, nothing unless it is a text.
 local function text_of(raised)
-  local ok, text = pcall(tostring, raised)
-  return ok and type(text) == 'string' and text or 'error in __tostring'
+  local kind = type(raised)
+  return (kind == 'string' or kind == 'number') and tostring(raised) or ''
 end
 
 -- A table's own word on how it is printed: nil, a hint, or a function.
@@ -60,7 +63,9 @@ end
 function ask.table(c, value, asked)
   while type(value) == 'table' do
     local how = serializer_of(c, value)
-    if type(how) ~= 'function' then
+    if how == refuse and c.options.encode_use_tostring then
+      return tostring(value), asked
+    elseif type(how) ~= 'function' then
       return value, asked, how
     end
     asked = asked + 1

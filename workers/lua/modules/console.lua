@@ -15,7 +15,7 @@ local commands = require('beespace.engine.console_commands')
 local completion = require('beespace.engine.completion')
 local engine = require('beespace.engine.console')
 
-local error, type = error, type
+local error, select, type = error, select, type
 
 local M = {}
 
@@ -69,7 +69,10 @@ function M.set_default_output(text)
   engine.set_default_format(format)
 end
 
-function M.get_default_output()
+function M.get_default_output(...)
+  if select('#', ...) > 0 then
+    error('Arguments provided while prohibited', 0)
+  end
   local format = engine.default_format()
   return {fmt = format.fmt, opts = format.opt}
 end
