@@ -2,7 +2,8 @@
 -- files, one a line.
 
 local ARGUMENTS = {
-  {}, {5}, {'x'}, {{}}, {true}, {newproxy()}, {{}, {}}, {'x', {}}, {5, {}, {}}, {-1, 'x', true},
+  {}, {5}, {'x'}, {{}}, {true}, {coroutine.create(print)}, {{}, {}}, {'x', {}}, {5, {}, {}},
+  {-1, 'x', true},
 }
 -- Another coroutine's business.
 local SKIPPED = {['coroutine.yield'] = true}

@@ -323,7 +323,7 @@ end
 
 function functions.last(...)
   if select('#', ...) > 0 then
-    error('box.error.last(): bad arguments', 0)
+    error('box.error.last(): bad arguments', 2)
   end
   return object_of.last()
 end
@@ -332,7 +332,7 @@ functions.unpack = object_of.unpack
 
 function functions.clear(...)
   if select('#', ...) > 0 then
-    error('box.error.clear(): bad arguments', 0)
+    error('box.error.clear(): bad arguments', 2)
   end
   set_last(nil)
 end
