@@ -18,6 +18,7 @@ from server import reload
 from server.changeover import Changeover
 from server.crew import Crew
 from server.errors import ServerError
+from server.notify import Notifier
 from server.post import Post
 from server.resources import Resources
 from server.settings import Settings
@@ -48,9 +49,9 @@ class Changes:
         self.settings = self._next = load()
         self.log_order = LogOrder(self.settings.log.level, self.settings.log.format)
 
-    def begin(self, log: Any, resources: Resources, crew: Crew) -> None:
+    def begin(self, log: Any, resources: Resources, crew: Crew, notifier: Notifier) -> None:
         """From now on changes can be asked for."""
-        self._log, self._resources, self._crew = log, resources, crew
+        self._log, self._resources, self._crew, self._notifier = log, resources, crew, notifier
 
     def end(self) -> None:
         """The server stops: a change that runs comes to nothing."""
@@ -80,6 +81,7 @@ class Changes:
         """
         if self._refused("reload", answer):
             return
+        answer = self._notifier.reloading(answer)
         try:
             wanted = self._load()
             plan = reload.plan(self.settings, wanted)

@@ -25,7 +25,7 @@ from typing import Any, Final
 import setproctitle
 from multiprocess import resource_tracker
 
-from server import credentials, duties, orders, vigil
+from server import credentials, duties, notify, orders, vigil
 from server.changes import ROLE, Changes
 from server.children import Child
 from server.crew import Crew
@@ -98,6 +98,8 @@ class Supervisor:
         setproctitle.setproctitle(f"beespace: supervisor {self._settings.name}")
         logs.configure(self._changes.log_order, ROLE)
         self._log = logs.get()
+        manager = notify.Manager.taken(os.environ)
+        self._notifier = notify.Notifier(manager, self._loop, self._log)
         with ExitStack() as held:
             held.callback(self._loop.close)
             held.enter_context(self._loop.signals(SIGNALS, self._on_signal))
@@ -106,7 +108,7 @@ class Supervisor:
             self._crew = self._make_crew()
             self._porter = self._make_porter()
             self._vigil = self._make_vigil()
-            self._changes.begin(self._log, self._resources, self._crew)
+            self._changes.begin(self._log, self._resources, self._crew, self._notifier)
             desk = self._make_desk()
             held.callback(desk.close)
             try:
@@ -260,6 +262,7 @@ class Supervisor:
             pid=os.getpid(),
             app=settings.app.file or "none",
         )
+        self._notifier.ready(self._resources.segment)
 
     def _sample(self) -> None:
         if self._phase is Phase.RUNNING:
@@ -305,6 +308,7 @@ class Supervisor:
             return
         self._phase = Phase.STOPPING
         self._changes.end()
+        self._notifier.stopping(self._failure)
         self._porter.stop()
         self._crew.stop()
         patience = self._patience()

@@ -25,6 +25,7 @@ import yaml
 
 from tests.helpers import catalog
 from tests.helpers.raw import Address, Raw
+from tests.helpers.systemd import Systemd
 from tests.helpers.wait import wait_until
 
 ROOT: Final = Path(__file__).parents[2]
@@ -152,6 +153,8 @@ def sockets_below(folder: Path) -> list[Path]:
 def running(folder: Path, *, open_to_guests: bool = True, **options: Any) -> Iterator[Server]:
     """A server for the time of a ``with`` block; ``options`` are those of :func:`command`.
 
+    ``manager`` among them is who starts it, instead of nobody in particular.
+
     It finds a catalog in its data directory, see :mod:`tests.helpers.catalog`.
     """
     place = _place(folder)
@@ -218,16 +221,20 @@ def _place(folder: Path) -> Path:
     return place
 
 
-def _start(place: Path, cwd: Path | None = None, **options: Any) -> subprocess.Popen[bytes]:
+def _start(
+    place: Path, cwd: Path | None = None, manager: Systemd | None = None, **options: Any
+) -> subprocess.Popen[bytes]:
+    words = command(place, **options)
     with (place / "log").open("wb") as log:
         return subprocess.Popen(
-            command(place, **options),
+            words if manager is None else manager.command(words),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
             cwd=cwd or place / "cwd",
             env=environment(),
             start_new_session=True,
+            pass_fds=() if manager is None else manager.fds,
         )
 
 

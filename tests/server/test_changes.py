@@ -12,6 +12,8 @@ import yaml
 
 from server.changes import Changes
 from server.crew import Crew
+from server.loop import Loop
+from server.notify import Manager, Notifier
 from server.post import Post
 from server.resources import Resources
 from server.settings import Settings, load
@@ -33,7 +35,8 @@ class Stage:
         self.changes = Changes(self.load, self.told.append)
         segment = SimpleNamespace(renew_catalog=lambda: None)
         resources = SimpleNamespace(segment=segment, apply_credentials=lambda _: {})
-        self.changes.begin(logs.get(), cast("Resources", resources), cast("Crew", self))
+        silent = Notifier(Manager(), Loop(), logs.get())
+        self.changes.begin(logs.get(), cast("Resources", resources), cast("Crew", self), silent)
 
     def write(self, tree: dict[str, Any]) -> None:
         self.file.write_text(yaml.safe_dump({"iproto": {"threads": 2}, **tree}))
