@@ -41,13 +41,26 @@ class Pulse(ctypes.Structure):
     ]
 
 
+class Statement(ctypes.Structure):
+    """bee_statement_t, see workers/lua/engine/state.lua."""
+
+    _fields_ = [("id", ctypes.c_double), ("text", ctypes.c_char * 64)]
+
+
+STATEMENTS: Final = 16
+"""How many a worker keeps; that of session ``id`` has the place ``id % STATEMENTS``."""
+
+
 @dataclass(frozen=True)
 class Sight:
-    """Addresses in a worker: its pulse, the id of the running session, its receive buffer."""
+    """Addresses in a worker: its pulse, the id of the running session, its receive buffer, the
+    statements of its consoles.
+    """
 
     pulse: int
     session: int
     input: int
+    executed: int
 
 
 @dataclass(frozen=True)
@@ -65,9 +78,19 @@ def look(read: Read, sight: Sight) -> Running | None:
         return None
     id_ = ctypes.c_double.from_buffer_copy(read(sight.session, ctypes.sizeof(ctypes.c_double)))
     if pulse.away:
-        return Running(int(id_.value), "a fiber")
+        return Running(int(id_.value), _executed(read, sight, int(id_.value)) or "a fiber")
     asked = packets.asked(lambda at, size: read(sight.input + at, size), pulse.i)
     return Running(int(id_.value), asked)
+
+
+def _executed(read: Read, sight: Sight, session: int) -> str | None:
+    """The statement that a console's session executes."""
+    size = ctypes.sizeof(Statement)
+    place = sight.executed + session % STATEMENTS * size
+    statement = Statement.from_buffer_copy(read(place, size))
+    if not session or int(statement.id) != session:
+        return None
+    return f"console: {statement.text.decode('utf-8', 'replace')}"
 
 
 def own_memory(at: int, size: int) -> bytes:

@@ -60,7 +60,7 @@ class Doom(ctypes.Structure):
 @dataclass(frozen=True)
 class Places:
     """Addresses in Lua's memory: its state, the hook, the pulse, the doom, the id of the running
-    session, the receive buffer.
+    session, the receive buffer, the statements of consoles.
     """
 
     lua: int
@@ -69,11 +69,12 @@ class Places:
     doom: int
     session: int
     input: int
+    executed: int
 
     @property
     def sight(self) -> Sight:
         """Where it shows what code runs."""
-        return Sight(self.pulse, self.session, self.input)
+        return Sight(self.pulse, self.session, self.input, self.executed)
 
 
 @dataclass(frozen=True)

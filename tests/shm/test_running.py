@@ -12,7 +12,16 @@ from contextlib import contextmanager
 
 import pytest
 
-from shm.running import Pulse, Running, Sight, look, memory_of, own_memory
+from shm.running import (
+    STATEMENTS,
+    Pulse,
+    Running,
+    Sight,
+    Statement,
+    look,
+    memory_of,
+    own_memory,
+)
 from tests.helpers.raw import CALL, ping, request
 
 PACKETS = ping(1) * 700 + request({0: CALL, 1: 2}, {0x22: "work", 0x21: ["x" * 5000]})
@@ -25,7 +34,9 @@ class Memory:
         self.pulse = Pulse(i=len(PACKETS), have=len(PACKETS) + 5)
         self.session = ctypes.c_double(0)
         self.input = ctypes.create_string_buffer(PACKETS + bytes(16))
-        self.sight = Sight(*map(ctypes.addressof, (self.pulse, self.session, self.input)))
+        self.executed = (Statement * STATEMENTS)()
+        places = self.pulse, self.session, self.input, self.executed
+        self.sight = Sight(*map(ctypes.addressof, places))
 
 
 def test_nothing_runs() -> None:
@@ -44,12 +55,22 @@ def test_a_fiber_runs() -> None:
     assert look(own_memory, memory.sight) == Running(0, "a fiber")
 
 
+def test_a_console_runs() -> None:
+    memory = Memory()
+    memory.pulse.away, memory.session.value = 1, 41
+    memory.executed[41 % STATEMENTS] = Statement(41, "fé()".encode())
+    assert look(own_memory, memory.sight) == Running(41, "console: fé()")
+    memory.session.value = 41 + STATEMENTS
+    assert look(own_memory, memory.sight) == Running(41 + STATEMENTS, "a fiber")
+
+
 CHILD = """
 import os, signal
+from dataclasses import astuple
 from tests.shm.test_running import Memory
 memory = Memory()
 memory.pulse.in_request, memory.session.value = 1, 2**40
-print(memory.sight.pulse, memory.sight.session, memory.sight.input, flush=True)
+print(*astuple(memory.sight), flush=True)
 os.kill(os.getpid(), signal.SIGSTOP)
 """
 
@@ -71,7 +92,7 @@ def test_a_child_that_is_stopped() -> None:
     with stopped_child() as (pid, sight), memory_of(pid) as read:
         assert look(read, sight) == Running(2**40, "call work")
         with pytest.raises(OSError, match="Input/output"):
-            look(read, Sight(64, 64, 64))
+            look(read, Sight(64, 64, 64, 64))
 
 
 def test_a_process_that_is_gone() -> None:

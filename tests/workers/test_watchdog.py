@@ -14,6 +14,7 @@ import pytest
 
 from shm import logs
 from shm.launch import LogOrder
+from tests.helpers.consoles import open_console
 from tests.helpers.engine import Engine, error_of
 from tests.helpers.raw import PING, Packet, request
 from tests.helpers.wait import wait_until
@@ -66,6 +67,21 @@ LOOPS = [
     "while true do local t = {} for i = 1, 100 do t[i] = tostring(i) end end",
     "while true do box.session.peer() pcall(box.error, 1) end",
 ]
+
+
+def test_the_statement_of_a_console_is_named(
+    engine: Engine, capfd: pytest.CaptureFixture[str]
+) -> None:
+    logs.configure(LogOrder(), "worker-0")
+    console = open_console(engine)
+    said = console.say(f"{INTERPRETED}while true do end -- {'x' * 100}\n")
+    assert b"took longer than limits.request_time" in said.replace(b"\n    ", b" ")
+    assert console.say("1\n") == b"---\n- 1\n...\n"
+    (line,) = capfd.readouterr().err.splitlines()
+    assert f"/{console.id} " in line
+    assert f"console: {INTERPRETED}while true do end -- {'x' * 16}..." in line
+    assert "x" * 17 not in line
+    assert engine.execute("return require('beespace.engine.state').executed[...].id", 0) == 0
 
 
 @pytest.mark.parametrize("source", LOOPS)
@@ -167,7 +183,7 @@ class Fake:
         at = ctypes.addressof(ctypes.c_char.from_buffer(self.memory))
         self.died = threading.Event()
         self.attempts = 0
-        places = Places(0, 0, at, at + 64, at + 128, at + 160)
+        places = Places(0, 0, at, at + 64, at + 128, at + 160, at + 160)
         self.dog = Watchdog(self, places, Limits(time=0.01), engine.table, self.died.set)
 
     def heap(self) -> int:

@@ -63,3 +63,24 @@ def test_nobody_else_is_asked_whether_a_session_has_left(engine: Engine, console
     console.say("box.session.storage.mine = 1\n")
     engine.execute("require('beespace.engine.elsewhere').tick()")
     assert console.say("box.session.storage.mine\n") == b"---\n- 1\n...\n"
+
+
+STARTED = """
+local errand, started = require('beespace.engine.errand'), ...
+looks = 0
+function errand.is_there() return false end
+function errand.is_coming() looks = looks + 1 return looks < started end
+require('beespace.engine.bus').index = 5
+"""
+MISSING = b"---\n- error: 'worker 0: it is not there'\n...\n"
+
+
+@pytest.mark.parametrize(("started", "least", "most"), [(3, 3, 3), (1000, 10, 60)])
+def test_a_worker_that_is_being_started_is_waited_for_shortly(
+    engine: Engine, console: Console, started: int, least: int, most: int
+) -> None:
+    engine.execute(STARTED, started)
+    console.say("\\set worker 0\n")
+    console.send(b"1\n")
+    engine.run_until(lambda: console.came() == MISSING)
+    assert least <= engine.execute("return looks") <= most

@@ -168,7 +168,9 @@ end
 local function execute(one, line)
   count(one)
   flight.began(one.fd)
+  state.says(one.id, line)
   local ok, text = pcall(refresh_and_run, one.console, line)
+  state.says(one.id, nil)
   flight.ended(one.id, one.fd)
   if ok then
     return text

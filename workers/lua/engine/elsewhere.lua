@@ -25,10 +25,12 @@ local yaml = require('beespace.engine.yaml')
 
 local error, ipairs, pairs, pcall, tonumber = error, ipairs, pairs, pcall, tonumber
 local bytes_p = ffi.typeof('const uint8_t *')
-local cur = state.cur
+local clock, cur = fibers.clock, state.cur
 local STATEMENT, PUSH = 'console', 'push'
 -- A statement may take as long as it likes.
 local NEVER = math.huge
+-- Seconds that a worker which is being started is waited for, and between two looks at it.
+local PATIENCE, LOOK = 1, 0.02
 
 local elsewhere = {}
 
@@ -58,6 +60,11 @@ local function whole(its_console)
   end
 end
 
+local function said(id, ...)
+  state.says(id, nil)
+  return ...
+end
+
 -- Run a statement for the console session `id`, which is another worker's.
 errand.kinds[STATEMENT] = function(line, id, format, is_part)
   catalog.refresh()
@@ -71,7 +78,8 @@ errand.kinds[STATEMENT] = function(line, id, format, is_part)
     cur.uid, cur.euid = tonumber(slot.uid), tonumber(slot.uid)
   end
   local receive = is_part and part(format) or whole(its_console)
-  return receive(console.evaluate(line))
+  state.says(id, line)
+  return said(id, receive(console.evaluate(line)))
 end
 
 -- Forget what sessions that have ended left here.
@@ -111,9 +119,18 @@ end
 
 -- Here --------------------------------------------------------------------------------------------
 
+-- Wait until `due` for a worker that is being started; whether it is there.
+local function await(worker, due)
+  while errand.is_coming(worker) and clock() < due do
+    fibers.suspend_quietly(LOOK)
+    fibers.check()
+  end
+  return errand.is_there(worker)
+end
+
 -- Let another worker run a statement; a ticket, or nil and why not.
-local function send(its_console, worker, line, is_part)
-  if not errand.is_there(worker) then
+local function send(its_console, worker, line, is_part, due)
+  if not await(worker, due) then
     return nil, 'it is not there'
   end
   local ticket = errand.ask(worker, STATEMENT, line, {cur.id, its_console.format, is_part}, 3)
@@ -147,7 +164,7 @@ local function on_one(its_console, line, number)
   elseif worker == bus.index then
     return console.answer(its_console, console.evaluate(line))
   end
-  local ok, text = receive(send(its_console, worker, line, false))
+  local ok, text = receive(send(its_console, worker, line, false, clock() + PATIENCE))
   if ok then
     return text
   end
@@ -167,10 +184,10 @@ end
 
 local function on_all(its_console, line)
   local format, tickets, reasons, parts = its_console.format, {}, {}, {}
-  local take, workers = part(format), shared.crew()
+  local take, workers, due = part(format), shared.crew(), clock() + PATIENCE
   for _, worker in ipairs(workers) do
     if worker ~= bus.index then
-      tickets[worker], reasons[worker] = send(its_console, worker, line, true)
+      tickets[worker], reasons[worker] = send(its_console, worker, line, true, due)
     end
   end
   local own = take(console.evaluate(line))

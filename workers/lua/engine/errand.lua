@@ -29,6 +29,8 @@ local cur = state.cur
 
 -- Row states of shm/states.py in which a worker reads its bus.
 local READY, STOPPING, DRAINING = 2, 3, 5
+-- Those in which it will.
+local STARTING, DEAD = 1, 4
 -- Seconds between two looks whether a worker that was asked is still the same process.
 local LOOK = 0.1
 
@@ -138,6 +140,12 @@ function errand.is_there(worker)
   local row_state = shared.rows[worker].state
   return worker == bus.index or row_state == READY or row_state == STOPPING
     or row_state == DRAINING
+end
+
+-- Whether a worker is being started, for the first time or again.
+function errand.is_coming(worker)
+  local row_state = shared.rows[worker].state
+  return row_state == STARTING or row_state == DEAD
 end
 
 -- Let a worker run a function ('call'), a source ('eval') or what else has a kind; a ticket for

@@ -140,7 +140,7 @@ end
 
 -- Make everything ready; `library` is the file with LuaJIT's C functions. Returns addresses for the
 -- watchdog: the Lua state, the hook, the pulse, the doom, the id of the running session, the
--- receive buffer.
+-- receive buffer, the statements of consoles.
 function interrupt.install(library)
   lua = ffi.load(library)
   -- Referenced for ever: its address stands for the whole runtime, whose hook is one.
@@ -150,7 +150,7 @@ function interrupt.install(library)
   local hook_address = address_of(lua.lua_gethook(address))
   disarm(hook)
   return address_of(address), hook_address, address_of(st), address_of(doom),
-    address_of(state.cur), address_of(state.input)
+    address_of(state.cur), address_of(state.input), address_of(state.executed)
 end
 
 return interrupt

@@ -55,6 +55,11 @@ typedef struct {
   int su;           /* how often euid was changed for a while, see fibers.as */
   int rights;       /* 1: the user of this request may call and evaluate everything */
 } bee_current_t;
+
+typedef struct {
+  double id;        /* session of a console, 0: none */
+  char text[64];    /* how its statement begins, ends with a zero */
+} bee_statement_t;
 ]]
 
 local RECEIVE = 1024 * 1024
@@ -96,6 +101,23 @@ state.cur = cur
 -- this file is loaded, so that they are constants of the compiled code.
 state.input = sys.reserve(MAX_PACKET + 4 * RECEIVE)
 state.output = sys.reserve(RESULT_LIMIT + RECEIVE)
+
+-- What consoles execute, for who looks from beside the loop (shm/running.py): the one of session
+-- `id` is at id % STATEMENTS, unless another one has taken its place.
+local STATEMENTS, LONGEST = 16, 60
+local executed = ffi.new('bee_statement_t[?]', STATEMENTS)
+state.executed = executed
+
+-- Say which statement a console executes, nil when it has ended.
+function state.says(id, line)
+  local place = executed[id % STATEMENTS]
+  if line ~= nil then
+    place.id = id
+    ffi.copy(place.text, #line > LONGEST and line:sub(1, LONGEST - 3) .. '...' or line)
+  elseif place.id == id then
+    place.id = 0
+  end
+end
 
 -- Id of the session whose code runs now, 0 where there is none: for log lines.
 function state.session_id()
