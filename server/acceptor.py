@@ -26,15 +26,17 @@ from uuid import UUID
 
 import setproctitle
 
-from server import keepalive, refusal
+from server import doors, farewell, keepalive, preludes, refusal
 from server.admission import Admission
 from server.bucket import Bucket
 from server.doors import Door, peer_of
 from server.farewell import Farewells
 from server.handover import BATCH, Arrival, Handover, Outcome, Worker
 from server.lanes import Lane
+from server.limits import open_files
 from server.preludes import Fault, Preludes
 from server.reports import Reports, Trouble
+from server.spare import Spare
 from shm import channel, layout, logs
 from shm.channel import Channel, ChannelClosedError
 from shm.launch import AcceptorOrder, ExitCode
@@ -44,6 +46,10 @@ from shm.sessions import SessionTable
 ROLE: Final = "acceptor"
 RETRY: Final = 0.25
 """Seconds until accepting or sending is tried again when the system was out of something."""
+ROOM: Final = 0.05
+"""Seconds until connections are tried again that wait for a worker's descriptors."""
+SHARE: Final = 8
+"""Part of this process's descriptors that refused connections may have, and pending headers."""
 LOOK: Final = 0.5
 """Seconds between two looks at the workers' heartbeats while nothing arrives."""
 SALT_BYTES: Final = 32
@@ -82,25 +88,20 @@ class Acceptor:
         self._control = Channel(order.control)
         self._selector = selectors.DefaultSelector()
         self._handover = Handover(table, segment)
-        self._farewells = Farewells(self._selector)
+        self._spare = Spare()
+        share = open_files() // SHARE
+        self._farewells = Farewells(self._selector, min(farewell.MOST, share))
         self._consoles = segment.consoles
-        self._doors = [
-            Door(
-                number,
-                end,
-                private=number in segment.own_listeners,
-                staff=number in self._consoles,
-                proxied=number in order.proxied,
-            )
-            for number, end in enumerate(order.listeners)
-        ]
+        self._doors = doors.made(order, segment)
         self._staff = self._lane(lambda door: door.staff)
         self._guests = self._lane(lambda door: not (door.staff or door.proxied))
         self._proxied = self._lane(lambda door: door.proxied)
-        self._preludes = Preludes(self._selector, self._introduced, self._not_introduced)
+        self._came: list[Arrival] = []
+        most = min(preludes.MOST, share)
+        self._preludes = Preludes(self._selector, self._came.append, self._not_introduced, most)
         self._admission = Admission()
         self._bucket = Bucket(0, 0.0)
-        self._came: list[Arrival] = []
+        self._roomless = False
         self._waiting: list[Arrival] = []
         self._held: list[Arrival] = []
         self._told_to_accept = False
@@ -148,7 +149,8 @@ class Acceptor:
                     key.data()
             self._expire(time.monotonic())
             if self._came or self._waiting or self._held:
-                came, self._came = self._came, []
+                came = self._came[:]
+                self._came.clear()
                 self._deliver(came)
             self._set_doors()
         self._close()
@@ -160,17 +162,23 @@ class Acceptor:
             os.close(arrival.fd)
         for worker in self._handover.workers():
             worker.intake.close()
+        self._spare.close()
         self._control.close()
         self._selector.close()
 
     def _obey(self) -> None:
         """Do what the supervisor says."""
         try:
-            while self._running and (received := self._control.receive()) is not None:
+            while self._running and (received := self._receive()) is not None:
                 message, fds = received
                 self._do(message, fds)
         except ChannelClosedError:
             self._running = False
+
+    def _receive(self) -> tuple[dict[str, Any], list[int]] | None:
+        """The next message; there is a descriptor for what comes with it."""
+        with self._spare.lent():
+            return self._control.receive()
 
     def _do(self, message: dict[str, Any], fds: list[int]) -> None:
         op, index = message["op"], message.get("index", -1)
@@ -226,7 +234,14 @@ class Acceptor:
             self._selector.modify(worker, events, lambda: self._attend(worker))
 
     def _accept(self, door: Door) -> None:
-        """Take what waits at one listener, at most a batch and what the rate allows."""
+        """Take what waits at one listener; the staff may have the spare descriptor for it."""
+        with self._spare.lent() if door.staff else contextlib.nullcontext():
+            arrivals = self._accepted(door)
+        if arrivals:
+            self._deliver(arrivals)
+
+    def _accepted(self, door: Door) -> list[Arrival]:
+        """What waited at a door, at most a batch and what the rate allows."""
         arrivals: list[Arrival] = []
         accept, peer, number = door.accept, door.peer, door.number
         most, proxied = self._allowed(door), 0
@@ -248,16 +263,26 @@ class Acceptor:
         except OSError as error:
             # Anything else is the fault of one connection, which is gone already.
             self._header.accept_errors += 1
-            if error.errno in _OUT_OF_SOMETHING:
-                self._pause()
+            if error.errno in _OUT_OF_SOMETHING and not (arrivals or proxied):
+                self._make_room(door)
         if not door.staff:
             self._bucket.take(len(arrivals) + proxied)
-        if arrivals:
-            self._deliver(arrivals)
+        return arrivals
 
-    def _introduced(self, arrival: Arrival) -> None:
-        """A proxy has said who its client is."""
-        self._came.append(arrival)
+    def _make_room(self, door: Door) -> None:
+        """Nothing could be accepted: give up what can be, or wait, guests before the staff."""
+        if self._farewells.shed():
+            return
+        if door.staff:
+            self._pause()
+        else:
+            now = time.monotonic()
+            self._hold_guests(now + RETRY)
+            self._reports.hit(Trouble.SCARCE, now)
+
+    def _hold_guests(self, until: float) -> None:
+        self._guests.pause(until)
+        self._proxied.pause(until)
 
     def _not_introduced(self, fault: Fault) -> None:
         setattr(self._header, fault.value, getattr(self._header, fault.value) + 1)
@@ -271,8 +296,7 @@ class Acceptor:
         now = time.monotonic()
         room = self._bucket.room(now)
         if not room:
-            for lane in (self._guests, self._proxied):
-                lane.pause(self._bucket.due())
+            self._hold_guests(self._bucket.due())
             self._header.rate_waits += 1
             self._reports.hit(Trouble.RATE, now, rate=self._bucket.rate)
         return min(room, most)
@@ -280,7 +304,7 @@ class Acceptor:
     def _deliver(self, arrivals: Sequence[Arrival]) -> None:
         """Hand these over, after those that have waited."""
         todo = [*self._held, *self._waiting, *arrivals]
-        self._held, self._waiting = [], []
+        self._held, self._waiting, self._roomless = [], [], False
         for at in range(0, len(todo), BATCH):
             self._settle(self._handover.deliver(todo[at : at + BATCH]))
 
@@ -293,6 +317,10 @@ class Acceptor:
         if outcome.scarce:
             self._pause()
         now = time.monotonic()
+        if outcome.roomless:
+            self._roomless = True
+            self._header.room_waits += 1
+            self._reports.hit(Trouble.ROOM, now, limit=open_files())
         if outcome.refused:
             count = len(outcome.refused)
             self._header.refused += count
@@ -328,6 +356,8 @@ class Acceptor:
     def _expire(self, now: float) -> None:
         self._farewells.expire(now)
         self._preludes.expire(now)
+        if not self._spare.refill():
+            self._farewells.shed()
         self._guests.expire(now)
         self._proxied.expire(now)
         self._reports.expire(now)
@@ -345,6 +375,7 @@ class Acceptor:
         times = (
             self._retry,
             self._look,
+            time.monotonic() + ROOM if self._roomless else None,
             self._guests.until or None,
             self._farewells.deadline(),
             self._preludes.deadline(),
@@ -355,7 +386,12 @@ class Acceptor:
 
     def _set_doors(self) -> None:
         """Listen exactly while a new connection could be served or refused."""
-        wanted = self._told_to_accept and not self._waiting and self._retry is None
-        self._staff.set(wanted)
+        wanted = self._told_to_accept and self._retry is None
+        staff = self._handover.staff
+        held_up = self._waiting and (
+            not self._roomless or any(one.listener in staff for one in self._waiting)
+        )
+        self._staff.set(wanted and not held_up)
+        wanted = wanted and not self._waiting
         self._guests.set(wanted)
         self._proxied.set(wanted and self._preludes.room > 0)

@@ -18,6 +18,9 @@ import sys
 from collections.abc import Callable
 from typing import Any, Final
 
+from shm.launch import AcceptorOrder
+from shm.segment import Segment
+
 _CREDENTIALS: Final = 12
 """Bytes of the kernel's struct ucred: pid, uid, gid."""
 
@@ -55,6 +58,21 @@ class Door:
     def admits(self, fd: int) -> bool:
         """Whether who has connected may come in."""
         return not self.private or user_of(fd) in (0, os.geteuid())
+
+
+def made(order: AcceptorOrder, segment: Segment) -> list[Door]:
+    """The doors of an acceptor, in the order of their names in the segment's header."""
+    own, consoles = segment.own_listeners, segment.consoles
+    return [
+        Door(
+            number,
+            end,
+            private=number in own,
+            staff=number in consoles,
+            proxied=number in order.proxied,
+        )
+        for number, end in enumerate(order.listeners)
+    ]
 
 
 def peer_of(fd: int) -> bytes:

@@ -23,8 +23,9 @@ _CHUNK: Final = 65536
 class Farewells:
     """The lingering connections, oldest first."""
 
-    def __init__(self, selector: selectors.BaseSelector) -> None:
+    def __init__(self, selector: selectors.BaseSelector, most: int = MOST) -> None:
         self._selector = selector
+        self._most = most
         self._lingering: OrderedDict[socket.socket, float] = OrderedDict()
 
     def say(self, fd: int, answer: bytes, now: float) -> None:
@@ -42,8 +43,8 @@ class Farewells:
         except OSError:
             end.close()
             return
-        if len(self._lingering) >= MOST:
-            self._end(next(iter(self._lingering)))
+        if len(self._lingering) >= self._most:
+            self.shed()
         self._lingering[end] = now + LINGER
         self._selector.register(end, selectors.EVENT_READ, lambda: self._drain(end))
 
@@ -55,6 +56,13 @@ class Farewells:
         """End those whose time is over."""
         while self._lingering and next(iter(self._lingering.values())) <= now:
             self._end(next(iter(self._lingering)))
+
+    def shed(self) -> bool:
+        """End the oldest, whose descriptor is needed; False when there is none."""
+        if not self._lingering:
+            return False
+        self._end(next(iter(self._lingering)))
+        return True
 
     def close(self) -> None:
         """End all."""

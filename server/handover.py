@@ -21,6 +21,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
+from server.limits import open_files, session_room
 from server.quota import Quota
 from shm import channel, layout
 from shm.segment import Segment
@@ -64,6 +65,8 @@ class Worker:
         """Full until its intake is writable."""
         self.drains = False
         """It gets nothing but what it has offered itself."""
+        self.most = 0
+        """Load up to which it was given sessions last."""
         self._beat = -1
         self._moved = 0.0
         intake.setblocking(False)
@@ -87,6 +90,14 @@ class Worker:
         row = self.row
         return int(row.assigned - row.freed - row.reclaimed)
 
+    def weigh(self, limit: int, staff: bool) -> int:
+        """Its load; ``most`` is then the one that its descriptors allow."""
+        # In this order: a socket is counted as kept before its session is as gone.
+        load = self.load()
+        row = self.row
+        self.most = session_room(limit, int(row.own_fds), staff=staff) - int(row.kept)
+        return load
+
 
 @dataclass
 class Outcome:
@@ -95,7 +106,8 @@ class Outcome:
     ``waiting``: no worker can take them now. ``held``: offers whose worker cannot take them back
     now. ``refused``: the table is full. ``over``: the address has all it may have. ``choked``:
     workers that take nothing until their intake is writable, or, with ``scarce``, until the system
-    has memory or descriptors again.
+    has memory or descriptors again. ``roomless``: those that wait do so for a worker's descriptors,
+    of which nobody tells when they are free.
     """
 
     waiting: list[Arrival] = field(default_factory=list)
@@ -104,6 +116,7 @@ class Outcome:
     over: list[Arrival] = field(default_factory=list)
     choked: list[Worker] = field(default_factory=list)
     scarce: bool = False
+    roomless: bool = False
 
 
 class Handover:
@@ -115,7 +128,10 @@ class Handover:
         self._reserved = int(segment.header.reserved)
         self._own = segment.own_listeners
         self._consoles = segment.consoles
-        self.quota = Quota(table, {*self._consoles, *self._own, layout.ADOPTED})
+        self._limit = open_files()
+        self.staff = {*self._consoles, *self._own}
+        """Listeners whose sessions may have descriptors that are kept from others."""
+        self.quota = Quota(table, {*self.staff, layout.ADOPTED})
         self._workers: dict[int, Worker] = {}
         self._turn = 0
         self._looked = 0.0
@@ -153,20 +169,30 @@ class Handover:
         Descriptors that were sent are closed here; those in the outcome are still open.
         """
         outcome = Outcome()
-        admitted = self._admit(arrivals, outcome)
-        todo = []
-        for arrival in admitted:
-            if arrival.worker == ANY:
-                todo.append(arrival)
-            else:
+        guests: list[Arrival] = []
+        staff: list[Arrival] = []
+        for arrival in self._admit(arrivals, outcome):
+            if arrival.worker != ANY:
                 self._give_back(arrival, outcome)
+            elif arrival.listener in self.staff:
+                staff.append(arrival)
+            else:
+                guests.append(arrival)
+        self._place(staff, outcome, staff=True)
+        self._place(guests, outcome, staff=False)
+        return outcome
+
+    def _place(self, todo: list[Arrival], outcome: Outcome, *, staff: bool) -> None:
+        """Hand over all, or as many as the workers can take."""
         while todo:
             takers = [one for one in self._workers.values() if not (one.full or one.drains)]
-            if not takers:
-                outcome.waiting = todo
-                break
-            todo = self._round(todo, takers, outcome)
-        return outcome
+            chosen = self._choose(takers, len(todo), staff=staff) if takers else []
+            if not chosen:
+                outcome.waiting += todo
+                outcome.roomless = outcome.roomless or bool(takers)
+                return
+            late = todo[len(chosen) :]
+            todo = self._round(todo[: len(chosen)], chosen, outcome) + late
 
     def _admit(self, arrivals: Sequence[Arrival], outcome: Outcome) -> list[Arrival]:
         """Those there is room for; the last slots are kept for the server's own sockets."""
@@ -201,17 +227,17 @@ class Handover:
             outcome.held.append(arrival)
 
     def _round(
-        self, arrivals: list[Arrival], takers: list[Worker], outcome: Outcome
+        self, arrivals: list[Arrival], chosen: list[Worker], outcome: Outcome
     ) -> list[Arrival]:
         """One try for every arrival; those whose worker did not take them."""
         shares: dict[int, tuple[Worker, list[int], list[Arrival]]] = {
-            worker.index: (worker, [], []) for worker in takers
+            worker.index: (worker, [], []) for worker in chosen
         }
         salts = os.urandom(layout.SALT_BYTES * len(arrivals))
         claim, consoles = self._table.claim, self._consoles
         note = self.quota.note if self.quota.most else None
         at = 0
-        for arrival, worker in zip(arrivals, self._choose(takers, len(arrivals)), strict=True):
+        for arrival, worker in zip(arrivals, chosen, strict=True):
             salt = salts[at : at + layout.SALT_BYTES]
             at += layout.SALT_BYTES
             listener = arrival.listener
@@ -231,26 +257,32 @@ class Handover:
                 left += share
         return left
 
-    def _choose(self, takers: list[Worker], count: int) -> list[Worker]:
+    def _choose(self, takers: list[Worker], count: int, *, staff: bool) -> list[Worker]:
         """A worker for each connection: least sessions, then least CPU, then in turn.
 
-        Those that are stuck in a request come after all others.
+        Those that are stuck in a request come after all others; nobody gets more than its
+        descriptors allow. Shorter than ``count`` when there is no room for all.
         """
         now = time.monotonic()
         self.look(now)
-        takers = [worker for worker in takers if not worker.stalled(now)] or takers
-        size = len(takers)
+        weighed = [(one.weigh(self._limit, staff), one) for one in takers]
+        able = [(load, one) for load, one in weighed if load < one.most]
+        able = [(load, one) for load, one in able if not one.stalled(now)] or able
+        size = len(able)
         heap = [
-            (worker.load(), worker.row.cpu_permille, (place - self._turn) % size, worker)
-            for place, worker in enumerate(takers)
+            (load, worker.row.cpu_permille, (place - self._turn) % size, worker)
+            for place, (load, worker) in enumerate(able)
         ]
         heapq.heapify(heap)
-        chosen = []
-        for _ in range(count):
+        chosen: list[Worker] = []
+        while heap and len(chosen) < count:
             load, cpu, turn, worker = heap[0]
             chosen.append(worker)
-            heapq.heapreplace(heap, (load + 1, cpu, turn, worker))
-        self._turn += count
+            if load + 1 < worker.most:
+                heapq.heapreplace(heap, (load + 1, cpu, turn, worker))
+            else:
+                heapq.heappop(heap)
+        self._turn += len(chosen)
         return chosen
 
     def _send(self, worker: Worker, ids: list[int], share: list[Arrival], outcome: Outcome) -> bool:

@@ -1,7 +1,7 @@
 """The open-files limit: every session is a descriptor in its worker.
 
 The supervisor raises the soft limit to the hard one before it starts children, which inherit it.
-Pure but for :func:`raise_open_files`.
+Pure but for :func:`raise_open_files` and :func:`open_files`.
 """
 
 from __future__ import annotations
@@ -14,8 +14,24 @@ from server.errors import ServerError
 RESERVE: Final = 64
 """Descriptors a worker needs besides its sessions and one for every worker: 14 of its own, the rest
 is the application's."""
+GROWTH: Final = 16
+"""Descriptors that an application may open in a second without a session going without."""
+STAFF_GROWTH: Final = 4
+"""The same when the session is a console or one of the server's own sockets."""
 PER_WORKER: Final = 16
 """Descriptors the supervisor and the acceptor keep for one worker, generously."""
+
+
+def open_files() -> int:
+    """The limit of this process, which its children have too."""
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+
+
+def session_room(limit: int, others: int, *, staff: bool) -> int:
+    """Sessions a worker can hold when ``others`` of its descriptors are no session's."""
+    if staff:
+        return limit - others - STAFF_GROWTH
+    return limit - max(RESERVE, others + GROWTH)
 
 
 def raise_open_files() -> int:

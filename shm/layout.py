@@ -197,6 +197,8 @@ ROW: Final = Record(
             Field("lost_begun", "u64", _W, "lost sessions it began to end, see server.lost"),
             Field("lost_running", "u64", _W, "those of them whose on_disconnect is not over"),
             Field("stopped_pid", "u64", _W, "last process of the row that ended as it was asked"),
+            Field("kept", "u64", _W, "sockets of sessions that have ended, kept for a while"),
+            Field("own_fds", "u64", _W, "descriptors that are no session's, a second ago"),
         ),
         (Field("inbox_lock", "u8", _L, "mutex of its sessions' inbox_bytes", LOCK_BYTES),),
         (Field("ended", "u64", _W, "sessions it ended, by shm.states.EndReason", REASONS),),

@@ -1,4 +1,4 @@
-"""What Lua asks of Python: log lines, JSON and YAML text, hashes, base64, version facts.
+"""What Lua asks of Python: log lines, JSON and YAML text, hashes, base64, facts.
 
 ``workers.process`` makes the services once with :func:`make_services` and hands them to the Lua
 runtime, where ``workers/lua/modules`` find them as ``require('beespace.bridge')``. Nothing here is
@@ -11,9 +11,11 @@ from __future__ import annotations
 import base64
 import functools
 import hashlib
+import os
 import platform
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Final
 
 import msgpack
@@ -24,6 +26,8 @@ from workers import decimals, reading, rendering, texts
 
 MAX_PBKDF2_SIZE: Final = 128
 HASHES: Final = frozenset({"md5", "sha1", "sha224", "sha256", "sha384", "sha512"})
+
+FDS: Final = Path("/proc/self/fd")
 
 Service = Callable[..., Any]
 
@@ -56,6 +60,7 @@ def make_services(context: Context) -> dict[str, Service]:
         "pbkdf2": pbkdf2,
         "base64_encode": base64_encode,
         "base64_decode": texts.base64_decode,
+        "descriptors": _descriptors,
         "versions": functools.partial(_versions, context),
     }
     return guarded(services)
@@ -101,6 +106,15 @@ def _log_level(context: Context, level: bytes | None = None) -> bytes:
     context.log = replace(context.log, level=name)
     logs.configure(context.log, context.role)
     return level
+
+
+def _descriptors(anyway: bool) -> int | None:
+    """Open descriptors of this process; None when the system only lists them, unless ``anyway``."""
+    # Linux 6.2 and newer say it as the size of the folder.
+    size = FDS.stat().st_size
+    if size or not anyway:
+        return size or None
+    return len(os.listdir(FDS))
 
 
 def _versions(context: Context) -> bytes:

@@ -222,9 +222,15 @@ def _place(folder: Path) -> Path:
 
 
 def _start(
-    place: Path, cwd: Path | None = None, manager: Systemd | None = None, **options: Any
+    place: Path,
+    cwd: Path | None = None,
+    manager: Systemd | None = None,
+    open_files: int | None = None,
+    **options: Any,
 ) -> subprocess.Popen[bytes]:
     words = command(place, **options)
+    if open_files is not None:
+        words = ["sh", "-c", f'ulimit -n {open_files}; exec "$@"', "sh", *words]
     with (place / "log").open("wb") as log:
         return subprocess.Popen(
             words if manager is None else manager.command(words),

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import resource
 import socket
 import time
 
 from shm.segment import Segment
 from shm.sessions import SessionTable
-from tests.server.stage import Stage, close_all, everything, settings
+from tests.helpers.wait import wait_until
+from tests.server.stage import Stage, close_all, echo, everything, settings
 
 
 def test_an_address_has_its_limit(stage: Stage, table: SessionTable) -> None:
@@ -73,4 +77,38 @@ def test_what_comes_too_fast_waits(segment: Segment) -> None:
     assert stage.segment.header.acceptor_turns < 40, "it turned in a circle"
     settings(stage, {"session.limits.accept_rate": 0})
     close_all(fds)
+    stage.close()
+
+
+def test_without_a_descriptor_the_staff_still_comes_in(
+    segment: Segment, table: SessionTable
+) -> None:
+    segment.header.control_listener = 1
+    ends = [socket.create_server(("127.0.0.1", 0)), socket.socket(socket.AF_UNIX)]
+    ends[1].bind(f"\0bee-test-{os.getpid()}")
+    ends[1].listen()
+    stage = Stage(segment, ends)
+    stage.worker_up(0)
+    stage.control.send({"op": "accept"})
+    close_all(echo(stage, 0))
+    stage.clients += [socket.socket(), socket.socket(socket.AF_UNIX)]
+    guest, staff = stage.clients[-2:]
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    filling: list[int] = []
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 256), hard))
+    try:
+        with contextlib.suppress(OSError):
+            while True:
+                filling.append(os.dup(0))
+        guest.connect(ends[0].getsockname())
+        wait_until(lambda: segment.header.accept_errors, what="a failed accept")
+        staff.connect(ends[1].getsockname())
+        wait_until(lambda: len(list(table.sessions())) == 2, what="a session of the staff")
+        turns = segment.header.acceptor_turns
+    finally:
+        close_all(filling)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    wait_until(lambda: len(list(table.sessions())) == 3, what="a session of the guest")
+    assert [one.listener for one in table.sessions() if one.id > 1] == [1, 0]
+    assert segment.header.acceptor_turns - turns < 20, "it turned in a circle"
     stage.close()

@@ -71,8 +71,8 @@ def test_a_client_that_stays_is_left_after_a_time(room: Room) -> None:
         assert read_all(client) == ANSWER
 
 
-def test_the_oldest_makes_room(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(farewell, "MOST", 2)
+def test_the_oldest_makes_room(room: Room) -> None:
+    room.farewells = Farewells(room.selector, 2)
     clients = [room.refuse(now=float(number)) for number in range(4)]
     assert len(room.selector.get_map()) == 2
     assert room.farewells.deadline() == 2.0 + farewell.LINGER

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from server.handover import LOOK, STALLED, Arrival, Handover
+from server.handover import LOOK, STALLED, Arrival, Handover, Outcome
 from shm import channel, layout
 from shm.segment import Segment
 from shm.sessions import SessionTable
@@ -211,9 +211,45 @@ def test_what_came_through_a_console_is_one(segment: Segment, table: SessionTabl
     side = Side(attached, SessionTable(attached))
     listeners = [0, 1, 2, 3, layout.ADOPTED]
     side.handover.deliver([Arrival(os.dup(0), b"", number) for number in listeners])
-    found = sorted((session.id, session.type) for session in table.sessions())
-    kinds = [SessionType.BINARY, SessionType.CONSOLE, SessionType.CONSOLE]
-    assert [kind for _, kind in found] == [*kinds, SessionType.BINARY, SessionType.BINARY]
+    found = {session.listener: session.type for session in table.sessions()}
+    binary = dict.fromkeys((0, 3, layout.ADOPTED), SessionType.BINARY)
+    assert found == {1: SessionType.CONSOLE, 2: SessionType.CONSOLE, **binary}
+    side.close()
+
+
+def test_nobody_gets_more_than_its_descriptors_allow(side: Side) -> None:
+    side.handover._limit = 64 + 2
+    rows = side.segment.rows
+    outcome = side.handover.deliver(side.arrivals(6))
+    assert [len(side.taken(index)) for index in (0, 1)] == [2, 2]
+    assert (len(outcome.waiting), outcome.roomless) == (2, True)
+    # The socket of a session that has ended is still there, then it is not.
+    rows[0].kept, rows[0].freed = 1, 1
+    outcome = side.handover.deliver(outcome.waiting)
+    assert len(outcome.waiting) == 2
+    rows[0].kept = 0
+    outcome = side.handover.deliver(outcome.waiting)
+    assert len(side.taken(0)) == len(outcome.waiting) == 1
+    # What the application has open leaves less for sessions.
+    rows[0].freed, rows[0].own_fds = 3, 50
+    outcome = side.handover.deliver(outcome.waiting)
+    assert len(outcome.waiting) == 1
+    rows[0].own_fds = 47
+    assert side.handover.deliver(outcome.waiting) == Outcome()
+    assert len(side.taken(0)) == 1
+
+
+def test_the_staff_may_have_the_last_descriptors(segment: Segment, table: SessionTable) -> None:
+    segment.header.first_console, segment.header.consoles = 1, 1
+    attached = Segment.attach(segment.name)
+    side = Side(attached, SessionTable(attached))
+    side.handover._limit = 64 + 1
+    arrivals = [Arrival(os.dup(0), b"", number) for number in (0, 0, 0, 1)]
+    outcome = side.handover.deliver(arrivals)
+    assert [arrival.listener for arrival in outcome.waiting] == [0, 0]
+    assert sorted(session.listener for session in table.sessions()) == [0, 1]
+    for arrival in outcome.waiting:
+        os.close(arrival.fd)
     side.close()
 
 

@@ -36,3 +36,12 @@ def test_the_soft_limit_is_raised() -> None:
         assert resource.getrlimit(resource.RLIMIT_NOFILE) == (hard, hard)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.parametrize(
+    ("others", "guests", "staff"),
+    [(0, 36, 96), (14, 36, 82), (48, 36, 48), (49, 35, 47), (90, -6, 6)],
+)
+def test_room_for_sessions(others: int, guests: int, staff: int) -> None:
+    assert limits.session_room(100, others, staff=False) == guests
+    assert limits.session_room(100, others, staff=True) == staff

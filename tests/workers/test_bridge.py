@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from pathlib import Path
 from typing import Any
 
 import msgpack
@@ -181,3 +183,29 @@ def test_all_services_are_guarded() -> None:
 def test_hashes_are_the_ones_named() -> None:
     for name in bridge.HASHES:
         assert len(call("digest", name.encode(), b"x")) in {16, 20, 28, 32, 48, 64}
+
+
+def test_open_descriptors(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    before = call("descriptors", True)
+    reader, writer = os.pipe()
+    assert call("descriptors", True) == before + 2
+    os.close(reader)
+    os.close(writer)
+    # An older system says 0 as the size of the folder, as some file systems do of an empty one.
+    monkeypatch.setattr(bridge, "FDS", _Old(tmp_path))
+    (tmp_path / "3").touch()
+    assert call("descriptors", False) is None
+    assert call("descriptors", True) == 1
+
+
+class _Old:
+    """A folder whose size is not told."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def stat(self) -> os.stat_result:
+        return os.stat_result([0] * 10)
+
+    def __fspath__(self) -> str:
+        return str(self._path)

@@ -244,3 +244,21 @@ def test_descriptors_are_not_leaked(engine: Engine) -> None:
         with engine.connect() as client:
             client.offer(ping(1))
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_descriptors_are_accounted_for(engine: Engine, pair: tuple[socket.socket, int]) -> None:
+    publish = "require('beespace.engine.sessions').publish_own_fds(...)"
+    mine, fd = pair
+    session = claim(engine)
+    assert open_session(engine, session, fd)
+    engine.execute(publish, 30)
+    assert (engine.row.kept, engine.row.own_fds) == (0, 29)
+    freed = engine.row.freed
+    engine.execute("require('beespace.engine.sessions').end_output(...)", fd)
+    assert (engine.row.kept, engine.row.freed) == (1, freed + 1)
+    engine.execute(publish, 30)
+    assert engine.row.own_fds == 29
+    mine.close()
+    engine.execute("require('beespace.engine.sessions').bury(...)", fd)
+    engine.execute(publish, 29)
+    assert (engine.row.kept, engine.row.own_fds) == (0, 29)

@@ -34,6 +34,11 @@ local function every_second(now)
       :format(sessions.lost))
     sessions.lost = 0
   end
+  -- Where it costs to count them they are counted when it may matter.
+  local open = bridge.descriptors(2 * sessions.count > sessions.limit)
+  if open then
+    sessions.publish_own_fds(open)
+  end
   health.publish()
   return health.needs_cure(now)
 end

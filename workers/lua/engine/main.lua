@@ -105,6 +105,7 @@ function main.prepare(settings)
   shared.attach(settings.address, settings.index)
   -- The row may still tell how many sessions a dead process had.
   shared.row.sessions, shared.row.lost_running = 0, 0
+  shared.row.kept, shared.row.own_fds = 0, 0
   st.max_packet = settings.max_packet_size
   yaml.dialect = settings.console_dialect or yaml.dialect
   stopping.failed = function(text) log.error('a shutdown function failed: %s', text) end

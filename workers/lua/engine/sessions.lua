@@ -243,6 +243,8 @@ local function finish(fd, reason, keeps_socket)
   free_buffers(session)
   if keeps_socket then
     remains[fd] = sys.clock(sys.CLOCK_MONOTONIC) + LINGER
+    -- Before the slot is free: the acceptor must not count its descriptor as free too.
+    shared.row.kept = shared.row.kept + 1
     sessions.watch(fd, sys.EPOLLIN)
   else
     close_socket(fd)
@@ -319,6 +321,16 @@ end
 function sessions.bury(fd)
   remains[fd] = nil
   close_socket(fd)
+  shared.row.kept = shared.row.kept - 1
+end
+
+-- Write down how many of all the `open` descriptors of this worker are no session's.
+function sessions.publish_own_fds(open)
+  local row, gone = shared.row, 0
+  for _ in pairs(leaving) do
+    gone = gone + 1
+  end
+  row.own_fds = math.max(open - (sessions.count - gone) - tonumber(row.kept), 0)
 end
 
 -- Stop talking to a client without losing what was just sent: closing with unread input would
@@ -361,8 +373,7 @@ end
 
 -- Whether the client of the running code is there, to be answered.
 function sessions.has_client()
-  local fd = cur.fd
-  return fd >= 0 and all[fd].id == cur.id
+  return cur.fd >= 0 and all[cur.fd].id == cur.id
 end
 
 -- Close every connection of this worker, since the server stops.
