@@ -216,7 +216,7 @@ def test_a_run_directory_whose_path_is_too_long(serve: Serve, tmp_path: Path) ->
     server = serve("--workers", "1", "--run-dir", str(run))
     assert server.exit_code(STARTS_WITHIN) == 1
     assert server.output.splitlines()[-1] == (
-        f"beespace: process.run_dir: got '{run}', expected a folder for the console socket: "
+        f"beespace: process.run_dir: got '{run}', expected a folder for the command socket: "
         "a unix socket's path has at most 107 bytes"
     )
     assert list(run.iterdir()) == []

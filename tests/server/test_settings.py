@@ -265,7 +265,7 @@ FLAG_LINES = [
         {"listen": ["bob:hunter2@[::1"]},
         (
             "iproto.listen: got '***@[::1', "
-            "expected an IPv6 address in brackets: [address]:port (--listen)"
+            "expected host:port, [ipv6]:port, port, *:port or unix/:/path (--listen)"
         ),
     ),
     (

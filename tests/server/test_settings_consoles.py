@@ -44,8 +44,8 @@ FLAG_LINES = [
     (
         {"console": ["admin:secret@127.0.0.1:1"]},
         (
-            "console.listen: got '***@127.0.0.1:1', expected an IPv6 address in brackets: "
-            "[address]:port (--console)"
+            "console.listen: got '***@127.0.0.1:1', "
+            "expected host:port, [ipv6]:port, port, *:port or unix/:/path (--console)"
         ),
     ),
     (

@@ -74,7 +74,7 @@ def test_misplaced(tmp_path: Path, text: str) -> None:
         ("app: {file: [SECRET]}", "app.file: got a list, expected the path of an existing "),
         (
             "iproto: {listen: ['0', 'bob:SECRET@127.0.0.1:4108']}",
-            "iproto.listen: got a list, expected an IPv6 address in brackets: [address]:port as ",
+            "iproto.listen: got a list, expected host:port, [ipv6]:port, port, *:port or ",
         ),
         ("iproto: {listen: 'bob:SECRET@[::1'}", "iproto.listen: got '***@[::1', expected "),
     ],
