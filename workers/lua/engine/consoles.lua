@@ -17,6 +17,7 @@ local console = require('beespace.engine.console')
 local const = require('beespace.engine.const')
 local fibers = require('beespace.engine.fibers')
 local flight = require('beespace.engine.flight')
+local garbage = require('beespace.engine.garbage')
 local input = require('beespace.engine.input')
 local intake = require('beespace.engine.intake')
 local output = require('beespace.engine.output')
@@ -178,6 +179,18 @@ local function execute(one, line)
   return console.failure(one.console, text)
 end
 
+-- Execute one statement and send its answer; whether the console goes on. The text is a variable of
+-- this function alone: another one's stack would keep it while the next statement is awaited.
+local function answer(one, line)
+  local text = execute(one, line)
+  if text == nil or not is_here(one) then
+    return false
+  end
+  write(one, text)
+  garbage.left(#text)
+  return true
+end
+
 -- Execute what comes until the console ends.
 local function converse(one)
   local begun = fibers.clock()
@@ -186,11 +199,9 @@ local function converse(one)
     if line == LEAVE and ending == LF and one.console.delimiter == '' then
       return
     end
-    local text = execute(one, line)
-    if text == nil or not is_here(one) then
+    if not answer(one, line) then
       return
     end
-    write(one, text)
     if fibers.clock() - begun > SLICE then
       fibers.suspend_quietly(0)
       begun = fibers.clock()
@@ -257,6 +268,7 @@ end
 function push.to_console(value)
   local text = console.push(fibers.current().console, value)
   output.later(cur.fd, cast(bytes_p, text), #text)
+  garbage.left(#text)
 end
 
 return consoles
