@@ -192,6 +192,8 @@ class Acceptor:
         elif op == "worker_drains":
             self._handover.spare(index)
             self._control.send({"op": "worker_spared", "index": index, "death": message["death"]})
+        elif op == "reopen_logs":
+            logs.reopen()
         elif op == "accept":
             self._told_to_accept = True
         elif op == "settings":

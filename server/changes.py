@@ -47,7 +47,9 @@ class Changes:
         self._changeover: Changeover | None = None
         self._generation = 0
         self.settings = self._next = load()
-        self.log_order = LogOrder(self.settings.log.level, self.settings.log.format)
+        self.log_order = LogOrder(
+            self.settings.log.level, self.settings.log.format, self.settings.log_file
+        )
 
     def begin(self, log: Any, resources: Resources, crew: Crew, notifier: Notifier) -> None:
         """From now on changes can be asked for."""
@@ -77,8 +79,9 @@ class Changes:
         """Read the settings again, apply them, and let new workers load the application.
 
         The answer has ``live``, ``fresh`` and ``needs_restart``: keys, see :mod:`server.reload`.
-        Settings with faults change nothing at all.
+        Settings with faults change nothing at all. The log file is opened anew in any case.
         """
+        self.reopen_logs()
         if self._refused("reload", answer):
             return
         answer = self._notifier.reloading(answer)
@@ -110,6 +113,15 @@ class Changes:
         resized = "iproto.threads" in plan.fresh
         count = self._next.worker_count if resized else len(self._crew.serving())
         self._replace("reload", count, answer, keys)
+
+    def reopen_logs(self) -> None:
+        """Let every process open the log file anew; without one nothing happens."""
+        if self.log_order.file is None:
+            return
+        logs.reopen()
+        self._tell_acceptor({"op": "reopen_logs"})
+        self._crew.tell({"op": "reopen_logs"})
+        self._log.info("log file reopened", file=self.log_order.file)
 
     def restart_workers(self, answer: Answer = _ignore) -> None:
         """New workers in the place of all old ones, with the settings as they are."""

@@ -2,6 +2,8 @@
 
     status                             server.status
     stop                               {pid, within: seconds that it may take}
+    config                             {values: by key, as they are in force}
+    reopen-logs                        {file: path, or None when the log has no file}
     reload, restart-workers, workers   server.changes; answered when the change is over
 
 :mod:`server.supervisor` puts them together, :mod:`server.desk` takes them.
@@ -15,7 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from server import status
+from server import inventory, status
 from server.changes import Changes
 from server.commands import CommandError, Commands, Later
 from server.crew import Crew
@@ -44,6 +46,8 @@ def commands(server: Server, log: Any) -> Commands:
     made = Commands(log)
     made.add("status", lambda _: _status(server))
     made.add("stop", lambda _: {"pid": os.getpid(), "within": server.stop()})
+    made.add("config", lambda _: {"values": inventory.shown(server.changes.settings)})
+    made.add("reopen-logs", lambda _: _reopen_logs(server))
     made.add("reload", lambda _: _change(server, server.changes.reload))
     made.add("restart-workers", lambda _: _change(server, server.changes.restart_workers))
     made.add("workers", lambda arguments: _resize(server, arguments))
@@ -61,6 +65,11 @@ def _status(server: Server) -> Mapping[str, Any]:
         server.crew.posts(),
     )
     return status.report(facts, os.getpid(), time.time(), time.monotonic())
+
+
+def _reopen_logs(server: Server) -> Mapping[str, Any]:
+    server.changes.reopen_logs()
+    return {"file": server.changes.log_order.file}
 
 
 def _resize(server: Server, arguments: Mapping[str, Any]) -> Later:

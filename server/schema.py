@@ -231,6 +231,12 @@ class Log(_Section):
     format: Annotated[
         str, BeforeValidator(values.choice("plain", "json")), Expected("plain or json")
     ] = "plain"
+    to: Annotated[
+        str, BeforeValidator(values.choice("stderr", "file")), Expected("stderr or file")
+    ] = "stderr"
+    file: Annotated[Path | None, BeforeValidator(values.folder), Expected("the path of a file")] = (
+        None
+    )
 
 
 class App(_Section):

@@ -116,6 +116,11 @@ class Settings(BaseSettings):
         return max(most, self.worker_count) if isinstance(most, int) else auto
 
     @property
+    def log_file(self) -> str | None:
+        """Where the log goes, None for standard error."""
+        return str(self.log.file) if self.log.to == "file" else None
+
+    @property
     def consoles(self) -> tuple[uri.Uri, ...] | None:
         """Where consoles are listened for; None means in the run directory."""
         return self.console.listen if self.console.enabled else ()
@@ -166,10 +171,7 @@ def load(flags: Mapping[str, Any], environment: Mapping[str, str]) -> Settings:
 
     SettingsError with one line for each wrong key, in the file also where it is overridden.
     """
-    file, origin = flags.get(CONFIG), "--config"
-    if file is None:
-        file, origin = environment.get(PREFIX + CONFIG.upper()) or None, PREFIX + CONFIG.upper()
-    tree = {} if file is None else yamlfile.read(file, origin, keys(), FILE_ONLY)
+    file, tree = _file(flags, environment)
     contexts = context.read(tree.pop(context.SECTION, None), environment)
     declared, problems = credentials.read(
         tree.pop(credentials.KEY, None), contexts, file or "defaults"
@@ -180,11 +182,7 @@ def load(flags: Mapping[str, Any], environment: Mapping[str, str]) -> Settings:
     if users:
         found[session_users.SECTION] = {session_users.NAME: users}
     read = _Layer({}, {}, found)
-    layers = (
-        _flag_layer(flags),
-        _environment_layer(environment, contexts.variables),
-        _file_layer(tree, file),
-    )
+    layers = _layers(flags, environment, contexts.variables, tree, file)
     wrong: dict[str, str] = {}
     for checked in (layers[-1:], layers):
         try:
@@ -192,7 +190,7 @@ def load(flags: Mapping[str, Any], environment: Mapping[str, str]) -> Settings:
         except pydantic.ValidationError as error:
             wrong |= _lines(error, checked)
     if not wrong:
-        wrong = _check_consoles(made, layers)
+        wrong = _check_consoles(made, layers) | _check_log(made, layers)
     if not (wrong or contexts.problems or problems):
         problems += declared.weak(made.security.rules)
     wrong |= {f"{key}: {text} ({file})": key for key, text in (*contexts.problems, *problems)}
@@ -200,6 +198,41 @@ def load(flags: Mapping[str, Any], environment: Mapping[str, str]) -> Settings:
         order = [*keys(), *wrong.values()]
         raise SettingsError(*sorted(wrong, key=lambda line: order.index(wrong[line])))
     return made
+
+
+def origins(flags: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, str]:
+    """Where the value of each key comes from, for settings that :func:`load` has taken."""
+    file, tree = _file(flags, environment)
+    contexts = context.read(tree.pop(context.SECTION, None), environment)
+    layers = _layers(flags, environment, contexts.variables, tree, file)
+    return {
+        key: next((layer.origin[key] for layer in layers if key in layer.given), "defaults")
+        for key in keys()
+    }
+
+
+def _file(
+    flags: Mapping[str, Any], environment: Mapping[str, str]
+) -> tuple[str | None, dict[str, Any]]:
+    """Name and content of the settings' file."""
+    file, origin = flags.get(CONFIG), "--config"
+    if file is None:
+        file, origin = environment.get(PREFIX + CONFIG.upper()) or None, PREFIX + CONFIG.upper()
+    return file, {} if file is None else yamlfile.read(file, origin, keys(), FILE_ONLY)
+
+
+def _layers(
+    flags: Mapping[str, Any],
+    environment: Mapping[str, str],
+    others: Collection[str],
+    tree: Mapping[str, Any],
+    file: str | None,
+) -> tuple[_Layer, ...]:
+    return (
+        _flag_layer(flags),
+        _environment_layer(environment, others),
+        _file_layer(tree, file),
+    )
 
 
 def _made(layers: Sequence[_Layer]) -> Settings:
@@ -228,6 +261,15 @@ def _check_consoles(made: Settings, layers: Sequence[_Layer]) -> dict[str, str]:
         origin = next(layer.origin[key] for layer in layers if key in layer.given)
         return {f"{key}: got {str(one)!r}, expected {expected} ({origin})": key}
     return {}
+
+
+def _check_log(made: Settings, layers: Sequence[_Layer]) -> dict[str, str]:
+    """The line for a log that goes to a file without a name, if it does."""
+    if made.log.to != "file" or made.log.file is not None:
+        return {}
+    origin = next(layer.origin["log.to"] for layer in layers if "log.to" in layer.given)
+    key = "log.file"
+    return {f"{key}: got none, expected the path of a file, since log.to is file ({origin})": key}
 
 
 def keys() -> dict[str, str]:

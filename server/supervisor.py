@@ -96,7 +96,7 @@ class Supervisor:
         ServerError when the server could not start.
         """
         setproctitle.setproctitle(f"beespace: supervisor {self._settings.name}")
-        logs.configure(self._changes.log_order, ROLE)
+        self._open_log()
         self._log = logs.get()
         manager = notify.Manager.taken(os.environ)
         self._notifier = notify.Notifier(manager, self._loop, self._log)
@@ -122,6 +122,16 @@ class Supervisor:
         if self._failure is not None:
             raise self._failure
         self._log.info("stopped")
+
+    def _open_log(self) -> None:
+        order = self._changes.log_order
+        try:
+            logs.configure(order, ROLE, must=True)
+        except OSError as error:
+            raise ServerError(
+                f"log.file: got {order.file!r}, expected a file that can be written: "
+                f"{error.strerror}"
+            ) from error
 
     def worker_ready(self, post: Post) -> None:
         """Go on with the start."""

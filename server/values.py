@@ -72,17 +72,25 @@ class Expected:
     text: str
 
 
-def whole(low: int, high: int) -> Callable[[Any], int]:
+@dataclass(frozen=True)
+class Whole:
     """A reader of whole numbers from ``low`` to ``high``."""
 
-    def read(value: Any) -> int:
+    low: int
+    high: int
+
+    def __call__(self, value: Any) -> int:
+        """The value; ValueError else."""
         if isinstance(value, str) and _WHOLE.fullmatch(value):
             value = int(value)
-        if type(value) is not int or not low <= value <= high:
+        if type(value) is not int or not self.low <= value <= self.high:
             raise ValueError
         return value
 
-    return read
+
+def whole(low: int, high: int) -> Whole:
+    """A reader of whole numbers from ``low`` to ``high``."""
+    return Whole(low, high)
 
 
 def whole_or_none(low: int, high: int) -> Callable[[Any], int]:
@@ -97,17 +105,24 @@ def whole_or_none(low: int, high: int) -> Callable[[Any], int]:
     return read
 
 
-def seconds(high: int) -> Callable[[Any], float]:
+@dataclass(frozen=True)
+class Seconds:
     """A reader of seconds, with fractions, from 0 to ``high``."""
 
-    def read(value: Any) -> float:
+    high: int
+
+    def __call__(self, value: Any) -> float:
+        """The value; ValueError else."""
         if isinstance(value, str) and _DECIMAL.fullmatch(value):
             value = float(value)
-        if type(value) not in (int, float) or not 0 <= value <= high:
+        if type(value) not in (int, float) or not 0 <= value <= self.high:
             raise ValueError
         return float(value)
 
-    return read
+
+def seconds(high: int) -> Seconds:
+    """A reader of seconds, with fractions, from 0 to ``high``."""
+    return Seconds(high)
 
 
 def seconds_or_none(low: int, high: int) -> Callable[[Any], float]:
@@ -134,15 +149,22 @@ def log_level(value: Any) -> str:
     return "error" if value == "syserror" else value
 
 
-def choice(*words: str) -> Callable[[Any], str]:
+@dataclass(frozen=True)
+class Choice:
     """A reader of one word out of ``words``."""
 
-    def read(value: Any) -> str:
-        if not isinstance(value, str) or value not in words:
+    words: tuple[str, ...]
+
+    def __call__(self, value: Any) -> str:
+        """The value; ValueError else."""
+        if not isinstance(value, str) or value not in self.words:
             raise ValueError
         return value
 
-    return read
+
+def choice(*words: str) -> Choice:
+    """A reader of one word out of ``words``."""
+    return Choice(words)
 
 
 def dialect(value: Any) -> str:

@@ -5,10 +5,11 @@ and up to MAX_FDS descriptors may travel with it. Nothing of a request passes he
 
     to the acceptor    {op: worker_up, index} + descriptor, {op: worker_down, index, death},
                        {op: worker_drains, index, death},
-                       {op: accept}, {op: settings, values}, {op: stop}
+                       {op: accept}, {op: settings, values}, {op: reopen_logs}, {op: stop}
     from the acceptor  {op: ready}, {op: worker_gone, index, death},
                        {op: worker_spared, index, death}
-    to a worker        {op: lost, first, sessions}, {op: settings, values}, {op: stop}
+    to a worker        {op: lost, first, sessions}, {op: settings, values}, {op: reopen_logs},
+                       {op: stop}
     from a worker      {op: ready, sight}, {op: failed, error}
 
 ``death`` is the number of the death within the row, from 1: an answer to an earlier one says

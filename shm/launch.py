@@ -36,10 +36,11 @@ class ExitCode(IntEnum):
 
 @dataclass(frozen=True)
 class LogOrder:
-    """How a process logs: level name, ``plain`` or ``json``."""
+    """How a process logs: level name, ``plain`` or ``json``, path of a file or None for stderr."""
 
     level: str = "info"
     format: str = "plain"
+    file: str | None = None
 
     def changed(self, values: Mapping[str, Any]) -> LogOrder:
         """The order that settings, by their dotted keys, make of this one."""

@@ -74,6 +74,8 @@ class Attention:
                     self._lost.append((message["first"], message["sessions"]))
                 elif message["op"] == "settings":
                     self._settings |= message["values"]
+                elif message["op"] == "reopen_logs":
+                    logs.reopen()
         except ChannelClosedError:
             self._stop = True
         lost, self._lost = self._lost, []

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final, NoReturn
 
 import typer
 
-from server.cli import operation
+from server.cli import configuration, operation
 from server.errors import ExitStatus, ServerError
 
 app = typer.Typer(
@@ -130,6 +130,11 @@ def serve(
 
 app.command()(operation.status)
 app.command()(operation.stop)
+app.command()(operation.reload)
+app.command()(operation.restart_workers)
+app.command()(operation.reopen_logs)
+app.command()(configuration.check)
+app.add_typer(configuration.config, name="config")
 
 
 class Prompt(enum.StrEnum):

@@ -2,7 +2,7 @@
 
 :mod:`server.cli.command` puts the functions here into the command line. Each finds the server by
 its run directory, as ``beespace connect`` does, and speaks to the supervisor alone, so all of them
-work while workers hang.
+work while workers hang. The names of the functions are those of the commands.
 """
 
 from __future__ import annotations
@@ -18,6 +18,12 @@ from server.errors import ServerError
 
 SPARE_SECONDS: Final = 5.0
 """What ``stop`` waits on top of the time that the server says it may take."""
+
+_RELOADED: Final = {
+    "live": "in force at once",
+    "fresh": "in force in new workers",
+    "needs_restart": "needs a restart of the server",
+}
 
 RunDir = Annotated[
     str | None,
@@ -67,6 +73,47 @@ def stop(
             show({"pid": server.pid, "stopped": True})
         else:
             print(f"stopped process {server.pid}")
+
+
+def reload(run_dir: RunDir = None, name: Name = None, as_json: AsJson = False) -> None:
+    """Read the settings again, and let new workers load the application; old ones drain."""
+    answer = told("reload", run_dir, name, patience=None)
+    if as_json:
+        show(answer)
+        return
+    print(f"reloaded, {answer['workers']} new workers")
+    for key, text in _RELOADED.items():
+        if answer[key]:
+            print(f"{text}: {', '.join(answer[key])}")
+
+
+def restart_workers(run_dir: RunDir = None, name: Name = None, as_json: AsJson = False) -> None:
+    """Put new workers in the place of all old ones, which drain."""
+    answer = told("restart-workers", run_dir, name, patience=None)
+    _say(answer, f"{answer['workers']} new workers", as_json=as_json)
+
+
+def reopen_logs(run_dir: RunDir = None, name: Name = None, as_json: AsJson = False) -> None:
+    """Let all processes open the log file anew, after it was renamed."""
+    answer = told("reopen-logs", run_dir, name, patience=ANSWER_SECONDS)
+    file = answer["file"]
+    line = "the log has no file: nothing to do" if file is None else f"reopened {file}"
+    _say(answer, line, as_json=as_json)
+
+
+def told(
+    command: str, run_dir: str | None, name: str | None, *, patience: float | None
+) -> dict[str, Any]:
+    """The answer of the server that is meant."""
+    with Conversation(asking.folder(run_dir, name)) as server:
+        return server.ask(command, patience=patience)
+
+
+def _say(answer: dict[str, Any], line: str, *, as_json: bool) -> None:
+    if as_json:
+        show(answer)
+    else:
+        print(line)
 
 
 def show(answer: Any) -> None:

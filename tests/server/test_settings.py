@@ -347,3 +347,13 @@ def test_one_line_for_every_wrong_key(tmp_path: Path) -> None:
         "log.format",
     ]
     assert all("\n" not in line for line in lines)
+
+
+def test_a_log_that_goes_to_a_file_needs_its_name() -> None:
+    with pytest.raises(SettingsError) as caught:
+        load({}, {"BEESPACE_LOG_TO": "file"})
+    line = "log.file: got none, expected the path of a file, since log.to is file"
+    assert caught.value.lines == (f"{line} (environment BEESPACE_LOG_TO)",)
+    made = load({}, {"BEESPACE_LOG_TO": "file", "BEESPACE_LOG_FILE": "/var/log/bee.log"})
+    assert made.log_file == "/var/log/bee.log"
+    assert load({}, {"BEESPACE_LOG_FILE": "/var/log/bee.log"}).log_file is None

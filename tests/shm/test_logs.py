@@ -126,3 +126,63 @@ def test_a_line_is_one_write(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("sys.stderr", null)
         logs.get().info("text", key="value")
     assert [line.count(b"\n") for line in written] == [1]
+
+
+@pytest.fixture
+def log_file(tmp_path: Path) -> Iterator[Path]:
+    """A file that this process logs to, until the end of the test."""
+    path = tmp_path / "bee.log"
+    logs.configure(LogOrder(file=str(path)), "worker-0")
+    yield path
+    logs.configure(LogOrder(), "worker-0")
+
+
+def test_lines_go_to_a_file(log_file: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    logs.get().info("one")
+    logs.configure(LogOrder(level="error", file=str(log_file)), "worker-0")
+    logs.get().info("two")
+    logs.get().error("three")
+    lines = log_file.read_text().splitlines()
+    assert [line.rpartition("> ")[2] for line in lines] == ["one", "three"]
+    assert log_file.stat().st_mode & 0o777 == 0o600
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_file_that_was_renamed_is_opened_anew(log_file: Path) -> None:
+    logs.get().info("one")
+    old = log_file.rename(log_file.with_suffix(".1"))
+    logs.get().info("two")
+    logs.reopen()
+    logs.get().info("three")
+    assert [line[-3:] for line in old.read_text().splitlines()] == ["one", "two"]
+    assert log_file.read_text().endswith("I> three\n")
+
+
+def test_a_file_that_cannot_be_opened_anew_is_kept(log_file: Path) -> None:
+    old = log_file.rename(log_file.with_suffix(".1"))
+    log_file.mkdir()
+    logs.reopen()
+    logs.get().info("two")
+    first, second = old.read_text().splitlines()
+    assert first.endswith(f"E> cannot reopen the log file file={log_file} reason=Is a directory")
+    assert second.endswith("I> two")
+
+
+def test_a_file_that_cannot_be_opened(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    order = LogOrder(file=str(tmp_path / "none" / "bee.log"))
+    with pytest.raises(FileNotFoundError):
+        logs.configure(order, "supervisor", must=True)
+    logs.configure(order, "worker-0")
+    logs.get().info("goes on")
+    first, second = capfd.readouterr().err.splitlines()
+    assert first.endswith(f"file={order.file} reason=No such file or directory")
+    assert "E> cannot open the log file" in first
+    assert second.endswith("I> goes on")
+    logs.configure(LogOrder(), "worker-0")
+
+
+def test_reopening_without_a_file_does_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    configure()
+    logs.reopen()
+    logs.get().info("text")
+    assert capfd.readouterr().err.endswith("I> text\n")

@@ -7,7 +7,6 @@ import json
 import os
 import re
 import signal
-import socket
 import stat
 import subprocess
 import sys
@@ -18,45 +17,11 @@ from typing import Any
 import psutil
 import pytest
 
+from tests.helpers.commands import asked, beespace, status, told
 from tests.helpers.raw import Raw
 from tests.helpers.server import ROOT, Server, environment, running
 from tests.helpers.wait import wait_until
 from tests.whole.conftest import Start
-
-
-def beespace(
-    *arguments: str, run_dir: Path | None = None, **variables: str
-) -> subprocess.CompletedProcess[str]:
-    place = ["--run-dir", str(run_dir)] if run_dir else []
-    return subprocess.run(
-        [sys.executable, "-m", "server", *arguments, *place],
-        capture_output=True,
-        text=True,
-        timeout=30,
-        env=environment() | variables,
-        cwd=ROOT,
-    )
-
-
-def told(server: Server, *arguments: str) -> Any:
-    """The JSON a command prints."""
-    done = beespace(*arguments, "--json", run_dir=server.folder / "run")
-    assert (done.returncode, done.stderr) == (0, "")
-    return json.loads(done.stdout)
-
-
-def asked(server: Server, command: str, **arguments: Any) -> Any:
-    """The supervisor's answer, without a process in between."""
-    with socket.socket(socket.AF_UNIX) as client:
-        client.settimeout(10)
-        client.connect(str(server.folder / "run" / "supervisor.sock"))
-        client.sendall(json.dumps({"command": command, "arguments": arguments}).encode() + b"\n")
-        with client.makefile("rb") as lines:
-            return json.loads(lines.readline())
-
-
-def status(server: Server) -> Any:
-    return asked(server, "status")["answer"]
 
 
 @contextlib.contextmanager

@@ -1,0 +1,47 @@
+"""Commands for a running server, as processes and over its socket; used by tests/whole."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from tests.helpers.server import ROOT, Server, environment
+
+
+def beespace(
+    *arguments: str, run_dir: Path | None = None, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    place = ["--run-dir", str(run_dir)] if run_dir else []
+    return subprocess.run(
+        [sys.executable, "-m", "server", *arguments, *place],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        env=environment() | variables,
+        cwd=ROOT,
+    )
+
+
+def told(server: Server, *arguments: str) -> Any:
+    """The JSON a command prints."""
+    done = beespace(*arguments, "--json", run_dir=server.folder / "run")
+    assert (done.returncode, done.stderr) == (0, "")
+    return json.loads(done.stdout)
+
+
+def asked(server: Server, command: str, **arguments: Any) -> Any:
+    """The supervisor's answer, without a process in between."""
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(10)
+        client.connect(str(server.folder / "run" / "supervisor.sock"))
+        client.sendall(json.dumps({"command": command, "arguments": arguments}).encode() + b"\n")
+        with client.makefile("rb") as lines:
+            return json.loads(lines.readline())
+
+
+def status(server: Server) -> Any:
+    return asked(server, "status")["answer"]
