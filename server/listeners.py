@@ -35,7 +35,10 @@ _PATH_BYTES: Final = 107
 
 @dataclass(frozen=True)
 class Listener:
-    """One bound socket; ``uri`` tells the real port. ``inode`` is that of a unix socket's file."""
+    """One bound socket; ``uri`` tells the real port.
+
+    ``inode`` is that of a unix socket's file, None when the file is somebody else's.
+    """
 
     uri: Uri
     socket: socket.socket
@@ -49,7 +52,9 @@ class Listener:
     def close(self) -> None:
         """Stop listening; the file of a unix socket goes, if it is still this one's."""
         self.socket.close()
-        if isinstance(self.uri, UnixUri) and _inode(self.uri.path) == self.inode:
+        if self.inode is None or not isinstance(self.uri, UnixUri):
+            return
+        if _inode(self.uri.path) == self.inode:
             Path(self.uri.path).unlink(missing_ok=True)
 
 

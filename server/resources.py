@@ -16,8 +16,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from server import credentials, limits, listeners, rundir
+from server import credentials, given, limits, listeners, rundir
 from server.errors import ServerError
+from server.given import Given, Share
 from server.listeners import Listener
 from server.rundir import RunDir
 from server.settings import Settings
@@ -72,8 +73,12 @@ class Resources:
 
 
 @contextmanager
-def opened(settings: Settings, log: Any) -> Iterator[Resources]:
-    """Everything the server needs before it starts a process; ServerError when it cannot be had."""
+def opened(settings: Settings, log: Any, sockets: Sequence[Given] = ()) -> Iterator[Resources]:
+    """Everything the server needs before it starts a process; ServerError when it cannot be had.
+
+    ``sockets`` are those that are open already.
+    """
+    share = given.share(sockets, settings)
     _check_limits(settings, log)
     process = settings.process
     rundir.make_private(settings.run_dir, "process.run_dir", process.run_dir is not None)
@@ -83,41 +88,42 @@ def opened(settings: Settings, log: Any) -> Iterator[Resources]:
         held.callback(home.close)
         for leftover in home.remove_leftovers(listeners.answers):
             log.warning("removed what a killed server left", leftover=leftover)
-        _record(home, settings)
+        _record(home, share)
         commands = listeners.open_own(home.command_path, "command")
         held.callback(commands.close)
         held.callback(os.close, _locked(settings.data_dir))
         catalog = _catalog(settings, log)
         segment = _segment(home.segment_name, settings)
         held.callback(segment.close)
-        bound = listeners.open_all(settings.iproto.listen)
+        bound = (*share.clients, *listeners.open_all(share.listen))
         for listener in bound:
             held.callback(listener.close)
-        consoles = _consoles(home, settings, log)
+        consoles = _consoles(home, share, log, local=not settings.console.allow_remote)
         for console in consoles:
             held.callback(console.close)
         control = listeners.open_own(home.control_path, "control")
         held.callback(control.close)
-        _record(home, settings, consoles)
+        _record(home, share, consoles)
         table = SessionTable(segment)
         held.callback(table.close)
         bus = channel.bus(settings.worker_rows)
         for end in itertools.chain(*bus):
             held.callback(end.close)
         resources = Resources(segment, table, catalog, bound, consoles, control, commands, bus)
-        _announce(segment, resources, own_console=settings.consoles is None)
+        _announce(segment, resources, own_console=share.console_listen is None)
         yield resources
 
 
-def _record(home: RunDir, settings: Settings, consoles: Sequence[Listener] = ()) -> None:
+def _record(home: RunDir, share: Share, consoles: Sequence[Listener] = ()) -> None:
     """Write down the sockets that are going to be opened, and the consoles that are open."""
-    named = {"iproto.listen": settings.iproto.listen, "console.listen": settings.consoles or ()}
+    named = {"iproto.listen": share.listen, "console.listen": share.console_listen or ()}
     own = {os.path.realpath(path) for path in (home.control_path, home.command_path)}
     sockets = []
-    if settings.consoles is None:
+    if share.console_listen is None:
         own.add(os.path.realpath(home.console_path))
         sockets.append(home.console_path)
-    for key, uris in named.items():
+    handed = [listener.uri for listener in (*share.clients, *share.consoles)]
+    for key, uris in {**named, "socket from systemd": handed}.items():
         for uri in uris:
             if isinstance(uri, TcpUri):
                 continue
@@ -125,16 +131,17 @@ def _record(home: RunDir, settings: Settings, consoles: Sequence[Listener] = ())
                 raise ServerError(
                     f"{key}: got {str(uri)!r}, expected no socket of the server's own"
                 )
-            sockets.append(uri.path)
+            if uri not in handed:
+                sockets.append(uri.path)
     home.record(sockets, [str(console.uri) for console in consoles])
 
 
-def _consoles(home: RunDir, settings: Settings, log: Any) -> tuple[Listener, ...]:
-    """The consoles' listeners; what the settings do not name is in the run directory."""
-    uris = settings.consoles
+def _consoles(home: RunDir, share: Share, log: Any, *, local: bool) -> tuple[Listener, ...]:
+    """The consoles' listeners; without any that is named, the one in the run directory."""
+    uris = share.console_listen
     if uris is None:
         return (listeners.open_own(home.console_path, "console"),)
-    opened = listeners.open_all(uris, "console.listen", local=not settings.console.allow_remote)
+    opened = (*share.consoles, *listeners.open_all(uris, "console.listen", local=local))
     for console in opened:
         if isinstance(console.uri, TcpUri) and not is_loopback(console.socket.getsockname()[0]):
             log.warning(OPEN_CONSOLE, console=str(console.uri))

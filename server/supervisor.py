@@ -25,7 +25,7 @@ from typing import Any, Final
 import setproctitle
 from multiprocess import resource_tracker
 
-from server import credentials, duties, notify, orders, vigil
+from server import credentials, duties, given, notify, orders, vigil
 from server.changes import ROLE, Changes
 from server.children import Child
 from server.crew import Crew
@@ -104,7 +104,9 @@ class Supervisor:
             held.callback(self._loop.close)
             held.enter_context(self._loop.signals(SIGNALS, self._on_signal))
             held.callback(_end_resource_tracker)
-            self._resources: Resources = held.enter_context(opened(self._settings, self._log))
+            sockets = given.taken(os.environ)
+            opening = opened(self._settings, self._log, sockets)
+            self._resources: Resources = held.enter_context(opening)
             self._crew = self._make_crew()
             self._porter = self._make_porter()
             self._vigil = self._make_vigil()
