@@ -34,6 +34,7 @@ RESERVE: Final = 8
 """Slots behind session.limits.total that only connections over the run directory's sockets may
 take."""
 
+SHORT_HANG: Final = "a request that runs longer than workers.hang_timeout ends its worker"
 OPEN_CONSOLE: Final = "console open to the network: whoever reaches it is admin, without a password"
 
 
@@ -188,6 +189,9 @@ def _check_limits(settings: Settings, log: Any) -> None:
     warning = limits.check_open_files(limit, settings.session.limits.total, settings.worker_count)
     if warning is not None:
         log.warning(warning)
+    hang, request = settings.workers.hang_timeout, settings.limits.request_time
+    if hang and not 0 < request <= hang:
+        log.warning(SHORT_HANG, hang_timeout=f"{hang:g}s", request_time=f"{request:g}s")
 
 
 def _segment(name: str, settings: Settings) -> Segment:

@@ -63,12 +63,6 @@ def test_no_room_for_the_segment(tmp_path: Path) -> None:
     assert last.endswith("No space left on device")
 
 
-def test_no_segment_of_that_size(tmp_path: Path) -> None:
-    code, text = refused(tmp_path, inside=["prlimit", "--fsize=1000000"])
-    assert code == 1
-    assert text.splitlines()[-1].endswith("File too large")
-
-
 @needs_namespaces
 def test_no_room_in_the_data_directory_at_the_start(tmp_path: Path) -> None:
     data = tmp_path / "disk"

@@ -20,10 +20,16 @@ def same_folders(folder: Path) -> list[str]:
     return ["--run-dir", str(folder / "run"), "--data-dir", str(folder / "data")]
 
 
-def test_a_killed_supervisor(start: Start, tmp_path: Path) -> None:
+def test_a_second_server_is_refused_and_a_killed_one_leaves_nothing(
+    start: Start, tmp_path: Path
+) -> None:
     server = start(workers=2)
     below = server.children()
     with working(server) as crowd:
+        arguments = same_folders(server.folder)
+        code, text = refused(tmp_path, app=APP % "/dev/null", arguments=arguments)
+        assert code == 1
+        assert f"process {server.pid} runs there" in text.splitlines()[-1]
         killed = time.monotonic()
         server.send_signal(signal.SIGKILL)
         server.process.wait(5)
@@ -36,21 +42,10 @@ def test_a_killed_supervisor(start: Start, tmp_path: Path) -> None:
     left = sockets_below(server.folder)
     assert len(left) == 2
 
-    successor = start(workers=1, arguments=same_folders(server.folder))
+    successor = start(workers=1, arguments=arguments)
     told = successor.lines("W> removed what a killed server left")
     assert [str(path) in "".join(told) for path in left] == [True, True]
     with Raw(successor.address) as client:
         client.ping()
     successor.stop()
     assert sockets_below(server.folder) == []
-
-
-def test_a_second_server_in_one_run_directory(start: Start, tmp_path: Path) -> None:
-    server = start(workers=1)
-    with working(server, 4) as crowd:
-        code, text = refused(tmp_path, app=APP % "/dev/null", arguments=same_folders(server.folder))
-        outcome = crowd.end()
-    assert code == 1
-    assert f"process {server.pid} runs there" in text.splitlines()[-1]
-    outcome.check(crowd.of(0), [])
-    assert outcome.newcomers.failed == []

@@ -22,7 +22,7 @@ SLOTS_FREE = 0.25
 """Seconds until the slots of a killed worker are free: 0.005 where nothing else runs."""
 READY = 8.0
 """Seconds until its successor is ready: 0.6 where nothing else runs."""
-HANG = 2.0
+HANG = 3.0
 SETTINGS = {"workers": {"hang_timeout": HANG}, "limits": {"request_time": 0}}
 
 SET_TRIGGER = """

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from server import ends
-from server.restart import History
+from server.restart import STORM, History
 
 
 @pytest.mark.parametrize(
@@ -46,3 +46,14 @@ def test_an_orderly_end_is_no_death(
 def test_an_end_in_words(hung: bool, code: int | None, text: str) -> None:
     child: Any = SimpleNamespace(hung=hung)
     assert ends.reason(child, code) == text
+
+
+def test_the_log_says_when_a_worker_dies_again_and_again() -> None:
+    history = History()
+    told = []
+    for _ in range(STORM):
+        history, decision = ends.after_end(history, was_ready=True, code=-9)
+        told.append(ends.told(decision))
+    assert [each for each in told if "cause" in each] == [
+        {"restart_in": "30s", "cause": "it dies again and again"}
+    ]

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from server.errors import ExitStatus, ServerError
-from server.resources import OPEN_CONSOLE, RESERVE, opened
+from server.resources import OPEN_CONSOLE, RESERVE, SHORT_HANG, opened
 from server.schema import Console
 from server.settings import Settings, load
 from shm import layout
@@ -194,6 +194,23 @@ def test_a_console_that_is_open_to_the_network_is_told(tmp_path: Path) -> None:
         uri = resources.consoles[0].uri
         told = [text for text in log.warnings if "console" in text]
         assert told == [f"{OPEN_CONSOLE} {{'console': '{uri}'}}"]
+
+
+@pytest.mark.parametrize(
+    ("hang", "request_time", "told"),
+    [("30", "10", 0), ("30", "30", 0), ("30", "31", 1), ("30", "0", 1), ("0", "0", 0)],
+)
+def test_requests_that_may_run_longer_than_their_worker_are_told(
+    hang: str, request_time: str, told: int, tmp_path: Path
+) -> None:
+    flags = {"run_dir": str(tmp_path / "run"), "data_dir": str(tmp_path / "data"), "listen": ["0"]}
+    environment = {
+        "BEESPACE_WORKERS_HANG_TIMEOUT": hang,
+        "BEESPACE_LIMITS_REQUEST_TIME": request_time,
+    }
+    log = Log()
+    with opened(load({**flags, "max_sessions": "16"}, environment), log):
+        assert len([text for text in log.warnings if text.startswith(SHORT_HANG)]) == told
 
 
 @pytest.mark.parametrize(

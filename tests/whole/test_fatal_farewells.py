@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,6 +16,7 @@ from tests.helpers.wait import wait_until
 from tests.whole.conftest import Start
 
 SETTINGS = {"limits": {"request_time": 0.2}}
+NO_WATCHDOG = {"limits": {"request_time": 0}, "workers": {"hang_timeout": 2}}
 EACH = 8
 """Sessions a worker."""
 GIVEN_UP = r"supervisor E> on_disconnect ended 2 workers: not run for (\d+) lost sessions"
@@ -61,18 +63,19 @@ def begun(notes: Path) -> list[int]:
 
 
 @pytest.mark.parametrize(
-    ("fatal", "reason"),
+    ("fatal", "reason", "settings"),
     [
-        ("while true do end", "exit code 4"),
-        ("os.exit(7)", "exit code 7"),
-        ("os.exit()", "exit code 0"),
+        ("while true do end", "exit code 4", SETTINGS),
+        ("os.exit(7)", "exit code 7", SETTINGS),
+        ("os.exit()", "exit code 0", SETTINGS),
+        ("while true do end", "killed by signal 9", NO_WATCHDOG),
     ],
 )
 def test_two_workers_end_and_the_rest_is_given_up(
-    fatal: str, reason: str, start: Start, tmp_path: Path
+    fatal: str, reason: str, settings: dict[str, Any], start: Start, tmp_path: Path
 ) -> None:
     notes = tmp_path / "notes"
-    server = start(app=APP % (str(notes), fatal), workers=2, settings=SETTINGS)
+    server = start(app=APP % (str(notes), fatal), workers=2, settings=settings)
     with contextlib.ExitStack() as stack:
         sessions = fill(server, stack)
         assert sorted(map(len, sessions.values())) == [EACH, EACH]
@@ -86,7 +89,8 @@ def test_two_workers_end_and_the_rest_is_given_up(
     (line,) = server.lines(GIVEN_UP)
     assert f"not run for {2 * EACH - 2} lost sessions" in line
     assert len(begun(notes)) == 2
-    assert len(server.lines(f"worker ended .*reason={reason}")) == 2
+    first = reason == "killed by signal 9"
+    assert len(server.lines(f"worker ended .*reason={reason}")) == 2 + first
     assert len(server.lines("worker ended ")) == 3
 
 
