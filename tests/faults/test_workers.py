@@ -55,18 +55,19 @@ def test_a_killed_worker(start: Start, look: Look, notes: Path) -> None:
     config = server.folder / "config.yaml"
     config.write_text(config.read_text().replace("min_length: 1", "min_length: 9"))
     server.send_signal(signal.SIGHUP)
-    wait_until(lambda: server.lines("settings reloaded"), what="the reload")
+    wait_until(lambda: server.lines(": done workers=2"), 20, "the reload, which has new workers")
 
     with working(server) as crowd:
-        lost, kept = crowd.of(0), crowd.of(1)
+        victim, other = crowd.pids
+        lost, kept = crowd.of(victim), crowd.of(other)
         assert (len(lost), len(kept)) == (6, 6)
         killed = time.monotonic()
-        os.kill(crowd.pids[0], signal.SIGKILL)
+        os.kill(crowd.pids[victim], signal.SIGKILL)
         wait_until(lambda: not inside.exist(lost), what="free slots", longest=MOMENT)
         freed = time.monotonic() - killed
-        wait_until(lambda: server.lines("worker is back worker=0"), READY, longest=MOMENT)
+        wait_until(lambda: server.lines(f"worker is back worker={victim}"), READY, longest=MOMENT)
         ready = time.monotonic() - killed
-        found = seen_in(server, 0)
+        found = seen_in(server, victim)
         outcome = crowd.end()
 
     outcome.check(kept, lost)
@@ -83,7 +84,7 @@ def test_a_killed_worker(start: Start, look: Look, notes: Path) -> None:
     assert "9 characters" in str(found[3])
     ended = re.findall(r"^(\d+) (\d+) worker_died$", notes.read_text(), re.MULTILINE)
     by_session = [(int(session), int(pid)) for session, pid in ended if int(session) in lost]
-    assert sorted(by_session) == [(session, crowd.pids[1]) for session in sorted(lost)]
+    assert sorted(by_session) == [(session, crowd.pids[other]) for session in sorted(lost)]
 
 
 def test_workers_that_hang(start: Start, look: Look) -> None:
