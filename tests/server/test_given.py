@@ -153,7 +153,7 @@ def _both_families(_: Path) -> socket.socket:
     [
         (_datagrams, "expected a stream socket (ListenStream=)"),
         (_silent, "expected a socket that listens (Accept=no)"),
-        (_abstract, f"got @beespace-given-{PID}, expected a unix socket with an absolute path"),
+        (_abstract, "expected a unix socket with an absolute path"),
         (_relative, "got given.sock, expected a unix socket with an absolute path"),
         (lambda _: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW), "a TCP or a unix socket"),
         (_both_families, "expected IPv6 only (BindIPv6Only=ipv6-only)"),
