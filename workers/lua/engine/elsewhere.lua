@@ -23,7 +23,7 @@ local shared = require('beespace.engine.table')
 local state = require('beespace.engine.state')
 local yaml = require('beespace.engine.yaml')
 
-local error, ipairs, pairs, pcall, tonumber = error, ipairs, pairs, pcall, tonumber
+local ipairs, pairs, pcall, tonumber = ipairs, pairs, pcall, tonumber
 local bytes_p = ffi.typeof('const uint8_t *')
 local clock, cur = fibers.clock, state.cur
 local STATEMENT, PUSH = 'console', 'push'
@@ -204,17 +204,10 @@ end
 -- The answer of a statement that the console's target executes.
 function console.elsewhere(its_console, line)
   local target = its_console.target
-  local ok, text
   if target == 'all' then
-    ok, text = pcall(on_all, its_console, line)
-  else
-    ok, text = pcall(on_one, its_console, line, target)
+    return on_all(its_console, line)
   end
-  if not ok then
-    fibers.check()
-    error(text, 0)
-  end
-  return text
+  return on_one(its_console, line, target)
 end
 
 return elsewhere
