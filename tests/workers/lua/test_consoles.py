@@ -9,6 +9,7 @@ import pytest
 from shm.states import EndReason, SessionType, SlotState
 from tests.helpers.consoles import Console, open_console
 from tests.helpers.engine import Engine
+from tests.helpers.journal import on, seen
 from tests.helpers.raw import GREETING_SIZE
 
 SETUP = """
@@ -24,7 +25,6 @@ function note(event, ...)
   seen[#seen + 1] = table.concat({event, s.type(), s.user(), s.effective_user(), s.peer(), s.id(),
     tostring(s.storage.mine), ...}, ' ')
 end
-function on(event, f) box.session['on_' .. event](f, nil, 'test') end
 """
 PEER = b"127.0.0.1:4001"
 
@@ -38,15 +38,6 @@ def engine() -> Iterator[Engine]:
     with Engine(warm=False) as made:
         made.execute(SETUP)
         yield made
-
-
-def seen(engine: Engine, name: str = "seen") -> list[str]:
-    text: bytes = engine.execute(f"local s = table.concat({name}, '|') {name} = {{}} return s")
-    return text.decode().split("|") if text else []
-
-
-def on(engine: Engine, event: str, body: str) -> None:
-    engine.execute(f"on({event!r}, function(...) {body} end)")
 
 
 def wait_until_set(engine: Engine, name: str) -> None:

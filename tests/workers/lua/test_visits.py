@@ -10,6 +10,7 @@ import pytest
 
 from shm.states import EndReason, SlotState
 from tests.helpers.engine import Client, Engine
+from tests.helpers.journal import on, seen
 from tests.helpers.raw import GREETING_SIZE, ping
 from tests.helpers.requests import evaluation
 
@@ -40,15 +41,6 @@ def engine() -> Iterator[Engine]:
     with Engine(warm=False) as made:
         made.execute(SETUP)
         yield made
-
-
-def seen(engine: Engine, name: str = "seen") -> list[str]:
-    text: bytes = engine.execute(f"local s = table.concat({name}, '|') {name} = {{}} return s")
-    return text.decode().split("|") if text else []
-
-
-def on(engine: Engine, event: str, body: str) -> None:
-    engine.execute(f"on({event!r}, function() {body} end)")
 
 
 def wait_for(engine: Engine, count: int) -> list[str]:

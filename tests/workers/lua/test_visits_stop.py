@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.helpers.engine import Client, Engine
+from tests.helpers.journal import on, seen
 from tests.helpers.raw import GREETING_SIZE, ping
 
 SETUP = """
@@ -32,15 +33,6 @@ def engine() -> Iterator[Engine]:
     with Engine(warm=False) as made:
         made.execute(SETUP)
         yield made
-
-
-def seen(engine: Engine, name: str = "seen") -> list[str]:
-    text: bytes = engine.execute(f"return table.concat({name}, '|')")
-    return text.decode().split("|") if text else []
-
-
-def on(engine: Engine, event: str, body: str) -> None:
-    engine.execute(f"box.session.on_{event}(function() {body} end, nil, 'test')")
 
 
 def greeting(client: Client) -> None:
