@@ -5,8 +5,8 @@ this module makes ctypes structures for Python and the C text that LuaJIT reads 
 ``ffi.cdef``. A worker compares sizes and offsets of both at start (:func:`facts`), and the segment
 begins with the hash of that text, so that no two builds can share one segment.
 
-    segment:  header | worker rows (MAX_WORKERS) | session slots (capacity)
-              | events | triggers | failures | tallies
+    segment:  header | worker rows | session slots | events | triggers | failures | tallies
+              | orders | history               where each begins: shm/regions.py
 
 Rules the tests hold us to: a field has exactly one writer (``HANDOVER`` means: whoever owns the
 slot in its present state, see :mod:`shm.states`; ``LOCKED``: whoever holds the lock that the field
@@ -16,7 +16,9 @@ of its slot, since what moves it moves them as well, and ``inbox_phase`` with it
 
 The events behind the slots are the bytes of a log, see workers/lua/engine/events.lua; behind them
 are the lists of triggers, see workers/lua/engine/triggers.lua, and records of failed logins, see
-workers/lua/engine/failures.lua; and sessions counted by user, see workers/lua/engine/tallies.lua.
+workers/lua/engine/failures.lua; sessions counted by user, see workers/lua/engine/tallies.lua; what
+others want of a session's worker, see :mod:`shm.orders`; and the sessions that ended last, see
+:mod:`shm.history`.
 """
 
 from __future__ import annotations
@@ -38,13 +40,17 @@ ADOPTED: Final = 254
 """Listener of a session whose descriptor came from its worker: box.session.new."""
 LISTENER_BYTES: Final = 96
 PEER_BYTES: Final = 83
-NAME_BYTES: Final = 62
+TEXT_BYTES: Final = 60
+"""Room for a session's name and attributes."""
 SALT_BYTES: Final = 20
 REASONS: Final = 16
 """Counters of reasons; :class:`shm.states.EndReason` has fewer."""
+HISTORY: Final = 1024
+"""Ended sessions that each worker's ring of the history holds, and the supervisor's."""
 LOCK_BYTES: Final = 40
 """Size of a pthread mutex, see :mod:`shm.locks`."""
-PAGE: Final = 4096
+ID_BITS: Final = 53
+"""Bits of a session id in an order's word."""
 TRIGGERS_BYTES: Final = 1 << 20
 """Size of the trigger lists, both halves."""
 FAILURES: Final = 8192
@@ -145,6 +151,12 @@ HEADER: Final = Record(
             Field("proxy_late", "u64", _A, "closed: the PROXY header did not come in time"),
         ),
         (
+            Field("orders_offset", "u64", _S, "bytes from the start to the orders"),
+            Field("history_offset", "u64", _S, "bytes from the start to the history"),
+            Field("buried", "u64", _S, "records that the supervisor wrote into its history"),
+            Field("history", "u32", _S, "records of each ring of the history"),
+        ),
+        (
             Field(
                 "listener_names",
                 "char",
@@ -158,7 +170,7 @@ HEADER: Final = Record(
 
 ROW: Final = Record(
     "bee_row_t",
-    512,
+    640,
     (
         (
             Field("pid", "u32", _S, "process id, 0 while there is none"),
@@ -202,6 +214,22 @@ ROW: Final = Record(
         ),
         (Field("inbox_lock", "u8", _L, "mutex of its sessions' inbox_bytes", LOCK_BYTES),),
         (Field("ended", "u64", _W, "sessions it ended, by shm.states.EndReason", REASONS),),
+        (
+            Field("buried", "u64", _W, "records that it wrote into its history"),
+            Field("in_progress", "u64", _W, "requests being executed that wait"),
+            Field("queued", "u64", _W, "requests that wait for their stream"),
+            Field("streams", "u64", _W, "streams that have requests"),
+            Field("slow", "u64", _W, "requests that took longer than log.slow_request"),
+        ),
+        (
+            Field(
+                "alarm",
+                "f64",
+                Writer.ANYBODY,
+                "another random number after every order for one of its sessions",
+                volatile=True,
+            ),
+        ),
     ),
 )
 
@@ -254,7 +282,14 @@ SLOT: Final = Record(
             Field(
                 "attrs_len", "u8", _W, "bytes of text behind it: attributes as a MessagePack map"
             ),
-            Field("text", "char", _W, "name and attributes", NAME_BYTES),
+            Field(
+                "text_version",
+                "u16",
+                _W,
+                "odd while the text and its lengths change",
+                volatile=True,
+            ),
+            Field("text", "char", _W, "name and attributes", TEXT_BYTES),
         ),
     ),
 )
@@ -289,15 +324,58 @@ TALLY: Final = Record(
     ),
 )
 
-RECORDS: Final = (HEADER, ROW, SLOT, FAILURE, TALLY)
+ORDER: Final = Record(
+    "bee_order_t",
+    8,
+    (
+        (
+            Field(
+                "word",
+                "u64",
+                Writer.ANYBODY,
+                "id of the slot's session, with what is wanted above ID_BITS",
+                volatile=True,
+            ),
+        ),
+    ),
+)
+
+END: Final = Record(
+    "bee_end_t",
+    256,
+    (
+        (
+            Field("id", "u64", _H, "session id; written last, zeroed first", volatile=True),
+            Field("connected", "f64", _H, "accept time, seconds since the epoch"),
+            Field("ended", "f64", _H, "end of the session, seconds since the epoch"),
+            Field("requests", "u64", _H, "requests answered"),
+            Field("bytes_in", "u64", _H, "bytes received"),
+            Field("bytes_out", "u64", _H, "bytes sent"),
+            Field("uid", "u32", _H, "user id of the session"),
+            Field("number", "u16", _H, "number of its worker"),
+            Field("type", "u8", _H, "see shm.states.SessionType"),
+            Field("listener", "u8", _H, "index in listener_names, or ADOPTED"),
+            Field("reason", "u8", _H, "see shm.states.EndReason"),
+            Field("peer_len", "u8", _H, "bytes used in peer"),
+            Field("name_len", "u8", _H, "bytes of text that are the session's name"),
+            Field("attrs_len", "u8", _H, "bytes of text behind it: attributes"),
+            Field("peer", "char", _H, "address text, e.g. 127.0.0.1:55457", PEER_BYTES),
+            Field("text", "char", _H, "name and attributes", TEXT_BYTES),
+        ),
+    ),
+)
+"""A ring belongs to the worker of its row; that behind the last one to the supervisor."""
+
+RECORDS: Final = (HEADER, ROW, SLOT, FAILURE, TALLY, ORDER, END)
 Header: Final = HEADER.structure()
 Row: Final = ROW.structure()
 Slot: Final = SLOT.structure()
 Failure: Final = FAILURE.structure()
 Tally: Final = TALLY.structure()
-
-ROWS_OFFSET: Final = HEADER.size
-SLOTS_OFFSET: Final = HEADER.size + ROW.size * MAX_WORKERS
+Order: Final = ORDER.structure()
+End: Final = END.structure()
+STRUCTURES: Final = (Header, Row, Slot, Failure, Tally, Order, End)
+"""Those of RECORDS for Python."""
 
 
 def cdef() -> str:
@@ -313,50 +391,9 @@ def layout_hash() -> int:
 def facts() -> list[tuple[str, str, int]]:
     """What LuaJIT must agree to: (record, field, offset) for all, and (record, "", size)."""
     found: list[tuple[str, str, int]] = []
-    for record, made in zip(RECORDS, (Header, Row, Slot, Failure, Tally), strict=True):
+    for record, made in zip(RECORDS, STRUCTURES, strict=True):
         found.append((record.name, "", ctypes.sizeof(made)))
         found.extend(
             (record.name, field.name, getattr(made, field.name).offset) for field in record.fields()
         )
     return found
-
-
-def slots_end(capacity: int) -> int:
-    """Bytes from the start to the end of the slots."""
-    return SLOTS_OFFSET + SLOT.size * capacity
-
-
-def events_offset(capacity: int) -> int:
-    """Bytes from the start to the events: the next page behind the slots."""
-    return _page(slots_end(capacity))
-
-
-def triggers_offset(capacity: int, events: int) -> int:
-    """Bytes from the start to the triggers: the next page behind the events."""
-    return _page(events_offset(capacity) + events)
-
-
-def failures_offset(capacity: int, events: int) -> int:
-    """Bytes from the start to the failures: behind the triggers, which fill their pages."""
-    return triggers_offset(capacity, events) + TRIGGERS_BYTES
-
-
-def segment_size(capacity: int, events: int) -> int:
-    """Bytes of a segment with this many slots and bytes of events."""
-    return tallies_offset(capacity, events) + TALLY.size * tallies(capacity)
-
-
-def tallies_offset(capacity: int, events: int) -> int:
-    """Bytes from the start to the tallies: behind the failures."""
-    return failures_offset(capacity, events) + FAILURE.size * FAILURES
-
-
-def tallies(capacity: int) -> int:
-    """How many there are: every session may have another user, and half of them stay free."""
-    wanted: int = 1 << (2 * capacity - 1).bit_length()
-    return max(wanted, 16)
-
-
-def _page(at: int) -> int:
-    """The first page border at or behind a byte."""
-    return -(-at // PAGE) * PAGE

@@ -23,8 +23,9 @@ from typing import Any, Final
 from multiprocess import resource_tracker
 from multiprocess.shared_memory import SharedMemory
 
-from shm import layout, locks
+from shm import layout, locks, regions
 from shm.launch import only_installed_modules
+from shm.regions import Regions
 
 SHM_DIR: Final = Path("/dev/shm")
 EVENTS: Final = 1 << 20
@@ -40,7 +41,7 @@ class Segment:
     """One mapped segment with ctypes views of its parts.
 
     ``header`` is one structure, ``rows`` an array of MAX_WORKERS, ``slots`` one of ``capacity``,
-    ``failures`` one of FAILURES.
+    ``orders`` one of as many, ``failures`` one of FAILURES.
     """
 
     def __init__(
@@ -51,8 +52,11 @@ class Segment:
         self._owner = owner
         self.header: Any = layout.Header.from_buffer(memory)
         self.capacity = int(self.header.capacity)
-        self.rows: Any = (layout.Row * layout.MAX_WORKERS).from_buffer(memory, layout.ROWS_OFFSET)
-        self.slots: Any = (layout.Slot * self.capacity).from_buffer(memory, layout.SLOTS_OFFSET)
+        self.rows: Any = (layout.Row * layout.MAX_WORKERS).from_buffer(memory, regions.ROWS)
+        self.slots: Any = (layout.Slot * self.capacity).from_buffer(memory, regions.SLOTS)
+        self.orders: Any = (layout.Order * self.capacity).from_buffer(
+            memory, int(self.header.orders_offset)
+        )
         self.failures: Any = (layout.Failure * int(self.header.failures)).from_buffer(
             memory, int(self.header.failures_offset)
         )
@@ -67,24 +71,28 @@ class Segment:
         when /dev/shm has no room for it.
         """
         refuse_untested_machine()
-        size = layout.segment_size(capacity, events)
+        parts = Regions(capacity, events, workers + spare)
+        size = parts.size
         owner = _reserve(name, size)
         header = layout.Header.from_buffer(owner.buf)
         header.size = size
         header.capacity = capacity
         header.workers = workers + spare
         header.serving = workers
-        header.rows_offset = layout.ROWS_OFFSET
-        header.slots_offset = layout.SLOTS_OFFSET
-        header.events_offset = layout.events_offset(capacity)
+        header.rows_offset = regions.ROWS
+        header.slots_offset = regions.SLOTS
+        header.events_offset = parts.events
         header.events_size = events
         header.control_listener = header.own_console = layout.NO_LISTENER
-        header.triggers_offset = layout.triggers_offset(capacity, events)
+        header.triggers_offset = parts.triggers
         header.triggers_size = layout.TRIGGERS_BYTES
-        header.failures_offset = layout.failures_offset(capacity, events)
+        header.failures_offset = parts.failures
         header.failures = layout.FAILURES
-        header.tallies_offset = layout.tallies_offset(capacity, events)
-        header.tallies = layout.tallies(capacity)
+        header.tallies_offset = parts.tallies
+        header.tallies = parts.tally_count
+        header.orders_offset = parts.orders
+        header.history_offset = parts.history
+        header.history = layout.HISTORY
         header.started = time.time()
         header.supervisor_pid = os.getpid()
         header.boot_id[:] = secrets.token_bytes(16)
@@ -115,7 +123,7 @@ class Segment:
             raise SegmentError(f"segment {name}: {error.strerror}") from error
         try:
             size = os.fstat(fd).st_size
-            if size < layout.segment_size(1, 0):
+            if size < regions.LEAST.size:
                 raise SegmentError(f"segment {name}: {size} bytes is too small")
             memory = mmap.mmap(fd, size)
         finally:
@@ -164,7 +172,7 @@ class Segment:
 
         Whoever still holds a view of it gets a BufferError; the segment is removed all the same.
         """
-        del self.header, self.rows, self.slots, self.failures
+        del self.header, self.rows, self.slots, self.orders, self.failures
         memory, self._memory = self._memory, memoryview(b"")
         if self._owner is not None:
             self._owner.unlink()

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from shm import layout, states
+from shm import layout, regions, states
 from shm.record import Writer
 from shm.segment import Segment
 from shm.states import SessionType, SlotState
@@ -66,7 +66,8 @@ class SessionTable:
     def __init__(self, segment: Segment) -> None:
         self._segment = segment
         self.capacity = segment.capacity
-        slots = memoryview(segment.memory)[layout.SLOTS_OFFSET : layout.slots_end(self.capacity)]
+        end = regions.SLOTS + layout.SLOT.size * self.capacity
+        slots = memoryview(segment.memory)[regions.SLOTS : end]
         self._bytes = slots
         self._ids = slots.cast("Q")
         self._states = slots.cast("I")

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from shm import layout
+from shm import layout, regions
+from shm.regions import Regions
 from shm.segment import SHM_DIR, Segment, SegmentError, refuse_untested_machine
 from tests.helpers.wait import wait_until
 from tests.rules.sources import ROOT
@@ -47,21 +48,25 @@ def test_create_fills_the_header(segment: Segment) -> None:
     header = segment.header
     assert header.magic.to_bytes(8, "little") == b"beespace"
     assert header.layout_hash == layout.layout_hash()
-    assert header.size == layout.segment_size(8, 1 << 20) == (SHM_DIR / segment.name).stat().st_size
+    parts = Regions(8, 1 << 20, 2)
+    assert header.size == parts.size == (SHM_DIR / segment.name).stat().st_size
     assert (header.capacity, header.workers) == (8, 2)
-    assert (header.rows_offset, header.slots_offset) == (layout.ROWS_OFFSET, layout.SLOTS_OFFSET)
-    assert (header.events_offset, header.events_size) == (139264, 1 << 20)
-    assert (header.triggers_offset, header.triggers_size) == (139264 + (1 << 20), 1 << 20)
+    assert (header.rows_offset, header.slots_offset) == (regions.ROWS, regions.SLOTS)
+    assert (header.events_offset, header.events_size) == (172032, 1 << 20)
+    assert (header.triggers_offset, header.triggers_size) == (172032 + (1 << 20), 1 << 20)
+    assert (header.orders_offset, header.history_offset) == (parts.orders, parts.history)
+    assert header.history == layout.HISTORY
     assert (header.event_generation, header.trigger_generation) == (0, 0)
     assert header.supervisor_pid == os.getpid()
     assert header.last_id == 0
     assert any(header.boot_id)
     assert any(header.instance)
-    assert (len(segment.rows), len(segment.slots)) == (layout.MAX_WORKERS, 8)
+    assert len(segment.rows) == layout.MAX_WORKERS
+    assert len(segment.slots) == len(segment.orders) == 8
 
 
 def test_all_pages_are_really_there(segment: Segment) -> None:
-    assert (SHM_DIR / segment.name).stat().st_blocks * 512 >= layout.segment_size(8, 1 << 20)
+    assert (SHM_DIR / segment.name).stat().st_blocks * 512 >= Regions(8, 1 << 20, 2).size
 
 
 def test_both_mappings_show_the_same_bytes(segment: Segment) -> None:
@@ -110,7 +115,7 @@ def test_attach_refuses_another_build(segment: Segment, field: str) -> None:
         Segment.attach(segment.name)
 
 
-@pytest.mark.parametrize("size", [0, 100, layout.segment_size(1, 0) - 1])
+@pytest.mark.parametrize("size", [0, 100, regions.LEAST.size - 1])
 def test_attach_refuses_a_small_file(segment_name: str, size: int) -> None:
     path = SHM_DIR / segment_name
     path.write_bytes(bytes(size))
@@ -129,7 +134,7 @@ def test_full_shm_is_an_error_and_leaves_nothing(
 
     monkeypatch.setattr(os, "posix_fallocate", no_room)
     with pytest.raises(
-        SegmentError, match=r"/dev/shm has no room for the 2302080 bytes of .*: No space left"
+        SegmentError, match=r"/dev/shm has no room for the 2863104 bytes of .*: No space left"
     ):
         Segment.create(segment_name, 1, 1, events=65536)
     assert not (SHM_DIR / segment_name).exists()

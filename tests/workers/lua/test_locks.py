@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from shm import layout
+from shm import layout, regions
 from shm.segment import Segment
 from tests.helpers.lua import make_runtime
 from tests.rules.sources import ROOT
@@ -74,7 +74,7 @@ def test_lock_and_unlock(locker: Locker) -> None:
 
 @pytest.mark.parametrize("row", [0, layout.MAX_WORKERS - 1])
 def test_every_row_has_its_own(segment: Segment, locker: Locker, row: int) -> None:
-    offset = layout.ROWS_OFFSET + row * layout.ROW.size + layout.Row.inbox_lock.offset
+    offset = regions.ROWS + row * layout.ROW.size + layout.Row.inbox_lock.offset
     other = Locker(segment, offset)
     with holder(segment):
         assert other.call("lock") is False
