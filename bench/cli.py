@@ -18,14 +18,17 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from bench import console, grid, idle, messages, report, targets
+from bench import console, grid, idle, messages, outcome, page, progress, report, targets
+from bench import run as suite
 from bench.address import AddressError
 from bench.bars import BARS, Role
 from bench.client import MOST_CONNECTIONS, MOST_DEPTH, MOST_SECONDS, Client, Load
 from bench.holder import MOST_FILES, raise_limit
 from bench.rounds import Plan, Series, ceiling, take_turns
+from bench.run import Result, Wanted
 from bench.scenarios import SCENARIOS
 from bench.session import Endpoint
+from bench.suite.registry import SUITE, Entry
 from bench.targets import Kind, TargetError
 
 app = typer.Typer(
@@ -45,9 +48,93 @@ Reference = Annotated[str, typer.Option(help="The server it is compared with.")]
 Strict = Annotated[bool, typer.Option("--assert", help="Exit with 1 when a bar is not met.")]
 
 
+@app.command("run")
+def run_command(
+    scenarios: Annotated[
+        list[str], typer.Argument(metavar="SCENARIO...", help=f"all, or of {', '.join(SUITE)}.")
+    ],
+    target: Annotated[
+        str, typer.Option(help="The server that is judged: beespace[:WORKERS] or a URI.")
+    ] = "beespace:2",
+    reference: Annotated[
+        str, typer.Option(help="The server it is compared with: tarantool, a URI, or none.")
+    ] = "tarantool",
+    rounds: Rounds = 5,
+    seconds: Seconds = 1.0,
+    budget: Annotated[
+        float | None,
+        typer.Option(min=0, help="Seconds a scenario may take before rounds are left out."),
+    ] = None,
+    smoke: Annotated[
+        bool, typer.Option("--smoke", help="Only show that everything works: seconds, no bars.")
+    ] = False,
+    folder: Annotated[
+        Path | None,
+        typer.Option("--report", metavar="DIR", help="Write a report into this folder."),
+    ] = None,
+    json_file: JsonFile = None,
+    strict: Strict = False,
+) -> None:
+    """Run scenarios of the suite, and say which promises were kept."""
+    wanted = Wanted(
+        _entries(scenarios), target, _reference(reference), rounds, seconds, smoke, budget
+    )
+    _kinds([name for name in (wanted.subject, wanted.reference) if name is not None])
+    found = []
+    with progress.shown() as told:
+        for result in suite.run(wanted, told):
+            told("")
+            _show(result)
+            found.append(result)
+    promises = suite.promises(found)
+    if promises:
+        outcome.promises(promises).show()
+    document = suite.document(wanted, found)
+    _write(json_file, document)
+    if folder is not None:
+        page.write(folder, f"python -m bench run {' '.join(scenarios)}", document, found)
+        print(f"report: {folder / 'report.html'}")
+    if any(each.failure for each in found) or (strict and not all(p.met for p in promises)):
+        raise typer.Exit(1)
+
+
+def _entries(names: list[str]) -> list[Entry]:
+    for name in names:
+        if name != "all" and name not in SUITE:
+            raise typer.BadParameter(
+                f"scenario {name!r}: expected all or one of {', '.join(SUITE)}"
+            )
+    return [each for each in SUITE.values() if each.name in names or "all" in names]
+
+
+def _reference(name: str) -> str | None:
+    """None when there shall be none, or it is the one of the start and not installed."""
+    if name == "none":
+        return None
+    if name == "tarantool" and targets.find_tarantool() is None:
+        print("tarantool is not installed: its comparisons are left out", file=sys.stderr)
+        return None
+    return name
+
+
+def _show(result: Result) -> None:
+    print(f"== {result.entry.name}: {result.entry.about} ({result.seconds:.1f} s)")
+    if result.outcome is None:
+        print(f"not measured: {result.failure or result.left_out}\n")
+        return
+    growth = outcome.slopes(result.outcome.curves)
+    for table in [*result.outcome.tables, *([] if growth is None else [growth])]:
+        table.show()
+        print()
+    for note in result.outcome.notes:
+        print(note)
+
+
 @app.command()
-def run(
-    scenarios: Annotated[list[str], typer.Argument(help=f"Of {', '.join(SCENARIOS)}.")],
+def load(
+    scenarios: Annotated[
+        list[str], typer.Argument(metavar="KIND...", help=f"Of {', '.join(SCENARIOS)}.")
+    ],
     conns: Annotated[int, typer.Option(min=1, max=MOST_CONNECTIONS, help="Connections.")] = 8,
     depth: Annotated[
         int, typer.Option(min=1, max=MOST_DEPTH, help="Requests on the way on each.")
@@ -61,10 +148,10 @@ def run(
     warmup: Warmup = 0.5,
     json_file: JsonFile = None,
 ) -> None:
-    """Measure scenarios at one load; ratios are to the last target."""
+    """Measure kinds of requests at one load; ratios are to the last target."""
     for name in scenarios:
         if name not in SCENARIOS:
-            raise typer.BadParameter(f"scenario {name!r}: expected one of {', '.join(SCENARIOS)}")
+            raise typer.BadParameter(f"kind {name!r}: expected one of {', '.join(SCENARIOS)}")
     names = target or ["beespace"]
     with_echo = "echo" in names
     kinds = _kinds([name for name in names if name != "echo"])

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import os
 import platform
-import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from bench.bars import Figure, Role, Verdict
 from bench.client import BUSY_CLIENT, NOISY_MACHINE
@@ -23,49 +21,7 @@ from bench.messages import MessageFigure
 from bench.rounds import Plan, Series
 from bench.session import Endpoint
 from bench.stats import ratio
-
-GAP: Final = "  "
-
-
-@dataclass(frozen=True)
-class Table:
-    """Texts in columns; the first ``left`` columns are aligned left, the others right."""
-
-    title: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    left: int = 2
-    notes: tuple[str, ...] = ()
-
-    def plain(self) -> str:
-        """As lines of text."""
-        lines = [self.columns, *self.rows]
-        widths = [max(len(line[i]) for line in lines) for i in range(len(self.columns))]
-        texts = [GAP.join(map(self._align, line, widths, range(len(line)))) for line in lines]
-        rule = "-" * len(GAP.join("-" * width for width in widths))
-        body = [self.title, texts[0].rstrip(), rule, *(text.rstrip() for text in texts[1:])]
-        return "\n".join([*body, *self.notes])
-
-    def show(self) -> None:
-        """Print it, with lines and colours on a terminal."""
-        if not sys.stdout.isatty():
-            print(self.plain())
-            return
-        from rich.console import Console
-        from rich.table import Table as RichTable
-
-        grid = RichTable(title=self.title, title_justify="left")
-        for index, column in enumerate(self.columns):
-            grid.add_column(column, justify="left" if index < self.left else "right")
-        for row in self.rows:
-            grid.add_row(*row)
-        console = Console(markup=False, highlight=False)
-        console.print(grid)
-        for note in self.notes:
-            console.print(note)
-
-    def _align(self, text: str, width: int, index: int) -> str:
-        return text.ljust(width) if index < self.left else text.rjust(width)
+from bench.table import Table
 
 
 def throughput(groups: Sequence[Sequence[Series]]) -> Table:

@@ -6,9 +6,12 @@ Called by ``bench.cli`` and ``bench.grid``; the figures go to ``bench.report`` a
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Final
 
 from bench import lua, targets
 from bench.client import BUSY_CLIENT, NOISY_MACHINE, Client, Load, Measure
@@ -16,6 +19,9 @@ from bench.packets import AnswerError
 from bench.session import Endpoint
 from bench.stats import Latency, median, spread
 from bench.targets import TargetError
+
+LEAST_ROUNDS: Final = 3
+"""Rounds that are measured however long they take, unless fewer are wanted."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +31,15 @@ class Plan:
     rounds: int = 5
     seconds: float = 1.5
     warmup: float = 0.5
+    deadline: float = math.inf
+    """Of the monotonic clock: behind it, rounds after the third one are left out."""
+
+    def turns(self) -> Iterator[int]:
+        """The numbers of the rounds, from 1; no figure comes of fewer than three."""
+        for turn in range(1, self.rounds + 1):
+            if turn > LEAST_ROUNDS and time.monotonic() > self.deadline:
+                return
+            yield turn
 
 
 @dataclass(frozen=True)
@@ -118,9 +133,9 @@ def take_turns(
 ) -> list[Series]:
     """Measure every server ``plan.rounds`` times; TargetError when one fails, naming it."""
     found: list[list[Measure]] = [[] for _ in endpoints]
-    for turn in range(plan.rounds):
+    for turn in plan.turns():
         for endpoint, measures in zip(endpoints, found, strict=True):
-            progress(f"{load}  round {turn + 1}/{plan.rounds}  {endpoint.name}")
+            progress(f"{load}  round {turn}/{plan.rounds}  {endpoint.name}")
             with naming(load, endpoint):
                 measure = client.measure(endpoint, load, plan.warmup, plan.seconds)
             measures.append(measure)

@@ -19,6 +19,8 @@ CPU_TARGET_MICROSECONDS: Final = 100
 SLEEP_SECONDS: Final = 0.001
 """How long one call of the ``sleep`` scenario waits in its fiber."""
 
+_MAP: Final = "return {id = 1, name = 'bee', ready = true}"
+
 
 @dataclass(frozen=True)
 class Facts:
@@ -88,6 +90,20 @@ _ALL: Final = (
         packets.TYPE_EVAL,
         lambda _: {packets.KEY_EXPRESSION: "return ...", packets.KEY_TUPLE: [1]},
         lambda _, data: data == [1],
+    ),
+    Scenario(
+        "call",
+        "CALL of a function with three arguments",
+        packets.TYPE_CALL,
+        lambda _: _call("math.max", 1, 3, 2),
+        lambda _, data: data == [3],
+    ),
+    Scenario(
+        "map",
+        "EVAL whose result is a map of three keys",
+        packets.TYPE_EVAL,
+        lambda _: {packets.KEY_EXPRESSION: _MAP, packets.KEY_TUPLE: []},
+        lambda _, data: data == [{"id": 1, "name": "bee", "ready": True}],
     ),
     Scenario(
         "cpu",

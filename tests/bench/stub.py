@@ -26,6 +26,8 @@ Results = Callable[[dict[int, Any], str], dict[int, Any]]
 
 def good(body: dict[int, Any], peer: str) -> dict[int, Any]:
     """What a right server answers."""
+    if "ready" in body.get(packets.KEY_EXPRESSION, ""):
+        return {packets.KEY_DATA: [{"id": 1, "name": "bee", "ready": True}]}
     if packets.KEY_EXPRESSION in body:
         return {packets.KEY_DATA: body[packets.KEY_TUPLE]}
     function = body.get(packets.KEY_FUNCTION)
@@ -36,6 +38,7 @@ def good(body: dict[int, Any], peer: str) -> dict[int, Any]:
         "box.session.exists": True,
         "box.session.peer": peer,
         "bench_garbage": 64,
+        "math.max": 3,
         "bench_sleep": 0.001,
     }
     return {packets.KEY_DATA: [known[function]]}

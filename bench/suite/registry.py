@@ -1,0 +1,37 @@
+"""The scenarios of the suite by name: what each is about, its time, and what it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+from bench.outcome import Outcome
+from bench.suite import ceiling, cores, fibers, idle, push, throughput
+from bench.suite.context import Context
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One scenario."""
+
+    name: str
+    about: str
+    run: Callable[[Context], Outcome]
+    seconds: float
+    """Its budget: after that no round is begun that is not needed."""
+    own: bool = False
+    """It starts this checkout's server itself, so a server given by URI cannot be measured."""
+
+
+_ALL: Final = (
+    Entry("throughput", "requests a second, by kind and load", throughput.run, 240),
+    Entry("ceiling", "one worker beside a raw echo", ceiling.run, 60),
+    Entry("cores", "a computing function on more workers", cores.run, 60, own=True),
+    Entry("fibers", "10,000 requests that sleep", fibers.run, 30),
+    Entry("idle", "memory of idle sessions", idle.run, 60, own=True),
+    Entry("push", "messages from worker to worker", push.run, 60, own=True),
+)
+
+SUITE: Final[Mapping[str, Entry]] = MappingProxyType({each.name: each for each in _ALL})

@@ -1,0 +1,110 @@
+"""Every scenario of the suite runs, from the command line, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pytest
+
+from bench import run
+from bench.outcome import Outcome, Promise
+from bench.rounds import LEAST_ROUNDS, Plan
+from bench.run import Wanted
+from bench.suite.context import Context
+from bench.suite.registry import SUITE, Entry
+from bench.targets import CHECKOUT, TargetError
+from tests.helpers.wait import wait_until
+
+
+def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "bench", *arguments],
+        cwd=CHECKOUT,
+        capture_output=True,
+        text=True,
+        timeout=55,
+        check=False,
+    )
+
+
+def one(entry: Entry, **changes: object) -> run.Result:
+    plain = Wanted([entry], "beespace:2", None, 1, 0.1, smoke=True, budget=None)
+    (result,) = run.run(replace(plain, **changes), lambda _: None)  # type: ignore[arg-type]
+    return result
+
+
+@pytest.mark.parametrize("name", SUITE)
+def test_smoke(name: str, tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    done = bench("run", name, "--smoke", "--reference", "none", "--report", str(folder))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"== {name}: " in done.stdout
+    assert "NOT MET" not in done.stdout
+    found = json.loads((folder / "report.json").read_text())
+    assert list(found["scenarios"]) == [name]
+    assert "failure" not in found["scenarios"][name]
+
+
+def test_a_scenario_that_fails_is_told_and_the_others_go_on() -> None:
+    def fail(_: Context) -> Outcome:
+        raise TargetError("it broke")
+
+    entries = [Entry("broken", "breaks", fail, 1), Entry("fine", "works", lambda _: Outcome([]), 1)]
+    wanted = Wanted(entries, "beespace:2", None, 1, 0.1, smoke=False, budget=None)
+    broken, fine = run.run(wanted, lambda _: None)
+    assert (broken.failure, broken.outcome) == ("it broke", None)
+    assert fine.failure is None
+    assert fine.outcome is not None
+
+
+def test_a_server_given_by_uri_is_not_started() -> None:
+    entry = Entry("own", "starts it", lambda _: Outcome([]), 1, own=True)
+    result = one(entry, subject="127.0.0.1:3301")
+    assert result.left_out == "starts its server itself, 127.0.0.1:3301 runs already"
+
+
+def test_a_smoke_run_judges_nothing() -> None:
+    entry = Entry("made", "is made", lambda _: Outcome([], [Promise("x", 1, 0.5, "x")]), 1)
+    (judged,) = run.promises([one(entry, smoke=False)])
+    (unjudged,) = run.promises([one(entry)])
+    assert (judged.met, unjudged.met) == (False, None)
+
+
+def test_a_budget_leaves_out_rounds_that_are_not_needed() -> None:
+    assert list(Plan(9, deadline=time.monotonic() - 1).turns()) == list(range(1, LEAST_ROUNDS + 1))
+    assert list(Plan(9).turns()) == list(range(1, 10))
+    assert list(Plan(2, deadline=0).turns()) == [1, 2]
+
+
+def test_an_unknown_scenario_is_refused() -> None:
+    done = bench("run", "nothing")
+    assert done.returncode == 2
+    assert "scenario 'nothing': expected all or one of throughput" in " ".join(done.stderr.split())
+
+
+def test_ctrl_c_leaves_no_process_behind() -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bench", "run", "fibers", "--reference", "none"],
+        cwd=CHECKOUT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    root = psutil.Process(process.pid)
+    try:
+        wait_until(lambda: len(root.children(recursive=True)) >= 4, 20, "the server")
+        family = root.children(recursive=True)
+        os.kill(process.pid, signal.SIGINT)
+        assert process.wait(20) != 0
+        assert psutil.wait_procs(family, 5)[1] == []
+    finally:
+        process.kill()
+        process.wait()
