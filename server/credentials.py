@@ -36,7 +36,7 @@ KEY: Final = "credentials"
 KINDS: Final = {"roles": ROLE, "users": USER}
 ALL: Final = "all"
 _KEYS: Final = {ROLE: ("privileges", "roles"), USER: ("password", "privileges", "roles")}
-_SWITCHES: Final = {"universe": UNIVERSE, "lua_eval": "lua_eval"}
+_SWITCHES: Final = {"universe": UNIVERSE, "lua_eval": "lua_eval", "sessions": "session"}
 _LISTS: Final = {
     "functions": "function",
     "lua_call": "lua_call",

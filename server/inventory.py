@@ -30,6 +30,7 @@ _PRIVILEGE: Final = {
         "permissions": _NAMES,
         "universe": {"type": "boolean"},
         "lua_eval": {"type": "boolean"},
+        "sessions": {"type": "boolean"},
         **dict.fromkeys(("functions", "lua_call", "sequences", "spaces", "sql"), _NAMES),
     },
     "required": ["permissions"],

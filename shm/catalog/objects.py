@@ -60,6 +60,7 @@ PERMISSIONS: Final[dict[str, tuple[str, ...]]] = {
     "lua_call": ("execute", "usage"),
     "lua_eval": ("execute", "usage"),
     "sql": ("execute", "usage"),
+    "session": ("read", "write"),
 }
 """What can be granted on objects of each type."""
 

@@ -32,6 +32,7 @@ credentials:
       roles: [reader, chief]
       privileges:
         - {{permissions: [execute, usage], lua_eval: true, sql: [all]}}
+        - {{permissions: [read, write], sessions: true}}
         - {{permissions: [create], universe: true}}
         - {{permissions: [drop], universe: true, sequences: [all]}}
     guest: {{roles: [super]}}
@@ -58,7 +59,7 @@ def test_everything_that_can_be_declared(tmp_path: Path) -> None:
             "bob",
             ("reader", "chief"),
             (
-                *((("lua_eval", ""), 20), (("sql", ""), 20)),
+                *((("lua_eval", ""), 20), (("sql", ""), 20), (("session", ""), 3)),
                 *((("universe", 0), 96), (("sequence", ""), 64)),
             ),
         ),
@@ -105,8 +106,8 @@ def test_secrets_are_not_shown(tmp_path: Path) -> None:
 
 
 PRIVILEGE = (
-    "permissions, functions, lua_call, lua_eval, sequences, spaces, sql, universe",
-    "functions, lua_call, lua_eval, sequences, spaces, sql, universe",
+    "permissions, functions, lua_call, lua_eval, sequences, sessions, spaces, sql, universe",
+    "functions, lua_call, lua_eval, sequences, sessions, spaces, sql, universe",
 )
 LINES = [
     ("5", ": got a number, expected a map with the keys roles, users"),

@@ -49,6 +49,7 @@ local allowed = {
   lua_call = mask_of('execute usage'),
   lua_eval = mask_of('execute usage'),
   sql = mask_of('execute usage'),
+  session = mask_of('read write'),
 }
 
 -- Spaces that have no rows here, and that rights may be granted on all the same.
@@ -139,7 +140,9 @@ local function nameless(kind)
   end
 end
 
-finders.lua_eval, finders.sql = nameless('lua_eval'), nameless('sql')
+for _, kind in ipairs({'lua_eval', 'sql', 'session'}) do
+  finders[kind] = nameless(kind)
+end
 
 -- The object of a known type; raises when it is not there or cannot be seen.
 function objects.find(object_type, named)
