@@ -8,8 +8,10 @@ duplicated into the child by ``multiprocess``.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import importlib
 import os
+import select
 import signal
 import socket
 from collections.abc import Iterator, Mapping
@@ -22,6 +24,7 @@ ACCEPTOR_MODULE = "server.acceptor"
 
 _LAST_STANDARD_FD: Final = 2
 _SAFE_PATH: Final = "PYTHONSAFEPATH"
+_PR_SET_PDEATHSIG: Final = 1
 
 
 class ExitCode(IntEnum):
@@ -117,9 +120,22 @@ def only_installed_modules() -> Iterator[None]:
 
 def run(module: str, order: WorkerOrder | AcceptorOrder) -> None:
     """Target of a child process: hand the order to ``main`` of the named module."""
+    _die_with_parent(order.control)
     _keep_descriptors()
     _take_signals()
     importlib.import_module(module).main(order)
+
+
+def _die_with_parent(control: socket.socket) -> None:
+    """Let the system kill this process when its parent dies, however hung, stopped or young it is.
+
+    One that neither runs nor reads its channel would hold the listeners of a server that is gone.
+    """
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    poll = select.poll()
+    poll.register(control, 0)
+    if poll.poll(0):  # the parent hung up before that
+        os._exit(ExitCode.STOPPED)
 
 
 def _keep_descriptors() -> None:

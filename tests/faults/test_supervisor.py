@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 
-from tests.faults.conftest import APP, Start
+from tests.faults.conftest import APP, Inside, Start
 from tests.faults.crowd import working
+from tests.helpers.commands import status
 from tests.helpers.raw import Raw
-from tests.helpers.server import alive, refused, sockets_below
+from tests.helpers.server import Server, alive, refused, sockets_below
 from tests.helpers.wait import wait_until
 
 ENDED = 5.0
@@ -49,3 +52,45 @@ def test_a_second_server_is_refused_and_a_killed_one_leaves_nothing(
         client.ping()
     successor.stop()
     assert sockets_below(server.folder) == []
+
+
+SLEEPS = """
+local ffi = require('ffi')
+if io.open('{slow}') then ffi.cdef('int usleep(unsigned);') ffi.C.usleep(20000000) end
+"""
+
+
+def test_not_even_processes_that_stand_still_or_load_outlive_it(
+    start: Start, look: Callable[[Server], Inside], tmp_path: Path
+) -> None:
+    """They cannot see that it has gone, and would keep the address of the next server."""
+    slow = tmp_path / "slow"
+    server = start(workers=2, app=APP % "/dev/null" + SLEEPS.format(slow=slow))
+    inside = look(server)
+    with working(server) as crowd:
+        slow.touch()
+        server.send_signal(signal.SIGHUP)
+        wait_until(lambda: "starting" in states(server), 10, "a new worker")
+        below = server.children()
+        os.kill(inside.acceptor, signal.SIGSTOP)
+        os.kill(crowd.pids[0], signal.SIGSTOP)
+        killed = time.monotonic()
+        server.send_signal(signal.SIGKILL)
+        server.process.wait(5)
+        wait_until(lambda: not alive(below), 10, "end of all processes", longest=0.005)
+        took = time.monotonic() - killed
+        outcome = crowd.end()
+    print(f"no process left after {took:.3f} s")
+    assert took < ENDED
+    outcome.check([], crowd.of(0, 1))
+
+    slow.unlink()
+    listen = [f"127.0.0.1:{server.port}"]
+    successor = start(workers=1, listen=listen, arguments=same_folders(server.folder))
+    with Raw(successor.address) as client:
+        client.ping()
+
+
+def states(server: Server) -> list[str]:
+    """Those of all workers."""
+    return [worker["state"] for worker in status(server)["workers"]]

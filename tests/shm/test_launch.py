@@ -47,6 +47,20 @@ def test_an_order_reaches_a_fresh_process() -> None:
     }
 
 
+def test_nothing_begins_when_the_parent_has_hung_up() -> None:
+    control, far_control = channel.pair()
+    intake, far_intake = channel.pair()
+    with far_control, intake, far_intake:
+        order = WorkerOrder(0, 1, "bee", "0.0", "seg", far_control, far_intake, (intake, ()), None)
+        control.close()
+        process = multiprocess.get_context("spawn").Process(target=run, args=(ECHO, order))
+        process.start()
+        far_intake.close()
+        process.join(20)
+        assert process.exitcode == ExitCode.STOPPED
+        assert intake.recv(1000) == b""
+
+
 def test_orders_are_frozen_and_have_defaults() -> None:
     left, right = channel.pair()
     with left, right:

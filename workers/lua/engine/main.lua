@@ -98,7 +98,6 @@ end
 
 -- Make everything ready for the application.
 function main.prepare(settings)
-  sys.die_with_parent()
   tune_jit()
   health.start(settings.jit_log and log.info or nil)
   shared.declare(settings.cdef, settings.facts)

@@ -37,7 +37,6 @@ int setenv(const char *name, const char *value, int overwrite);
 int unsetenv(const char *name);
 int sched_yield(void);
 int poll(void *fds, unsigned long count, int timeout_ms);
-int prctl(int option, unsigned long arg2);
 void *malloc(size_t size);
 void *calloc(size_t count, size_t size);
 void *realloc(void *ptr, size_t size);
@@ -103,8 +102,6 @@ local C = ffi.C
 local MADV_DONTNEED = 4
 local PROT_READ_WRITE = 3
 local MAP_PRIVATE_ANONYMOUS_NORESERVE = 0x4022
-local PR_SET_PDEATHSIG = 1
-local SIGKILL = 9
 
 local time = ffi.new('bee_timespec')
 
@@ -136,11 +133,6 @@ end
 -- Give the pages of a reservation from byte `from` (a multiple of 4096) to byte `to` back.
 function sys.discard(base, from, to)
   C.madvise(base + from, to - from, MADV_DONTNEED)
-end
-
--- Let the system kill this process when the one that started it dies, however hung we are.
-function sys.die_with_parent()
-  C.prctl(PR_SET_PDEATHSIG, SIGKILL)
 end
 
 return sys
