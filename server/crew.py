@@ -105,6 +105,7 @@ class Crew:
         row.started = time.time()
         row.pid = post.child.pid
         row.state = WorkerState.STARTING
+        row.storm = 0
         post.spared = False
         self._loop.watch(post.child, lambda: self._ended(post))
         self._loop.watch(post.child.control, lambda: self._hear(post))
@@ -369,6 +370,7 @@ class Crew:
         self._start_later(post, decision)
 
     def _start_later(self, post: Post, decision: Decision) -> None:
+        self._segment.rows[post.index].storm = int(decision.storm)
         post.outlook = post.outlook.waits(decision, time.monotonic())
         post.timer = self._loop.after(decision.delay, lambda: self._restart(post))
 

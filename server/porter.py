@@ -20,6 +20,7 @@ from server.restart import Decision, History, Outlook
 from shm.channel import ChannelClosedError
 from shm.launch import AcceptorOrder
 from shm.segment import Segment
+from shm.states import WorkerState
 
 
 class Listener(Protocol):
@@ -74,11 +75,13 @@ class Porter:
         """Start one; OSError when no process can be made."""
         self.child = children.start("acceptor", self._module, self._order_for)
         self.outlook = self.outlook.without_start()
-        self._segment.header.acceptor_pid = self.child.pid
+        header = self._segment.header
+        header.acceptor_pid = self.child.pid
+        header.acceptor_state, header.acceptor_storm = WorkerState.STARTING, 0
         self._loop.watch(self.child, self._ended)
         self._loop.watch(self.child.control, self._hear)
         if self._listener.acceptor_started():
-            self._segment.header.acceptor_restarts += 1
+            header.acceptor_restarts += 1
             self.tell({"op": "accept"})
 
     def tell(self, message: dict[str, Any], fds: Iterable[int] = ()) -> bool:
@@ -100,6 +103,7 @@ class Porter:
         self._stopping = True
         self.outlook = self.outlook.without_start()
         if self.child is not None:
+            self._segment.header.acceptor_state = WorkerState.STOPPING
             ends.stop(self.child)
 
     def kill(self) -> None:
@@ -115,14 +119,19 @@ class Porter:
             while (received := child.control.receive()) is not None:
                 message, _ = received
                 if message["op"] == "ready":
-                    child.ready = True
-                    self._listener.acceptor_ready()
+                    self._is_ready(child)
                 elif message["op"] == "worker_gone":
                     self._listener.worker_gone(message["index"], message["death"])
                 elif message["op"] == "worker_spared":
                     self._listener.worker_spared(message["index"], message["death"])
         except ChannelClosedError:
             self._loop.unwatch(child.control)
+
+    def _is_ready(self, child: Child) -> None:
+        child.ready = True
+        if not self._stopping:
+            self._segment.header.acceptor_state = WorkerState.READY
+        self._listener.acceptor_ready()
 
     def _ended(self) -> None:
         self._hear()
@@ -132,7 +141,8 @@ class Porter:
         self._loop.unwatch(child)
         self._loop.unwatch(child.control)
         child.close()
-        self._segment.header.acceptor_pid = 0
+        header = self._segment.header
+        header.acceptor_pid, header.acceptor_state = 0, WorkerState.DEAD
         self.outlook = self.outlook.ends(ends.reason(child, code), time.time())
         if self._listener.acceptor_ended(code):
             self._history, decision = ends.after_end(self._history, child.ready, code)
@@ -141,6 +151,7 @@ class Porter:
             self._start_later(decision)
 
     def _start_later(self, decision: Decision) -> None:
+        self._segment.header.acceptor_storm = int(decision.storm)
         self.outlook = self.outlook.waits(decision, time.monotonic())
         self._loop.after(decision.delay, self._restart)
 

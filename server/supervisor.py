@@ -18,7 +18,6 @@ import signal
 import socket
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
-from enum import Enum, auto
 from functools import partial
 from typing import Any, Final
 
@@ -42,6 +41,7 @@ from server.version import beespace_version
 from server.vigil import Vigil
 from shm import logs
 from shm.launch import ACCEPTOR_MODULE, WORKER_MODULE, AcceptorOrder, WorkerOrder
+from shm.states import Phase
 
 GRACE_SECONDS: Final = 1.0
 """Time that children get to end by themselves, on top of process.stop_timeout."""
@@ -54,15 +54,6 @@ CHANGE_SIGNALS: Final = (signal.SIGHUP, signal.SIGUSR2, signal.SIGTTIN, signal.S
 SIGNALS: Final = (*STOP_SIGNALS, *CHANGE_SIGNALS)
 
 OPEN_TO_GUESTS: Final = "guest may evaluate any text: whoever can connect can do everything"
-
-
-class Phase(Enum):
-    """What the server is doing, see the head of this file."""
-
-    BOOTING = auto()
-    FILLING = auto()
-    RUNNING = auto()
-    STOPPING = auto()
 
 
 class Supervisor:
@@ -138,7 +129,7 @@ class Supervisor:
     def worker_ready(self, post: Post) -> None:
         """Go on with the start."""
         if self._phase is Phase.BOOTING:
-            self._phase = Phase.FILLING
+            self._enter(Phase.FILLING)
             for other in range(1, self._settings.worker_count):
                 self._attempt(partial(self._crew.start, other))
             self._attempt(self._porter.start)
@@ -179,6 +170,11 @@ class Supervisor:
         )
         commands = duties.commands(server, self._log)
         return Desk(self._loop, self._resources.commands.socket, commands, self._log)
+
+    def _enter(self, phase: Phase) -> None:
+        """Be in a phase, and let those know who read the segment."""
+        self._phase = phase
+        self._resources.segment.header.phase = phase
 
     def _doing(self) -> str:
         return self._phase.name.lower()
@@ -257,7 +253,7 @@ class Supervisor:
         ready = self._porter.ready and self._crew.all_ready()
         if self._phase is not Phase.FILLING or not ready:
             return
-        self._phase = Phase.RUNNING
+        self._enter(Phase.RUNNING)
         self.tell_acceptor({"op": "accept"})
         self._loop.after(CPU_PERIOD, self._sample)
         settings = self._settings
@@ -318,7 +314,7 @@ class Supervisor:
     def _stop(self) -> None:
         if self._phase is Phase.STOPPING:
             return
-        self._phase = Phase.STOPPING
+        self._enter(Phase.STOPPING)
         self._changes.end()
         self._notifier.stopping(self._failure)
         self._porter.stop()

@@ -41,7 +41,11 @@ class Vigil:
         self._watch = Watch()
 
     def keep(self, bounds: Callable[[], Bounds]) -> None:
-        """Look now and from now on; ``bounds`` are asked for at each look."""
+        """Look now and from now on; ``bounds`` are asked for at each look.
+
+        Each look is a sign of life in the segment, of the loop that everything here runs in.
+        """
+        self._segment.header.supervisor_turned = time.monotonic()
         wards = {child.pid: (row, child) for row, child in self._wards()}
         seen = [Seen(pid, self._beat(row, child)) for pid, (row, child) in wards.items()]
         for verdict in self._watch.look(seen, time.monotonic(), bounds()):

@@ -59,7 +59,7 @@ FAILURE_TEXT_BYTES: Final = 82
 
 
 _S, _A, _W, _H = Writer.SUPERVISOR, Writer.ACCEPTOR, Writer.WORKER, Writer.HANDOVER
-_L = Writer.LOCKED
+_L, _M = Writer.LOCKED, Writer.METRICS
 
 HEADER: Final = Record(
     "bee_header_t",
@@ -117,24 +117,10 @@ HEADER: Final = Record(
             ),
         ),
         (
-            Field(
-                "trigger_generation",
-                "u64",
-                _L,
-                "moves with the lists of triggers, under trigger_lock",
-                volatile=True,
-            ),
+            Field("trigger_generation", "u64", _L, "moves under trigger_lock", volatile=True),
             Field("trigger_lock", "u8", _L, "mutex of the triggers", LOCK_BYTES),
         ),
-        (
-            Field(
-                "event_generation",
-                "u64",
-                _L,
-                "moves with every stored event, under event_lock",
-                volatile=True,
-            ),
-        ),
+        (Field("event_generation", "u64", _L, "moves under event_lock", volatile=True),),
         (Field("event_lock", "u8", _L, "mutex of the events", LOCK_BYTES),),
         (Field("failure_lock", "u8", _L, "mutex of the failures", LOCK_BYTES),),
         (
@@ -156,6 +142,15 @@ HEADER: Final = Record(
             Field("buried", "u64", _S, "records that the supervisor wrote into its history"),
             Field("history", "u32", _S, "records of each ring of the history"),
         ),
+        (
+            Field("supervisor_turned", "f64", _S, "sign of life, monotonic seconds", volatile=True),
+            Field("phase", "u32", _S, "see shm.states.Phase", volatile=True),
+            Field("acceptor_state", "u32", _S, "see shm.states.WorkerState", volatile=True),
+            Field("acceptor_storm", "u32", _S, "1: it dies again and again"),
+            Field("metrics_pid", "u32", _S, "process id, 0 while there is none"),
+            Field("metrics_restarts", "u32", _S, "processes of metrics started after the first"),
+        ),
+        (Field("metrics_turns", "u64", _M, "turns of its loop", volatile=True),),
         (
             Field(
                 "listener_names",
@@ -182,6 +177,7 @@ ROW: Final = Record(
             Field("number", "u32", _S, "what people call the worker: 0 ... header.serving - 1"),
             Field("on_duty", "u32", _S, "1: meant to serve; 0: free, new, or it drains"),
             Field("generation", "u32", _S, "which loading of the application it runs"),
+            Field("storm", "u32", _S, "1: it dies again and again"),
         ),
         (Field("assigned", "u64", _A, "sessions handed to this worker since start"),),
         (
@@ -220,6 +216,8 @@ ROW: Final = Record(
             Field("queued", "u64", _W, "requests that wait for their stream"),
             Field("streams", "u64", _W, "streams that have requests"),
             Field("slow", "u64", _W, "requests that took longer than log.slow_request"),
+            Field("wrong_logins", "u64", _W, "logins that failed"),
+            Field("refused_logins", "u64", _W, "logins refused because of the failures before"),
         ),
         (
             Field(

@@ -21,6 +21,7 @@ class Writer(StrEnum):
     SUPERVISOR = "supervisor"
     ACCEPTOR = "acceptor"
     WORKER = "worker"
+    METRICS = "process of metrics"
     HANDOVER = "handover"
     LOCKED = "whoever holds the lock"
     ANYBODY = "anybody, for any new value will do"

@@ -30,8 +30,17 @@ class SlotState(IntEnum):
     CLOSING = 3
 
 
+class Phase(IntEnum):
+    """What a server is doing, see server.supervisor."""
+
+    BOOTING = 0
+    FILLING = 1
+    RUNNING = 2
+    STOPPING = 3
+
+
 class WorkerState(IntEnum):
-    """States of a worker row, written by the supervisor."""
+    """States of a worker row, and of the acceptor, written by the supervisor."""
 
     ABSENT = 0
     STARTING = 1

@@ -18,6 +18,7 @@ ALLOWED = {
     Writer.HANDOVER: set(),
     Writer.LOCKED: set(),
     Writer.ANYBODY: set(),
+    Writer.METRICS: set(),
 }
 
 
