@@ -117,15 +117,27 @@ class Segment:
     @classmethod
     def attach(cls, name: str) -> Segment:
         """Map an existing segment for reading and writing; SegmentError when it is not ours."""
+        return cls._mapped(name, os.O_RDWR, mmap.ACCESS_WRITE)
+
+    @classmethod
+    def look(cls, name: str) -> Segment:
+        """Map an existing segment for who only reads; SegmentError when it is not ours.
+
+        It shows what the server writes. What is written into it stays in this process.
+        """
+        return cls._mapped(name, os.O_RDONLY, mmap.ACCESS_COPY)
+
+    @classmethod
+    def _mapped(cls, name: str, mode: int, access: int) -> Segment:
         try:
-            fd = os.open(SHM_DIR / name, os.O_RDWR | os.O_CLOEXEC)
+            fd = os.open(SHM_DIR / name, mode | os.O_CLOEXEC)
         except OSError as error:
             raise SegmentError(f"segment {name}: {error.strerror}") from error
         try:
             size = os.fstat(fd).st_size
             if size < regions.LEAST.size:
                 raise SegmentError(f"segment {name}: {size} bytes is too small")
-            memory = mmap.mmap(fd, size)
+            memory = mmap.mmap(fd, size, access=access)
         finally:
             os.close(fd)
         header = layout.Header.from_buffer(memory)

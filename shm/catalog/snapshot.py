@@ -6,6 +6,8 @@ A worker calls :func:`load` through :mod:`workers.catalog` when it starts and af
     privileges   [[grantor, grantee, object type, object id, mask], ...]
     functions    [{every field of a function by name}, ...]
 
+Who looks at a server from outside asks for :func:`user_names` only.
+
 Principals and functions come by id, privileges by grantee, type and id. All of it is one state.
 """
 
@@ -35,3 +37,10 @@ def load(store: Store) -> dict[str, list[Any]]:
             ],
             "functions": functions.read(connection),
         }
+
+
+def user_names(store: Store) -> dict[int, str]:
+    """The names of all users by their ids."""
+    with store.reading() as connection:
+        rows = connection.execute("SELECT id, name FROM principals WHERE kind = 'user'")
+        return {int(number): str(name) for number, name in rows}

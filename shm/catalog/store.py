@@ -1,7 +1,8 @@
 """The catalog's file, open: made, migrated and checked by the supervisor, opened by workers.
 
 :meth:`Store.make` is for the supervisor, and the only one that makes or migrates a file;
-:meth:`Store.open` wants it there, at the newest version. All work happens inside ``with
+:meth:`Store.open` wants it there, at the newest version, and so does :meth:`Store.look`, for who
+only reads. All work happens inside ``with
 store.writing()`` or ``with store.reading()``, which give a connection within one transaction: what
 raises inside leaves nothing behind. Everything SQLite has against it becomes a CatalogError.
 
@@ -27,7 +28,12 @@ FILE: Final = "catalog.sqlite"
 BUSY_SECONDS: Final = 5.0
 VERSION: Final = len(MIGRATIONS)
 
-_BESIDE: Final = ("", "-wal", "-shm")
+_LOG: Final = "-wal"
+_BESIDE: Final = ("", _LOG, "-shm")
+_WRITING: Final = "mode=rw"
+_READING: Final = "mode=ro&readonly_shm=1"
+_READING_ALONE: Final = "mode=ro&immutable=1"
+"""As nobody writes: SQLite would make its log, and lock it."""
 _MODE: Final = 0o600
 _REASONS: Final = (
     ("SQLITE_BUSY", f"another process has kept it locked for {BUSY_SECONDS:g} s"),
@@ -47,11 +53,11 @@ _REASONS: Final = (
 class Store:
     """One connection to a catalog; for one thread."""
 
-    def __init__(self, path: Path, durable: bool) -> None:
+    def __init__(self, path: Path, durable: bool, access: str = _WRITING) -> None:
         self.path = path
         with _explained():
             self._connection = sqlite3.connect(
-                f"{path.absolute().as_uri()}?mode=rw",
+                f"{path.absolute().as_uri()}?{access}",
                 timeout=BUSY_SECONDS,
                 isolation_level=None,
                 uri=True,
@@ -79,6 +85,19 @@ class Store:
     def open(cls, path: Path, durable: bool = True) -> Store:
         """Open a catalog that is there and of the newest version."""
         store = cls(path, durable)
+        with store._closed_on_failure():
+            store._refuse_strangers()
+            store._refuse_older()
+        return store
+
+    @classmethod
+    def look(cls, path: Path) -> Store:
+        """Open a catalog that others use, to read it: no file is made, nobody waits for this one.
+
+        Once the last of its users has closed it all of it is in the one file.
+        """
+        in_use = path.with_name(path.name + _LOG).exists()
+        store = cls(path, durable=False, access=_READING if in_use else _READING_ALONE)
         with store._closed_on_failure():
             store._refuse_strangers()
             store._refuse_older()

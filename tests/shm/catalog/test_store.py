@@ -8,12 +8,14 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from shm.catalog import changes, schema, snapshot
 from shm.catalog.errors import CatalogError
+from shm.catalog.snapshot import user_names
 from shm.catalog.store import FILE, VERSION, Store
 from tests.rules.sources import ROOT
 from tests.shm.catalog.conftest import Catalog
@@ -24,6 +26,7 @@ import os, sys
 from pathlib import Path
 from shm.catalog import changes
 from shm.catalog.errors import CatalogError
+from shm.catalog.snapshot import user_names
 from shm.catalog.store import Store
 os.setgid(65534)
 os.setuid(65534)
@@ -38,6 +41,7 @@ import resource, sys
 from pathlib import Path
 from shm.catalog import changes, snapshot
 from shm.catalog.errors import CatalogError
+from shm.catalog.snapshot import user_names
 from shm.catalog.store import Store
 store = Store.open(Path(sys.argv[1]))
 size = max(path.stat().st_size for path in Path(sys.argv[1]).parent.iterdir())
@@ -257,3 +261,32 @@ def test_a_reader_sees_one_state(catalog: Catalog) -> None:
         assert connection.execute(count).fetchone() == before
     assert len(snapshot.load(other)["principals"]) == 6
     other.close()
+
+
+def test_who_looks_makes_nothing_and_waits_for_nobody(tmp_path: Path) -> None:
+    path = tmp_path / FILE
+    with closing(Store.make(path)) as store:
+        beside = files(tmp_path)
+        with store.writing() as connection, closing(Store.look(path)) as looking:
+            connection.execute("UPDATE principals SET name = 'changed' WHERE name = 'guest'")
+            assert user_names(looking) == {0: "guest", 1: "admin"}
+        with closing(Store.look(path)) as looking:
+            assert user_names(looking) == {0: "changed", 1: "admin"}
+            with (
+                pytest.raises(CatalogError, match="it is read-only"),
+                looking.writing() as connection,
+            ):
+                connection.execute("DELETE FROM principals")
+        assert files(tmp_path) == beside
+    alone = files(tmp_path)
+    assert alone == {FILE}
+    with closing(Store.look(path)) as looking:
+        assert user_names(looking) == {0: "changed", 1: "admin"}
+        assert files(tmp_path) == alone
+    with pytest.raises(CatalogError, match="it cannot be opened"):
+        Store.look(tmp_path / "none")
+    assert files(tmp_path) == alone
+
+
+def files(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
