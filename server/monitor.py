@@ -1,12 +1,15 @@
 """Figures of the running processes: the only file that asks the operating system (psutil).
 
 The supervisor samples the CPU of its workers once a second and writes it into their rows, where
-the acceptor finds it. Of a process that hangs it asks what the system thinks of it.
+the acceptor finds it. Of a process that hangs it asks what the system thinks of it. Who looks at a
+server from outside asks for the figures of its processes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 
@@ -42,3 +45,85 @@ def status(pid: int) -> str:
         return str(psutil.Process(pid).status())
     except psutil.Error:
         return "gone"
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What the system tells of a process; None is what this user may not know."""
+
+    status: str
+    """running, sleeping, disk-sleep, stopped, zombie, ..."""
+    cpu: float
+    """Seconds of CPU that it has used, its children's not counted."""
+    rss: int
+    """Bytes of memory it has, what it shares with others counted, too."""
+    uss: int | None
+    """Bytes that would be free without it."""
+    threads: int
+    fds: int | None
+    """Open descriptors."""
+    voluntary: int
+    """Context switches because it waited."""
+    involuntary: int
+    """Context switches because its time was over."""
+
+
+def figures(pid: int) -> Figures | None:
+    """All figures of a process, None when it is gone."""
+    try:
+        process = psutil.Process(pid)
+        with process.oneshot():
+            times, switches = process.cpu_times(), process.num_ctx_switches()
+            return Figures(
+                process.status(),
+                times.user + times.system,
+                process.memory_info().rss,
+                _uss(process),
+                process.num_threads(),
+                _fds(process),
+                switches.voluntary,
+                switches.involuntary,
+            )
+    except psutil.Error:
+        return None
+
+
+def children(pid: int) -> list[tuple[int, str]]:
+    """Ids of the processes that a process has started, with their titles."""
+    try:
+        return [(each.pid, _title(each)) for each in psutil.Process(pid).children()]
+    except psutil.Error:
+        return []
+
+
+def has_mapped(pid: int, file: Path) -> bool:
+    """Whether a process has a file in its memory; where nobody may know, whether it lives."""
+    try:
+        if psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+            return False
+        return str(file) in Path(f"/proc/{pid}/maps").read_text(errors="surrogateescape")
+    except PermissionError:
+        return True
+    except (OSError, psutil.Error):
+        return False
+
+
+def _uss(process: psutil.Process) -> int | None:
+    try:
+        return int(process.memory_full_info().uss)
+    except psutil.AccessDenied:
+        return None
+
+
+def _fds(process: psutil.Process) -> int | None:
+    try:
+        return process.num_fds()
+    except psutil.AccessDenied:
+        return None
+
+
+def _title(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline()) or process.name()
+    except psutil.Error:
+        return "?"

@@ -89,7 +89,7 @@ def opened(settings: Settings, log: Any, sockets: Sequence[Given] = ()) -> Itera
         held.callback(home.close)
         for leftover in home.remove_leftovers(listeners.answers):
             log.warning("removed what a killed server left", leftover=leftover)
-        _record(home, share)
+        _record(home, share, settings)
         commands = listeners.open_own(home.command_path, "command")
         held.callback(commands.close)
         held.callback(os.close, _locked(settings.data_dir))
@@ -104,7 +104,7 @@ def opened(settings: Settings, log: Any, sockets: Sequence[Given] = ()) -> Itera
             held.callback(console.close)
         control = listeners.open_own(home.control_path, "control")
         held.callback(control.close)
-        _record(home, share, consoles)
+        _record(home, share, settings, consoles)
         table = SessionTable(segment)
         held.callback(table.close)
         bus = channel.bus(settings.worker_rows)
@@ -115,7 +115,9 @@ def opened(settings: Settings, log: Any, sockets: Sequence[Given] = ()) -> Itera
         yield resources
 
 
-def _record(home: RunDir, share: Share, consoles: Sequence[Listener] = ()) -> None:
+def _record(
+    home: RunDir, share: Share, settings: Settings, consoles: Sequence[Listener] = ()
+) -> None:
     """Write down the sockets that are going to be opened, and the consoles that are open."""
     named = {"iproto.listen": share.listen, "console.listen": share.console_listen or ()}
     own = {os.path.realpath(path) for path in (home.control_path, home.command_path)}
@@ -134,7 +136,8 @@ def _record(home: RunDir, share: Share, consoles: Sequence[Listener] = ()) -> No
                 )
             if uri not in handed:
                 sockets.append(uri.path)
-    home.record(sockets, [str(console.uri) for console in consoles])
+    facts = {"name": settings.name, "catalog": str(settings.data_dir / FILE)}
+    home.record(sockets, [str(console.uri) for console in consoles], **facts)
 
 
 def _consoles(home: RunDir, share: Share, log: Any, *, local: bool) -> tuple[Listener, ...]:

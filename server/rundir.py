@@ -2,7 +2,8 @@
 
     server.pid     the supervisor's process id; locked (flock) for as long as it lives
     server.json    {pid, segment, sockets, control, commands}: what must not outlive the server;
-                   and {consoles}: URIs of its consoles, once they are open
+                   {consoles}: URIs of its consoles, once they are open; and {name, catalog},
+                   for who looks at the server from outside
     control.sock   the way in for the server's own user, see server.listeners
     console.sock   the same for a console, unless the settings name others
     supervisor.sock  where the supervisor takes commands, see server.desk
@@ -81,7 +82,7 @@ class RunDir:
         ``answers`` tells whether somebody listens at the path of a unix socket: then another server
         has taken the path over, and it stays.
         """
-        state = self._state()
+        state = read(self.path)
         found = []
         name = state.get("segment")
         if isinstance(name, str) and name.startswith(SEGMENT_PREFIX) and "/" not in name:
@@ -96,10 +97,10 @@ class RunDir:
         (self.path / STATE_FILE).unlink(missing_ok=True)
         return found
 
-    def record(self, sockets: Sequence[str], consoles: Sequence[str] = ()) -> None:
+    def record(self, sockets: Sequence[str], consoles: Sequence[str] = (), **facts: str) -> None:
         """Write down what a successor has to remove if this server is killed, and the consoles.
 
-        ServerError when that cannot be written.
+        ``facts`` are for others to read. ServerError when that cannot be written.
         """
         state = {
             "pid": os.getpid(),
@@ -108,6 +109,7 @@ class RunDir:
             "control": self.control_path,
             "commands": self.command_path,
             "consoles": list(consoles),
+            **facts,
         }
         draft = self.path / f"{STATE_FILE}.new"
         try:
@@ -123,12 +125,14 @@ class RunDir:
         (self.path / PID_FILE).unlink(missing_ok=True)
         os.close(self._lock)
 
-    def _state(self) -> dict[str, Any]:
-        try:
-            state = json.loads((self.path / STATE_FILE).read_text())
-        except (OSError, ValueError):
-            return {}
-        return state if isinstance(state, dict) else {}
+
+def read(path: Path) -> dict[str, Any]:
+    """What server.json of a run directory holds; nothing when it cannot be read."""
+    try:
+        state = json.loads((path / STATE_FILE).read_text())
+    except (OSError, ValueError):
+        return {}
+    return state if isinstance(state, dict) else {}
 
 
 def _inode(path: Path) -> int | None:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import mmap
+import os
+import signal
 import subprocess
 import sys
+from pathlib import Path
 
+from server import monitor
 from server.monitor import CpuSampler
 from tests.helpers.wait import wait_until
 
@@ -20,3 +25,44 @@ def test_a_busy_process_shows() -> None:
         process.wait()
     assert sampler.sample({1: process.pid}) == {1: 0}
     assert sampler.sample({}) == {}
+
+
+def test_figures_of_a_process_while_it_is_stopped_and_when_it_is_gone() -> None:
+    process = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    try:
+        wait_until(lambda: (told := monitor.figures(process.pid)) and told.cpu > 0.05, what="CPU")
+        os.kill(process.pid, signal.SIGSTOP)
+        wait_until(lambda: monitor.status(process.pid) == "stopped", what="stopped")
+        told = monitor.figures(process.pid)
+        assert told is not None
+        assert (told.status, told.threads, told.cpu > 0.05) == ("stopped", 1, True)
+        assert told.rss > (told.uss or 0) > 1 << 20
+        assert (told.fds or 0) >= 3
+        assert told.voluntary + told.involuntary > 0
+        assert [pid for pid, _ in monitor.children(os.getpid())].count(process.pid) == 1
+        titles = dict(monitor.children(os.getpid()))
+        assert titles[process.pid].endswith("-c while True: pass")
+    finally:
+        process.kill()
+        process.wait()
+    assert monitor.figures(process.pid) is None
+    assert monitor.children(process.pid) == []
+
+
+def test_who_has_mapped_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "mapped"
+    file.write_bytes(bytes(4096))
+    assert not monitor.has_mapped(os.getpid(), file)
+    with file.open("r+b") as opened, mmap.mmap(opened.fileno(), 4096):
+        assert monitor.has_mapped(os.getpid(), file)
+    assert not monitor.has_mapped(os.getpid(), file)
+
+
+def test_a_process_that_nobody_has_waited_for_has_mapped_nothing(tmp_path: Path) -> None:
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    try:
+        wait_until(lambda: monitor.status(process.pid) == "zombie", what="its end")
+        assert not monitor.has_mapped(process.pid, tmp_path)
+    finally:
+        process.wait()
+    assert not monitor.has_mapped(process.pid, tmp_path)

@@ -61,6 +61,24 @@ def test_files_are_their_owners_only(tmp_path: Path) -> None:
     assert modes == {rundir.PID_FILE: "600", places.STATE_FILE: "600"}
 
 
+def test_what_is_recorded_can_be_read(tmp_path: Path) -> None:
+    held = RunDir.open(tmp_path, "bee")
+    assert rundir.read(tmp_path) == {}
+    held.record(["/somewhere"], ["unix/:/there"], name="bee", catalog="/data/catalog.sqlite")
+    told = rundir.read(tmp_path)
+    held.close()
+
+    assert (told["pid"], told["segment"]) == (os.getpid(), held.segment_name)
+    assert (told["sockets"], told["consoles"]) == (["/somewhere"], ["unix/:/there"])
+    assert (told["name"], told["catalog"]) == ("bee", "/data/catalog.sqlite")
+
+
+@pytest.mark.parametrize("text", ["", "[1]", "{"])
+def test_what_is_no_record(tmp_path: Path, text: str) -> None:
+    (tmp_path / places.STATE_FILE).write_text(text)
+    assert rundir.read(tmp_path) == {}
+
+
 def test_one_server_at_a_time(tmp_path: Path) -> None:
     first = RunDir.open(tmp_path, "bee")
     with pytest.raises(ServerError, match=f"process {os.getpid()} runs there"):
