@@ -6,6 +6,8 @@
 --
 -- bench_sleep(seconds) lets its fiber sleep and returns the seconds.
 --
+-- bench_mixed() returns at once, but every tenth call lets its fiber sleep for five milliseconds.
+--
 -- bench_flood(id, count, rate) sends that many messages to a session, at that rate a second or as
 -- fast as its inbox takes them (0); bench_collect(count) receives them. See bench/messages.py.
 --
@@ -31,6 +33,16 @@ function bench_sleep(seconds)
   fiber = fiber or require('fiber')
   fiber.sleep(seconds)
   return seconds
+end
+
+local mixed = 0
+
+function bench_mixed()
+  mixed = mixed + 1
+  if mixed % 10 == 0 then
+    bench_sleep(0.005)
+  end
+  return true
 end
 
 -- Send messages until `due` of `sent` have left or the inbox is full; how many have.

@@ -1,8 +1,9 @@
 """Requests at a steady pace, and how long each took: what a client notices of what else goes on.
 
-Called by ``bench.console``. A request is sent when it is due, whether or not those before it are
-answered, and its time counts from when it was due: a server that stands still for a while delays
-all that are due meanwhile, and a client that waits for each answer would notice only one of them.
+Called by ``bench.console`` and ``bench.suite.mixed``. A request is sent when it is due, whether or
+not those before it are answered, and its time counts from when it was due: a server that stands
+still for a while delays all that are due meanwhile, and a client that waits for each answer would
+notice only one of them.
 """
 
 from __future__ import annotations

@@ -113,6 +113,13 @@ _ALL: Final = (
         lambda facts, data: data == [facts.cpu_result],
     ),
     Scenario(
+        "mixed",
+        "CALL of a Lua function that returns at once, each tenth time after 5 ms",
+        packets.TYPE_CALL,
+        lambda _: _call("bench_mixed"),
+        lambda _, data: data == [True],
+    ),
+    Scenario(
         "sleep",
         f"CALL of a Lua function whose fiber sleeps {SLEEP_SECONDS:g} s",
         packets.TYPE_CALL,

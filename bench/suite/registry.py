@@ -8,7 +8,18 @@ from types import MappingProxyType
 from typing import Final
 
 from bench.outcome import Outcome
-from bench.suite import ceiling, cores, fibers, idle, push, throughput
+from bench.suite import (
+    ceiling,
+    churn,
+    cores,
+    fibers,
+    idle,
+    latency,
+    mixed,
+    push,
+    start,
+    throughput,
+)
 from bench.suite.context import Context
 
 
@@ -30,8 +41,12 @@ _ALL: Final = (
     Entry("ceiling", "one worker beside a raw echo", ceiling.run, 60),
     Entry("cores", "a computing function on more workers", cores.run, 60, own=True),
     Entry("fibers", "10,000 requests that sleep", fibers.run, 30),
+    Entry("latency", "answers at a fixed rate of arrivals, up to the knee", latency.run, 120),
+    Entry("mixed", "short requests beside others that wait or compute", mixed.run, 60),
+    Entry("churn", "clients that come and go", churn.run, 90),
     Entry("idle", "memory of idle sessions", idle.run, 60, own=True),
     Entry("push", "messages from worker to worker", push.run, 60, own=True),
+    Entry("start", "from the command to the first answer", start.run, 60, own=True),
 )
 
 SUITE: Final[Mapping[str, Entry]] = MappingProxyType({each.name: each for each in _ALL})

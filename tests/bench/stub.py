@@ -39,6 +39,7 @@ def good(body: dict[int, Any], peer: str) -> dict[int, Any]:
         "box.session.peer": peer,
         "bench_garbage": 64,
         "math.max": 3,
+        "bench_mixed": True,
         "bench_sleep": 0.001,
     }
     return {packets.KEY_DATA: [known[function]]}
