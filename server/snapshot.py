@@ -20,7 +20,7 @@ from server.monitor import Figures
 from shm.census import Moment, SessionRow, listener_names
 from shm.layout import NO_LISTENER
 from shm.segment import Segment
-from shm.states import EndReason, WorkerState
+from shm.states import EndReason, Phase, WorkerState
 
 COUNTERS: Final = (
     "requests",
@@ -32,6 +32,8 @@ COUNTERS: Final = (
     "others",
     "errors",
     "slow",
+    "wrong_logins",
+    "refused_logins",
     "bytes_in",
     "bytes_out",
     "protocol_errors",
@@ -97,6 +99,19 @@ class Facts:
 
 
 @dataclass(frozen=True)
+class Supervisor:
+    """Who started the server."""
+
+    phase: str
+    """booting, filling (workers start), running or stopping."""
+    silence: float | None
+    """Seconds since its loop turned; None before its first turn."""
+    metrics_pid: int | None
+    """Process that answers for metrics."""
+    metrics_restarts: int
+
+
+@dataclass(frozen=True)
 class Worker:
     """One row that has a worker, or is meant to have one."""
 
@@ -109,6 +124,8 @@ class Worker:
     """False for one that drains, or is new and not yet in the place of an old one."""
     generation: int
     """Which loading of the application it runs."""
+    storm: bool
+    """It dies again and again."""
     started: float
     """Of this process, seconds since the epoch."""
     cpu: float
@@ -128,6 +145,10 @@ class Acceptor:
     """Who takes connections."""
 
     pid: int | None
+    state: str
+    """starting, ready, dead or absent."""
+    storm: bool
+    """It dies again and again."""
     restarts: int
     last_id: int
     """Newest session id."""
@@ -152,7 +173,7 @@ class Process:
     """One process of the server."""
 
     role: str
-    """supervisor, acceptor, worker or other."""
+    """supervisor, acceptor, metrics, worker or other."""
     name: str
     """As people call it: ``worker 3``; the title of the process for others."""
     worker: int | None
@@ -169,12 +190,13 @@ class Snapshot:
     """Seconds since the epoch."""
     monotonic: float
     facts: Facts
+    supervisor: Supervisor
     acceptor: Acceptor
     workers: tuple[Worker, ...]
     """By number, those on duty first."""
     totals: Totals
     processes: tuple[Process, ...] = ()
-    """Supervisor, acceptor, workers, others."""
+    """Supervisor, acceptor, metrics, workers, others."""
     sessions: tuple[SessionRow, ...] = ()
     """Those that were asked for."""
 
@@ -199,6 +221,7 @@ def take(
         moment.time,
         moment.monotonic,
         facts(segment, name),
+        _supervisor(header, moment),
         acceptor,
         tuple(workers),
         _totals(acceptor, told),
@@ -229,6 +252,16 @@ def facts(segment: Segment, name: str) -> Facts:
     )
 
 
+def _supervisor(header: Any, now: Moment) -> Supervisor:
+    turned = float(header.supervisor_turned)
+    return Supervisor(
+        phase=Phase(header.phase).name.lower(),
+        silence=max(now.monotonic - turned, 0.0) if turned else None,
+        metrics_pid=int(header.metrics_pid) or None,
+        metrics_restarts=int(header.metrics_restarts),
+    )
+
+
 def _worker(index: int, row: Any) -> Worker:
     pid = int(row.pid)
     return Worker(
@@ -238,6 +271,7 @@ def _worker(index: int, row: Any) -> Worker:
         state=WorkerState(row.state).name.lower(),
         on_duty=bool(row.on_duty),
         generation=int(row.generation),
+        storm=bool(row.storm),
         started=float(row.started),
         cpu=int(row.cpu_permille) / _PERMILLE if pid else 0.0,
         beat=int(row.heartbeat),
@@ -251,6 +285,8 @@ def _worker(index: int, row: Any) -> Worker:
 def _acceptor(header: Any) -> Acceptor:
     return Acceptor(
         pid=int(header.acceptor_pid) or None,
+        state=WorkerState(header.acceptor_state).name.lower(),
+        storm=bool(header.acceptor_storm),
         restarts=int(header.acceptor_restarts),
         last_id=int(header.last_id),
         turns=int(header.acceptor_turns),
@@ -275,6 +311,7 @@ def _processes(shown: Snapshot) -> tuple[Process, ...]:
     known: list[tuple[str, str, int | None, int | None]] = [
         ("supervisor", "supervisor", None, shown.facts.pid),
         ("acceptor", "acceptor", None, shown.acceptor.pid),
+        ("metrics", "metrics", None, shown.supervisor.metrics_pid),
     ]
     known += [("worker", f"worker {each.number}", each.number, each.pid) for each in shown.workers]
     ours = {pid for *_, pid in known}

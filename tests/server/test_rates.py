@@ -7,7 +7,7 @@ from typing import Any
 
 from server import rates, snapshot
 from server.monitor import Figures
-from server.snapshot import Acceptor, Process, Snapshot, Totals, Worker
+from server.snapshot import Acceptor, Process, Snapshot, Supervisor, Totals, Worker
 
 FACTS = snapshot.Facts("hive", 1, 0.0, "", "boot", (), (), None, 100, 8)
 FIGURES = Figures("running", 10.0, 1, 1, 1, 1, 100, 10)
@@ -25,6 +25,7 @@ def worker(row: int, value: int, **changed: Any) -> Worker:
         state="ready",
         on_duty=True,
         generation=1,
+        storm=False,
         started=0.0,
         cpu=0.0,
         beat=0,
@@ -42,7 +43,8 @@ def shot(monotonic: float, value: int, *rows: int, pids: tuple[int, ...] = (10,)
         time=0.0,
         monotonic=monotonic,
         facts=FACTS,
-        acceptor=Acceptor(2, 0, 0, 0, counted(snapshot.ACCEPTED, value)),
+        supervisor=Supervisor("running", 0.0, None, 0),
+        acceptor=Acceptor(2, "ready", False, 0, 0, 0, counted(snapshot.ACCEPTED, value)),
         workers=tuple(worker(row, value) for row in rows),
         totals=Totals(
             0,

@@ -15,7 +15,7 @@ from server.snapshot import Snapshot
 from shm import layout
 from shm.census import Moment
 from shm.segment import Segment
-from shm.states import EndReason, WorkerState
+from shm.states import EndReason, Phase, WorkerState
 
 NOW = Moment(1_795_000_100.0, 5000.0)
 
@@ -58,14 +58,16 @@ def test_a_server_that_has_not_opened_its_sockets(wide: Segment) -> None:
 
 def test_workers(wide: Segment) -> None:
     row = wide.rows[1]
-    row.pid, row.state, row.generation, row.restarts = 77, WorkerState.READY, 3, 2
+    row.pid, row.state, row.generation, row.storm = 77, WorkerState.READY, 3, 1
+    row.restarts = 2
     row.cpu_permille, row.loop_time, row.heartbeat, row.started = 125, 2_500_000, 9, 1.5
     row.requests, row.sessions, row.lua_heap = 1 << 40, 12, 5 << 20
     row.ended[EndReason.IDLE] = 4
     absent, there = take(wide).workers
+    assert not absent.storm
     assert (absent.number, absent.pid, absent.state, absent.cpu) == (0, None, "absent", 0.0)
     assert (there.number, there.row, there.pid, there.state) == (1, 1, 77, "ready")
-    assert (there.generation, there.on_duty, there.started) == (3, True, 1.5)
+    assert (there.generation, there.on_duty, there.started, there.storm) == (3, True, 1.5, True)
     assert (there.cpu, there.loop_time, there.beat) == (12.5, 0.0025, 9)
     assert there.counters["requests"] == 1 << 40
     assert there.counters["restarts"] == 2
@@ -101,13 +103,24 @@ def test_sessions_are_never_less_than_none(wide: Segment) -> None:
     assert take(wide).totals.sessions == 0
 
 
-def test_the_acceptor(wide: Segment) -> None:
-    assert take(wide).acceptor.pid is None
+def test_the_supervisor(wide: Segment) -> None:
+    assert take(wide).supervisor == snapshot.Supervisor("booting", None, None, 0)
     header = wide.header
+    header.phase, header.supervisor_turned = Phase.RUNNING, NOW.monotonic - 1.5
+    header.metrics_pid, header.metrics_restarts = 88, 2
+    assert take(wide).supervisor == snapshot.Supervisor("running", 1.5, 88, 2)
+
+
+def test_the_acceptor(wide: Segment) -> None:
+    told = take(wide).acceptor
+    assert (told.pid, told.state, told.storm) == (None, "absent", False)
+    header = wide.header
+    header.acceptor_state, header.acceptor_storm = WorkerState.READY, 1
     header.acceptor_pid, header.acceptor_restarts, header.last_id = 66, 1, 1 << 40
     header.acceptor_turns, header.refused, header.proxy_late = 12, 7, 8
     told = take(wide).acceptor
     assert (told.pid, told.restarts, told.last_id, told.turns) == (66, 1, 1 << 40, 12)
+    assert (told.state, told.storm) == ("ready", True)
     assert (told.counters["refused"], told.counters["proxy_late"]) == (7, 8)
     assert set(told.counters) == set(snapshot.ACCEPTED)
 
