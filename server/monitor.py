@@ -7,6 +7,7 @@ server from outside asks for the figures of its processes.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,8 @@ from pathlib import Path
 import psutil
 
 _PERMILLE_OF_PERCENT = 10
+_TIMES = 8
+"""Kinds of time; those of guests, which come after them, are part of them."""
 
 
 class CpuSampler:
@@ -66,26 +69,55 @@ class Figures:
     """Context switches because it waited."""
     involuntary: int
     """Context switches because its time was over."""
+    user: float = 0.0
+    """The part of ``cpu`` that its own code took."""
+    ended: tuple[float, float] = (0.0, 0.0)
+    """Seconds of CPU, in their own code and in the system, of its children that have ended."""
+    virtual: int = 0
+    """Bytes of addresses in use."""
 
 
-def figures(pid: int) -> Figures | None:
-    """All figures of a process, None when it is gone."""
+def figures(pid: int, *, uss: bool = True) -> Figures | None:
+    """All figures of a process, None when it is gone.
+
+    ``uss`` is the dear one: the system goes through all memory of the process, which waits for it
+    when it wants more meanwhile.
+    """
     try:
         process = psutil.Process(pid)
         with process.oneshot():
             times, switches = process.cpu_times(), process.num_ctx_switches()
+            memory = process.memory_info()
             return Figures(
                 process.status(),
                 times.user + times.system,
-                process.memory_info().rss,
-                _uss(process),
+                memory.rss,
+                _uss(process) if uss else None,
                 process.num_threads(),
                 _fds(process),
                 switches.voluntary,
                 switches.involuntary,
+                times.user,
+                (times.children_user, times.children_system),
+                memory.vms,
             )
     except psutil.Error:
         return None
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What there is, and what of it was used."""
+
+    cpus: int
+    ticks: int
+    """Of all CPUs since the machine started, idle ones included, in clock ticks of the system."""
+
+
+def machine() -> Machine:
+    """The machine that this process runs on."""
+    seconds = sum(psutil.cpu_times()[:_TIMES])
+    return Machine(psutil.cpu_count() or 1, round(seconds * os.sysconf("SC_CLK_TCK")))
 
 
 def children(pid: int) -> list[tuple[int, str]]:

@@ -8,17 +8,14 @@ stopped. ``server.cli`` is the caller.
 
 from __future__ import annotations
 
-from contextlib import closing
 from pathlib import Path
 from typing import Self
 
 from server import monitor, rundir, snapshot
 from server.errors import ExitStatus, ServerError
 from server.snapshot import Snapshot
+from server.users import Users
 from shm import segment as segments
-from shm.catalog.errors import CatalogError
-from shm.catalog.snapshot import user_names
-from shm.catalog.store import Store
 from shm.census import Census, Moment
 from shm.filters import Filter
 from shm.segment import Segment, SegmentError
@@ -35,15 +32,13 @@ class Onlooker:
             raise self._absent()
         self._pid = pid
         self.name = str(state.get("name", ""))
-        self._catalog = Path(str(state.get("catalog", "")))
         self._file = segments.SHM_DIR / name
-        self._users: dict[int, str] = {}
-        self._generation = 0.0
         self.check()
         try:
             self.segment = Segment.look(name)
         except SegmentError as error:
             raise ServerError(f"the server in {place} (process {self._pid}): {error}") from None
+        self._users = Users(self.segment, Path(str(state.get("catalog", ""))))
 
     def __enter__(self) -> Self:
         return self
@@ -72,19 +67,8 @@ class Onlooker:
         return Census(self.segment, self.users())
 
     def users(self) -> dict[int, str]:
-        """Names of users by id, as the catalog has them now; those known last if it is not there.
-
-        It is read again only when it has changed.
-        """
-        generation = float(self.segment.header.catalog_generation)
-        if generation != self._generation:
-            try:
-                with closing(Store.look(self._catalog)) as store:
-                    self._users = user_names(store)
-            except CatalogError:
-                return self._users
-            self._generation = generation
-        return self._users
+        """Names of users by id; those known last if the catalog is not there."""
+        return self._users.names()
 
     def _absent(self) -> ServerError:
         return ServerError(

@@ -9,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
+
 from server import monitor
 from server.monitor import CpuSampler
 from tests.helpers.wait import wait_until
@@ -47,6 +49,26 @@ def test_figures_of_a_process_while_it_is_stopped_and_when_it_is_gone() -> None:
         process.wait()
     assert monitor.figures(process.pid) is None
     assert monitor.children(process.pid) == []
+
+
+def test_figures_of_this_process_and_its_children_that_have_ended() -> None:
+    before = monitor.figures(os.getpid())
+    subprocess.run([sys.executable, "-c", "sum(range(3_000_000))"], check=True)
+    after = monitor.figures(os.getpid(), uss=False)
+    assert before is not None
+    assert after is not None
+    assert before.uss is not None
+    assert after.uss is None
+    assert 0 < after.user <= after.cpu
+    assert after.virtual > after.rss
+    assert sum(after.ended) > sum(before.ended)
+
+
+def test_the_machine() -> None:
+    machine = monitor.machine()
+    assert machine.cpus == psutil.cpu_count()
+    assert machine.ticks > 0
+    wait_until(lambda: monitor.machine().ticks > machine.ticks, what="time")
 
 
 def test_who_has_mapped_a_file(tmp_path: Path) -> None:
