@@ -29,13 +29,12 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, Final
 
-from server import children
+from server import children, ends
 from server.children import Child
 from server.dealer import Dealer
-from server.ends import after_end, by_itself, describe, orderly, reason, stop, told
 from server.loop import Loop
 from server.post import Listener, Post
-from server.restart import Decision, History, Outlook, decide
+from server.restart import Decision, History, Outlook
 from server.sweeper import CLAIMED, Sweeper
 from shm import channel
 from shm.channel import ChannelClosedError
@@ -105,7 +104,7 @@ class Crew:
         row.started = time.time()
         row.pid = post.child.pid
         row.state = WorkerState.STARTING
-        row.storm = 0
+        row.storm = int(post.outlook.storm)
         post.spared = False
         self._loop.watch(post.child, lambda: self._ended(post))
         self._loop.watch(post.child.control, lambda: self._hear(post))
@@ -225,7 +224,7 @@ class Crew:
                 post.outlook = post.outlook.without_start()
             if post.child is not None:
                 self._segment.rows[post.index].state = WorkerState.STOPPING
-                stop(post.child)
+                ends.stop(post.child)
 
     def kill(self) -> None:
         """End all workers at once."""
@@ -250,7 +249,9 @@ class Crew:
 
     def _is_ready(self, post: Post, child: Child) -> None:
         child.ready = True
+        post.outlook = post.outlook.is_ready()
         row = self._segment.rows[post.index]
+        row.storm = 0
         if row.state == WorkerState.STARTING:
             row.state = WorkerState.READY
         self._introduce(post)
@@ -309,7 +310,7 @@ class Crew:
                 sessions=int(row.sessions),
             )
         row.state = WorkerState.STOPPING
-        stop(child)
+        ends.stop(child)
         self._loop.after(self.patience(), partial(_kill_late, post, child))
 
     def _vacate(self, post: Post) -> None:
@@ -324,7 +325,7 @@ class Crew:
         assert child is not None
         assert intake is not None
         code = child.exit_code()
-        post.outlook = post.outlook.ends(reason(child, code), time.time())
+        post.outlook = post.outlook.ends(ends.reason(child, code), time.time())
         self._loop.unwatch(child)
         self._loop.unwatch(child.control)
         child.close()
@@ -334,7 +335,7 @@ class Crew:
         row.pid = row.cpu_permille = 0
         row.state = WorkerState.DEAD
         freed = self._reclaim(post, SERVED)
-        alone = child.hung or by_itself(code)
+        alone = child.hung or ends.by_itself(code)
         self._dealer.take_back(post, alone and row.stopped_pid != child.pid)
         self._dealer.deal()
         # It may have changed the catalog and told nobody yet.
@@ -350,22 +351,22 @@ class Crew:
             self._log.info(
                 "old worker ended" if child.ready else "new worker ended",
                 worker=post.number,
-                reason=describe(code),
+                reason=ends.describe(code),
                 sessions=freed,
             )
             self._vacate(post)
         elif again:
-            self._start_again(post, child.ready, code, freed)
+            self._start_again(post, child, code, freed)
 
-    def _start_again(self, post: Post, was_ready: bool, code: int | None, freed: int) -> None:
-        post.history, decision = after_end(post.history, was_ready, code)
-        say = self._log.info if orderly(was_ready, code) else self._log.error
+    def _start_again(self, post: Post, child: Child, code: int | None, freed: int) -> None:
+        post.history, decision = ends.after_end(post.history, child, code)
+        say = self._log.info if ends.orderly(child.ready, code) else self._log.error
         say(
             "worker ended",
             worker=post.number,
-            reason=describe(code),
+            reason=ends.describe(code),
             sessions=freed,
-            **told(decision),
+            **ends.told(decision),
         )
         self._start_later(post, decision)
 
@@ -378,10 +379,12 @@ class Crew:
         try:
             self.start(post.index)
         except OSError as error:
-            post.history = post.history.with_death(time.monotonic())
-            decision = decide(post.history, was_ready=False)
+            post.history, decision = ends.without_process(post.history)
             self._log.error(
-                "worker cannot be started", worker=post.number, reason=str(error), **told(decision)
+                "worker cannot be started",
+                worker=post.number,
+                reason=str(error),
+                **ends.told(decision),
             )
             self._start_later(post, decision)
 

@@ -32,12 +32,18 @@ def by_itself(code: int | None) -> bool:
     return code is not None and code not in (-signal.SIGKILL, -signal.SIGTERM)
 
 
-def after_end(history: History, was_ready: bool, code: int | None) -> tuple[History, Decision]:
+def after_end(history: History, child: Child, code: int | None) -> tuple[History, Decision]:
     """What a child's end means for its history, and when it is started again."""
-    if orderly(was_ready, code):
-        return history, decide(History(), was_ready)
-    history = history.with_death(time.monotonic())
-    return history, decide(history, was_ready)
+    if orderly(child.ready, code):
+        return history, decide(History())
+    history = history.with_death(time.monotonic() - child.started, child.ready)
+    return history, decide(history)
+
+
+def without_process(history: History) -> tuple[History, Decision]:
+    """The same when the system made no process."""
+    history = history.with_death(0, was_ready=False)
+    return history, decide(history)
 
 
 def describe(code: int | None) -> str:

@@ -77,7 +77,7 @@ class Porter:
         self.outlook = self.outlook.without_start()
         header = self._segment.header
         header.acceptor_pid = self.child.pid
-        header.acceptor_state, header.acceptor_storm = WorkerState.STARTING, 0
+        header.acceptor_state = WorkerState.STARTING
         self._loop.watch(self.child, self._ended)
         self._loop.watch(self.child.control, self._hear)
         if self._listener.acceptor_started():
@@ -129,6 +129,8 @@ class Porter:
 
     def _is_ready(self, child: Child) -> None:
         child.ready = True
+        self.outlook = self.outlook.is_ready()
+        self._segment.header.acceptor_storm = 0
         if not self._stopping:
             self._segment.header.acceptor_state = WorkerState.READY
         self._listener.acceptor_ready()
@@ -145,7 +147,7 @@ class Porter:
         header.acceptor_pid, header.acceptor_state = 0, WorkerState.DEAD
         self.outlook = self.outlook.ends(ends.reason(child, code), time.time())
         if self._listener.acceptor_ended(code):
-            self._history, decision = ends.after_end(self._history, child.ready, code)
+            self._history, decision = ends.after_end(self._history, child, code)
             say = self._log.info if ends.orderly(child.ready, code) else self._log.error
             say("acceptor ended", reason=ends.describe(code), **ends.told(decision))
             self._start_later(decision)
@@ -161,6 +163,6 @@ class Porter:
         try:
             self.start()
         except OSError as error:
-            self._history, decision = ends.after_end(self._history, was_ready=False, code=None)
+            self._history, decision = ends.without_process(self._history)
             self._log.error("acceptor cannot be started", reason=str(error), **ends.told(decision))
             self._start_later(decision)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tests.faults.conftest import Inside, Start
 from tests.faults.crowd import working
+from tests.helpers.commands import beespace, status
 from tests.helpers.raw import CALL, Raw, request
 from tests.helpers.server import Server
 from tests.helpers.wait import wait_until
@@ -133,6 +134,37 @@ def test_an_application_that_is_broken_when_a_worker_starts_again(start: Start) 
         "sessions=7" in first
     )
     assert "reason=exit code 3" in second
-    assert "restart_in=2s" in second
+    assert "restart_in=1s" in second
     (reason,) = server.lines("worker cannot serve worker=0")
     assert "app.lua:1: no bees today" in reason
+
+
+def test_a_worker_that_dies_again_and_again_is_said_to_until_it_is_mended(start: Start) -> None:
+    """Each try is later than the one before, until 30 s; a reload does not wait for the next."""
+    server = start(workers=2)
+    place = server.folder / "run"
+    app = server.folder / "app.lua"
+    good = app.read_text()
+    with working(server) as crowd:
+        app.write_text("error('no bees today')")
+        os.kill(crowd.pids[0], signal.SIGKILL)
+        wait_until(lambda: status(server)["workers"][0]["storm"], 50, "a storm")
+        worker, other = status(server)["workers"]
+        board = beespace("status", run_dir=place).stdout
+        app.write_text(good)
+        mended = beespace("reload", run_dir=place)
+        after = [one for one in status(server)["workers"] if one["state"] != "draining"]
+        outcome = crowd.end()
+    outcome.check(crowd.of(1), crowd.of(0))
+    assert len(outcome.newcomers.failed) <= 1, outcome.newcomers.failed
+    assert (worker["state"], worker["last_end"]["reason"]) == ("dead", "exit code 3")
+    assert 20 < worker["next_start"] <= 30
+    assert (other["state"], other["storm"]) == ("ready", False)
+    line = next(line for line in board.splitlines() if line.startswith("worker 0 "))
+    assert re.search(r"next start in \d+\.\d s; it dies again and again$", line), line
+    delays = [
+        line.split("restart_in=")[1] for line in server.lines("worker ended worker=0 reason=")
+    ]
+    assert delays == ["0.1s", "1s", "2s", "4s", "8s", "30s cause=it dies again and again"]
+    assert (mended.returncode, mended.stdout) == (0, "reloaded, 2 new workers\n")
+    assert [(one["state"], one["storm"]) for one in after] == [("ready", False)] * 2

@@ -6,12 +6,14 @@ import os
 import signal
 import time
 from collections.abc import Callable
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 from server.crew import Crew
 from server.loop import Loop
 from server.porter import Porter
-from server.restart import STORM, History, decide
+from server.post import Post
+from server.restart import VAIN, Decision
 from shm import logs
 from shm.segment import Segment
 from shm.sessions import SessionTable
@@ -24,7 +26,16 @@ from tests.server.test_supervisor import View, end
 Serve = Callable[..., Served]
 
 NO_MODULE = "no.module"
-NOBODY: Any = None
+
+
+class Mute(Audience):
+    """Who hears that a child is ready and does nothing."""
+
+    def worker_ready(self, post: Post) -> None:
+        """A worker is."""
+
+    def acceptor_ready(self) -> None:
+        """The acceptor is."""
 
 
 def refuse(*_: object) -> Any:
@@ -63,23 +74,33 @@ def test_a_server_that_starts(serve: Serve) -> None:
     end(server)
 
 
+def dead(*, ready: bool) -> Any:
+    """A child that has ended at once."""
+    return SimpleNamespace(ready=ready, started=time.monotonic())
+
+
 def test_a_worker_that_dies_again_and_again(segment: Segment, table: SessionTable) -> None:
     loop = Loop()
-    crew = Crew(loop, segment, table, logs.get(), Audience(), NO_MODULE, refuse)
+    crew = Crew(loop, segment, table, logs.get(), Mute(), NO_MODULE, refuse)
     post, row = crew._posts[0], segment.rows[0]
-    crew._start_again(post, was_ready=True, code=1, freed=0)
+    crew._start_again(post, dead(ready=True), code=1, freed=0)
     assert row.storm == 0
-    post.history = History((time.monotonic(),) * STORM)
-    crew._start_again(post, was_ready=True, code=1, freed=0)
+    for _ in range(VAIN):
+        crew._start_again(post, dead(ready=False), code=3, freed=0)
     assert row.storm == 1
+    # Until one is ready, not only while it is waited for the next one.
+    crew._is_ready(post, dead(ready=False))
+    assert row.storm == 0
     loop.close()
 
 
 def test_an_acceptor_that_dies_again_and_again(segment: Segment) -> None:
     loop = Loop()
-    porter = Porter(loop, segment, logs.get(), NOBODY, NO_MODULE, refuse)
-    porter._start_later(decide(History((time.monotonic(),)), was_ready=True))
+    porter = Porter(loop, segment, logs.get(), cast("Any", Mute()), NO_MODULE, refuse)
+    porter._start_later(Decision(0.1, storm=False))
     assert segment.header.acceptor_storm == 0
-    porter._start_later(decide(History((time.monotonic(),) * STORM), was_ready=True))
+    porter._start_later(Decision(30.0, storm=True))
     assert segment.header.acceptor_storm == 1
+    porter._is_ready(dead(ready=False))
+    assert segment.header.acceptor_storm == 0
     loop.close()
