@@ -26,6 +26,7 @@ local errors = require('beespace.box.error')
 local events = require('beespace.engine.events')
 local failures = require('beespace.engine.failures')
 local fibers = require('beespace.engine.fibers')
+local glance = require('beespace.engine.glance')
 local greeting = require('beespace.engine.greeting')
 local health = require('beespace.engine.health')
 local idle = require('beespace.engine.idle')
@@ -49,6 +50,7 @@ local yaml = require('beespace.engine.yaml')
 local yaml_press = require('beespace.engine.yaml_press')
 
 require('beespace.box.inbox')
+require('beespace.box.session_list')
 require('beespace.box.session_new')
 require('beespace.box.session_su')
 require('beespace.box.session_triggers')
@@ -105,6 +107,7 @@ function main.prepare(settings)
   -- The row may still tell how many sessions a dead process had.
   shared.row.sessions, shared.row.lost_running = 0, 0
   shared.row.kept, shared.row.own_fds = 0, 0
+  glance.attach()
   st.max_packet = settings.max_packet_size
   yaml.dialect = settings.console_dialect or yaml.dialect
   stopping.failed = function(text) log.error('a shutdown function failed: %s', text) end

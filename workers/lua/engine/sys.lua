@@ -42,6 +42,8 @@ void *calloc(size_t count, size_t size);
 void *realloc(void *ptr, size_t size);
 void free(void *ptr);
 int memcmp(const void *left, const void *right, size_t len);
+uint8_t *memchr(const void *bytes, int byte, size_t len);
+int inet_pton(int family, const void *text, void *address);
 void *memmove(void *to, const void *from, size_t len);
 void *mmap(void *addr, size_t len, int prot, int flags, int fd, int64_t offset);
 int madvise(void *addr, size_t len, int advice);
@@ -82,6 +84,8 @@ local sys = {
   MSG_CMSG_CLOEXEC = 0x40000000,
   SHUT_WR = 1,
   AF_UNIX = 1,
+  AF_INET = 2,
+  AF_INET6 = 10,
   SOCK_STREAM = 1,
 
   EINTR = 4,

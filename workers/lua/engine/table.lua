@@ -10,9 +10,10 @@ local ffi = require('ffi')
 local SLOT_FREE, SLOT_CLAIMED, SLOT_LIVE, SLOT_CLOSING = 0, 1, 2, 3
 -- Row states of shm/states.py.
 local ABSENT, DRAINING = 0, 5
-local PEER_BYTES = 83
+local PEER_BYTES, LISTENER_BYTES = 83, 96
 -- fd of a slot whose socket is closed.
 local NO_FD = 0xffffffff
+local ADOPTED, OF_ADOPTED = 254, 'new'
 -- Ids stay below; a larger number would wrap when it is compared with 64 bits.
 local ID_LIMIT = 9007199254740992
 
@@ -22,8 +23,12 @@ local table_view = {
   LIVE = SLOT_LIVE,
   CLOSING = SLOT_CLOSING,
   -- Listener of a session whose descriptor came from its worker: shm.layout.ADOPTED.
-  ADOPTED = 254,
+  ADOPTED = ADOPTED,
   NO_FD = NO_FD,
+  ID_LIMIT = ID_LIMIT,
+  PEER_BYTES = PEER_BYTES,
+  -- Room for a session's name and attributes.
+  TEXT_BYTES = 60,
   -- Kinds of sessions: shm.states.SessionType.
   type = {BINARY = 1, CONSOLE = 2},
   -- Why a session ends: shm.states.EndReason.
@@ -162,6 +167,26 @@ function table_view.peer(id)
     return nil
   end
   return to_string(peer_copy, length)
+end
+
+-- URIs of listeners by their index; they stay the same while the server runs.
+local listeners = {}
+
+-- URI of the listener with this index, 'new' for sessions of box.session.new; nil when there is
+-- none.
+function table_view.listener(index)
+  local header = table_view.header
+  if index == ADOPTED then
+    return OF_ADOPTED
+  elseif index >= header.listeners then
+    return nil
+  end
+  local found = listeners[index]
+  if found == nil then
+    found = to_string(header.listener_names + index * LISTENER_BYTES)
+    listeners[index] = found
+  end
+  return found
 end
 
 -- Descriptor of the session in the worker that owns it, nil when it is not in the table.
