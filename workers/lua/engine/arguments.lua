@@ -1,13 +1,19 @@
 -- Wrong arguments, told in the words of Tarantool's C functions, which name the function as the
--- caller wrote it. Used by modules/fiber and what it makes.
+-- caller wrote it: used by modules/fiber and what it makes. And in our own, which tell what was
+-- given and what was expected: refuse().
 --
 -- `level` is that of the function whose argument is wrong, as error() counts: 1 is the caller of
 -- the function here.
 
+local errors = require('beespace.box.error')
+
 local getinfo, getmetatable = debug.getinfo, debug.getmetatable
-local error, rawget, tonumber, type = error, rawget, tonumber, type
+local error, rawget, tonumber, tostring, type = error, rawget, tonumber, tostring, type
 local format = string.format
 local huge = math.huge
+
+-- Bytes of a text that an error shows.
+local SHOWN = 60
 
 local arguments = {}
 
@@ -77,6 +83,24 @@ function arguments.timeout(value)
     return true, nil
   end
   return true, seconds
+end
+
+-- A value as an error shows it.
+function arguments.shown(value)
+  local kind = type(value)
+  if kind == 'string' then
+    return ("'%s'"):format(#value > SHOWN and value:sub(1, SHOWN) .. '...' or value)
+  elseif kind == 'number' or kind == 'boolean' then
+    return tostring(value)
+  elseif value == nil then
+    return 'null'
+  end
+  return kind == 'cdata' and tonumber(value) and tostring(value) or 'a ' .. kind
+end
+
+-- Raise error ILLEGAL_PARAMS of the function `what`; the rest is a text with its arguments.
+function arguments.refuse(what, text, ...)
+  error(errors.client('ILLEGAL_PARAMS', what .. ': ' .. text:format(...)), 0)
 end
 
 return arguments

@@ -12,22 +12,16 @@
 --   order                              a field, '-field' for the other way
 --   after                              an id: those behind it in the order of ids
 
-local errors = require('beespace.box.error')
+local arguments = require('beespace.engine.arguments')
 local networks = require('beespace.engine.networks')
 local shared = require('beespace.engine.table')
 
-local error, pairs, tonumber = error, pairs, tonumber
-local tostring, type = tostring, type
+local pairs, tonumber, type = pairs, tonumber, type
+local refuse, shown = arguments.refuse, arguments.shown
 local concat, sort = table.concat, table.sort
 local MOST = 2 ^ 53 - 1
--- Bytes of a text that an error shows.
-local SHOWN = 60
 
 local filter_keys = {}
-
-local function refuse(what, text, ...)
-  error(errors.client('ILLEGAL_PARAMS', what .. ': ' .. text:format(...)))
-end
 
 local function sorted_names(names)
   local list = {}
@@ -36,18 +30,6 @@ local function sorted_names(names)
   end
   sort(list)
   return list
-end
-
-local function shown(value)
-  local kind = type(value)
-  if kind == 'string' then
-    return ("'%s'"):format(#value > SHOWN and value:sub(1, SHOWN) .. '...' or value)
-  elseif kind == 'number' or kind == 'boolean' then
-    return tostring(value)
-  elseif value == nil then
-    return 'null'
-  end
-  return kind == 'cdata' and tonumber(value) and tostring(value) or 'a ' .. kind
 end
 
 -- One value: what it is compared as, nil for a bad one.

@@ -50,6 +50,7 @@ local yaml = require('beespace.engine.yaml')
 local yaml_press = require('beespace.engine.yaml_press')
 
 require('beespace.box.inbox')
+require('beespace.box.session_labels')
 require('beespace.box.session_list')
 require('beespace.box.session_new')
 require('beespace.box.session_su')
