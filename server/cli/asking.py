@@ -49,7 +49,7 @@ class Conversation:
     """
 
     def __init__(self, place: Path) -> None:
-        _end_by_signals()
+        end_by_signals()
         self._place = place
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._rest = b""
@@ -140,7 +140,7 @@ class Conversation:
         )
 
 
-def _end_by_signals() -> None:
+def end_by_signals() -> None:
     """Let signals end this process as any other: the command's handlers are right for servers."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)

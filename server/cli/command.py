@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final, NoReturn
 
 import typer
 
-from server.cli import configuration, operation
+from server.cli import configuration, operation, watching
 from server.errors import ExitStatus, ServerError
 
 app = typer.Typer(
@@ -133,6 +133,7 @@ app.command()(operation.stop)
 app.command()(operation.reload)
 app.command()(operation.restart_workers)
 app.command()(operation.reopen_logs)
+app.command()(watching.top)
 app.command()(configuration.check)
 app.add_typer(configuration.config, name="config")
 

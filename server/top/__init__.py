@@ -1,0 +1,1 @@
+"""``beespace top``: a server seen live, on a screen or once as text."""
