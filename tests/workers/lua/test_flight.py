@@ -215,3 +215,27 @@ def test_the_last_request_is_as_late_as_the_end_of_one_that_waits(client: Client
     client.answers(b"", 1)
     # The coarse clock is a few milliseconds behind.
     assert client.slot.last_request > begun + 0.03
+
+
+def test_what_waits_is_counted_down_after_the_client_has_left(client: Client) -> None:
+    client.offer(b"".join(evaluation(n, "wait(...)", 0.02 * n) for n in (1, 2, 3)))
+    client.engine.turn()
+    slot, number = client.slot, client.id
+    assert (slot.id, slot.in_flight) == (number, 3)
+    client.close()
+    assert (slot.id, slot.in_flight) == (number, 3)
+    for left in (2, 1):
+        client.engine.run_until(lambda left=left: slot.in_flight == left)
+        assert slot.id == number
+    client.engine.run_until(lambda: slot.id == 0)
+
+
+def test_nothing_waits_to_be_sent_once_the_socket_is_closed(engine: Engine) -> None:
+    with engine.connect(buffer=1) as client:
+        source = "wait(...) return ('x'):rep(100000)"
+        client.offer(evaluation(1, source, 0.2) + evaluation(2, source, 0))
+        slot = client.slot
+        engine.run_until(lambda: slot.pending_out > 0)
+        client.close()
+        assert (slot.id, slot.in_flight, slot.pending_out) == (client.id, 1, 0)
+        engine.run_until(lambda: slot.id == 0)

@@ -193,6 +193,15 @@ local function count_back(fd)
   end
 end
 
+-- The same when the session has no client any more.
+local function count_off_left(id)
+  local slot = shared.slots[id % shared.capacity]
+  if slot.id == id and slot.in_flight > 0 then
+    slot.in_flight = slot.in_flight - 1
+  end
+  sessions.forget(id)
+end
+
 -- Nobody is left to answer: the requests that are kept will not run, and need their bytes no more.
 local left = sessions.left
 function sessions.left(id)
@@ -220,7 +229,7 @@ function flight.ended(id, fd)
   if session.id == id then
     count_off(session)
   else
-    sessions.forget(id)
+    count_off_left(id)
   end
   flight.total = flight.total - 1
   flight.released()
@@ -237,7 +246,7 @@ function flight.release()
   if sessions.has_client() then
     count_back(fd)
   else
-    sessions.forget(id)
+    count_off_left(id)
   end
   flight.total = flight.total - 1
   flight.released()

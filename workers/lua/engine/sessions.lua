@@ -138,6 +138,7 @@ local function free_buffers(session)
     C.free(buffers.output)
     C.free(buffers)
     session.buffers = nil
+    shared.slots[session.slot].pending_out = 0
   end
 end
 
@@ -174,9 +175,7 @@ function sessions.open(id, fd)
   local session = all[fd]
   session.id = id
   session.slot = id % shared.capacity
-  session.queued = 0
-  session.stopped = 0
-  session.error_ext = 0
+  session.queued, session.stopped, session.error_ext = 0, 0, 0
   session.mode = slot.type == CONSOLE_TYPE and CONSOLE or REQUESTS
   session.in_flight = 0
   sessions.count = sessions.count + 1
