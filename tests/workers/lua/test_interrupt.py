@@ -9,7 +9,12 @@ from typing import Any
 import pytest
 
 from tests.helpers.engine import Engine
-from workers.watchdog import IDENTITY, TIME, Doom, Limits, LuaJit
+from workers.watchdog import IDENTITY, MEMORY, TIME, Doom, Limits, LuaJit
+
+
+HEAP = 32 << 20
+HOARD = "local t = {} for i = 1, 400 do t[i] = ('x'):rep(100000) .. i end return t"
+NO_MEMORY = "not enough memory"
 
 
 class Hook:
@@ -17,14 +22,14 @@ class Hook:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self.places = engine.guard(Limits(time=1.0))
+        self.places = engine.guard(Limits(time=1.0, memory=HEAP))
         self._doom = Doom.from_address(self.places.doom)
-        self._doom.reason = TIME
         self._set = LuaJit(engine.library, self.places).interrupt
         self._mask = ctypes.CDLL(engine.library).lua_gethookmask
         self._mask.argtypes = [ctypes.c_void_p]
 
-    def doom(self, pulse: bytes) -> None:
+    def doom(self, pulse: bytes, reason: int = TIME) -> None:
+        self._doom.reason = reason
         ctypes.memmove(self._doom.pulse, pulse, IDENTITY)
         self._set()
 
@@ -120,3 +125,46 @@ def test_the_collector_is_as_before(hook: Hook) -> None:
         hook.go_on()
         outcome(hook, "return 1")
     assert hook.engine.execute("return collectgarbage('setstepmul', 200)") == 321
+
+
+def test_memory_is_collected_before_anybody_is_blamed(hook: Hook) -> None:
+    hook.engine.execute("collectgarbage('stop')")
+    hook.engine.execute(HOARD)
+    hook.doom(hook.pulse, MEMORY)
+    assert outcome(hook, "return collectgarbage('count') < 20000") == (True, True)
+    assert not hook.is_set
+
+
+def hoarder(hook: Hook) -> Any:
+    """Code is condemned for this table; who holds it back holds its memory."""
+    hook.engine.execute("collectgarbage('stop')")
+    hoard = hook.engine.execute(HOARD)
+    hook.doom(hook.pulse, MEMORY)
+    with pytest.raises(Exception, match=NO_MEMORY):
+        outcome(hook, "return 1")
+    hook.go_on()
+    return hoard
+
+
+def test_who_runs_when_the_condemned_code_has_ended_is_not_blamed(hook: Hook) -> None:
+    hoard = hoarder(hook)
+    del hoard
+    assert outcome(hook, "return 1") == (True, 1)
+    # The watchdog has looked before the collection was over.
+    hook.doom(hook.pulse, MEMORY)
+    assert outcome(hook, "return 1") == (True, 1)
+
+
+def test_condemned_code_may_end_unseen(hook: Hook) -> None:
+    hoard = hoarder(hook)
+    del hoard
+    hook.doom(hook.pulse, MEMORY)
+    assert outcome(hook, "return 1") == (True, 1)
+
+
+def test_who_keeps_the_memory_is_blamed_next(hook: Hook) -> None:
+    hoard = hoarder(hook)
+    hook.doom(hook.pulse, MEMORY)
+    with pytest.raises(Exception, match=NO_MEMORY):
+        outcome(hook, "return 1")
+    del hoard

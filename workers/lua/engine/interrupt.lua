@@ -51,7 +51,8 @@ ffi.cast('double *', doom.pulse)[0] = -1
 
 local messages, memory_limit = {}, 0
 local lua, thread, address
-local condemned = false
+-- Whether code is condemned for its memory, and its pulse.
+local condemned, convict = false, ffi.new('uint8_t[?]', PULSE)
 local next_collection = 0
 
 -- Leave the hook with Lua, but let nothing call it.
@@ -64,8 +65,12 @@ local function heap()
   return collectgarbage('count') * 1024
 end
 
--- Collect all garbage; whether that made enough room.
+-- Collect all garbage; whether there is enough room then. There may be already: the watchdog looks
+-- while what condemned code has left is collected.
 local function make_room()
+  if heap() <= memory_limit then
+    return true
+  end
   local now = sys.clock(sys.CLOCK_MONOTONIC)
   if now < next_collection then
     return false
@@ -79,6 +84,16 @@ local function make_room()
   until after < wanted or before - after < least
   next_collection = after < wanted and 0 or now + IN_VAIN
   return after < wanted
+end
+
+-- Whether the doomed code is condemned for its memory. Other code that was has ended meanwhile
+-- without an instruction that the hook has seen: what it has left is collected.
+local function is_condemned()
+  if condemned and C.memcmp(convict, doom.pulse, PULSE) ~= 0 then
+    condemned = false
+    collectgarbage()
+  end
+  return condemned
 end
 
 -- Everything as it was.
@@ -106,12 +121,13 @@ local function hook()
   if C.memcmp(st, doom.pulse, PULSE) ~= 0 then
     release(hook)
   elseif may_raise_in(getinfo(2, 'S').source) then
-    if doom.reason == MEMORY and not condemned then
+    if doom.reason == MEMORY and not is_condemned() then
       if make_room() then
         release(hook)
         return
       end
       condemned = true
+      ffi.copy(convict, doom.pulse, PULSE)
       doom.blamed = doom.blamed + 1
     end
     error(messages[doom.reason], 2)
