@@ -287,6 +287,7 @@ class Crew:
         if child is None:
             self._vacate(post)
         elif not child.ready:
+            self._segment.rows[post.index].state = WorkerState.STOPPING
             child.kill()
         else:
             self._segment.rows[post.index].state = WorkerState.DRAINING
@@ -332,6 +333,7 @@ class Crew:
         intake.close()
         post.child = post.intake = None
         row = self._segment.rows[post.index]
+        age = "old" if row.state in (WorkerState.DRAINING, WorkerState.STOPPING) else "new"
         row.pid = row.cpu_permille = 0
         row.state = WorkerState.DEAD
         freed = self._reclaim(post, SERVED)
@@ -348,12 +350,8 @@ class Crew:
             freed += self._reclaim(post, CLAIMED)
         again = self._listener.worker_ended(post, child.ready, code)
         if not post.on_duty:
-            self._log.info(
-                "old worker ended" if child.ready else "new worker ended",
-                worker=post.number,
-                reason=ends.describe(code),
-                sessions=freed,
-            )
+            why = ends.describe(code)
+            self._log.info(f"{age} worker ended", worker=post.number, reason=why, sessions=freed)
             self._vacate(post)
         elif again:
             self._start_again(post, child, code, freed)

@@ -171,6 +171,16 @@ def test_an_application_that_fails_leaves_the_old_one_in_place(tmp_path: Path) -
         assert ask(client, "version") == 1
 
 
+def test_new_workers_of_a_reload_that_fails_are_not_called_old(tmp_path: Path) -> None:
+    with running(tmp_path, app="version = 1") as server:
+        write_app(server, "if box.info.worker.id == 1 then error('not this one') end")
+        reload(server, "supervisor E> reload: failed")
+        ended = r"new worker ended worker=0 reason=killed by signal 9 sessions=0"
+        wait_until(lambda: server.lines(ended), 20, "the end of the one that was ready")
+        wait_until(lambda: server.lines("new worker ended worker=1 reason=exit code 3"), 20, "both")
+        assert server.lines("old worker") == []
+
+
 def test_old_workers_end_when_their_time_is_over(tmp_path: Path) -> None:
     settings = {"workers": {"drain_timeout": 0.5}}
     app = "box.session.on_disconnect(function() print('ended by ' .. box.session.reason()) end)"
