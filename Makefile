@@ -4,14 +4,14 @@ PYTHON ?= python3
 VENV   ?= .venv
 APP    ?= examples/hello.lua
 ARGS   ?=
-TIME   ?= 60
+TIME   ?=
 
 BIN   := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PIP   := $(BIN)/python -m pip -qq --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help install serve test lint fuzz bench clean
+.PHONY: help install serve test lint fuzz soak bench clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST)
@@ -35,7 +35,10 @@ lint: $(STAMP) ## only the rules: style, types, layers, headers
 	@$(BIN)/python -m pytest tests/rules $(ARGS)
 
 fuzz: $(STAMP) ## throw broken packets at the server: TIME=60 seconds, ARGS='--seed 7' repeats a run
-	@$(BIN)/python -m tests.fuzz --seconds $(TIME) $(ARGS)
+	@$(BIN)/python -m tests.fuzz --seconds $(or $(TIME),60) $(ARGS)
+
+soak: $(STAMP) ## minutes of load and faults, then every invariant: TIME=180 seconds, ARGS='--seed 7' repeats a run
+	@$(BIN)/python -m tests.soak --seconds $(or $(TIME),180) $(ARGS)
 
 bench: $(STAMP) ## measure, and compare with tarantool when it is installed
 	@$(BIN)/python -m bench compare $(ARGS)

@@ -8,9 +8,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.faults.conftest import APP, Inside, Start
+from tests.faults.conftest import APP, Start
 from tests.faults.crowd import working
 from tests.helpers.commands import status
+from tests.helpers.inside import Inside
 from tests.helpers.raw import Raw
 from tests.helpers.server import Server, alive, refused, sockets_below
 from tests.helpers.wait import wait_until

@@ -9,9 +9,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.faults.conftest import Inside, Start
+from tests.faults.conftest import Start
 from tests.faults.crowd import working
 from tests.helpers.commands import beespace, status
+from tests.helpers.inside import Inside
 from tests.helpers.raw import CALL, Raw, request
 from tests.helpers.server import Server
 from tests.helpers.wait import wait_until

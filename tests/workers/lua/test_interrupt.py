@@ -11,7 +11,6 @@ import pytest
 from tests.helpers.engine import Engine
 from workers.watchdog import IDENTITY, MEMORY, TIME, Doom, Limits, LuaJit
 
-
 HEAP = 32 << 20
 HOARD = "local t = {} for i = 1, 400 do t[i] = ('x'):rep(100000) .. i end return t"
 NO_MEMORY = "not enough memory"
