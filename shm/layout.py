@@ -45,6 +45,8 @@ TEXT_BYTES: Final = 60
 SALT_BYTES: Final = 20
 REASONS: Final = 16
 """Counters of reasons; :class:`shm.states.EndReason` has fewer."""
+BASES: Final = 16
+"""Counters of a row that box.stat.reset sets to 0, and room for more."""
 HISTORY: Final = 1024
 """Ended sessions that each worker's ring of the history holds, and the supervisor's."""
 LOCK_BYTES: Final = 40
@@ -59,7 +61,7 @@ FAILURE_TEXT_BYTES: Final = 82
 
 
 _S, _A, _W, _H = Writer.SUPERVISOR, Writer.ACCEPTOR, Writer.WORKER, Writer.HANDOVER
-_L, _M = Writer.LOCKED, Writer.METRICS
+_L, _M, _B = Writer.LOCKED, Writer.METRICS, Writer.ANYBODY
 
 HEADER: Final = Record(
     "bee_header_t",
@@ -108,13 +110,8 @@ HEADER: Final = Record(
             Field("acceptor_turns", "u64", _A, "turns of the accept loop", volatile=True),
         ),
         (
-            Field(
-                "catalog_generation",
-                "f64",
-                Writer.ANYBODY,
-                "another random number after every change of users, rights or functions",
-                volatile=True,
-            ),
+            Field("catalog_generation", "f64", _B, "random, moves with the catalog", volatile=True),
+            Field("stat_reset", "f64", _B, "last box.stat.reset, monotonic, or 0", volatile=True),
         ),
         (
             Field("trigger_generation", "u64", _L, "moves under trigger_lock", volatile=True),
@@ -165,7 +162,7 @@ HEADER: Final = Record(
 
 ROW: Final = Record(
     "bee_row_t",
-    640,
+    832,
     (
         (
             Field("pid", "u32", _S, "process id, 0 while there is none"),
@@ -218,16 +215,11 @@ ROW: Final = Record(
             Field("slow", "u64", _W, "requests that took longer than log.slow_request"),
             Field("wrong_logins", "u64", _W, "logins that failed"),
             Field("refused_logins", "u64", _W, "logins refused because of the failures before"),
+            Field("queued_ever", "u64", _W, "requests that had to wait for their stream"),
+            Field("streams_ever", "u64", _W, "times that a stream began to have requests"),
         ),
-        (
-            Field(
-                "alarm",
-                "f64",
-                Writer.ANYBODY,
-                "another random number after every order for one of its sessions",
-                volatile=True,
-            ),
-        ),
+        (Field("alarm", "f64", _B, "random, moves with orders for its sessions", volatile=True),),
+        (Field("bases", "u64", _B, "what box.stat counts from, see engine/rates.lua", BASES),),
     ),
 )
 

@@ -13,7 +13,7 @@ SMALL = Regions(10, 65536, 2)
 
 def test_parts_follow_each_other() -> None:
     assert regions.ROWS == 4096
-    assert regions.SLOTS == 4096 + 640 * layout.MAX_WORKERS
+    assert regions.SLOTS == 4096 + 832 * layout.MAX_WORKERS
     assert SMALL.slots_end == regions.SLOTS + 2560
     assert SMALL.events == regions.SLOTS + 4096
     assert SMALL.triggers == SMALL.events + 65536

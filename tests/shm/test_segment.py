@@ -52,8 +52,8 @@ def test_create_fills_the_header(segment: Segment) -> None:
     assert header.size == parts.size == (SHM_DIR / segment.name).stat().st_size
     assert (header.capacity, header.workers) == (8, 2)
     assert (header.rows_offset, header.slots_offset) == (regions.ROWS, regions.SLOTS)
-    assert (header.events_offset, header.events_size) == (172032, 1 << 20)
-    assert (header.triggers_offset, header.triggers_size) == (172032 + (1 << 20), 1 << 20)
+    assert (header.events_offset, header.events_size) == (221184, 1 << 20)
+    assert (header.triggers_offset, header.triggers_size) == (221184 + (1 << 20), 1 << 20)
     assert (header.orders_offset, header.history_offset) == (parts.orders, parts.history)
     assert header.history == layout.HISTORY
     assert (header.event_generation, header.trigger_generation) == (0, 0)
@@ -134,7 +134,7 @@ def test_full_shm_is_an_error_and_leaves_nothing(
 
     monkeypatch.setattr(os, "posix_fallocate", no_room)
     with pytest.raises(
-        SegmentError, match=r"/dev/shm has no room for the 2863104 bytes of .*: No space left"
+        SegmentError, match=r"/dev/shm has no room for the 2912256 bytes of .*: No space left"
     ):
         Segment.create(segment_name, 1, 1, events=65536)
     assert not (SHM_DIR / segment_name).exists()
