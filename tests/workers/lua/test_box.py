@@ -42,6 +42,8 @@ def test_info_as_a_value_is_a_plain_map(client: Client) -> None:
         (found,) = client.eval(source).data
         assert set(found) == {
             "version", "package", "package_version", "pid", "uuid", "status", "worker", "uptime",
+            "id", "ro", "lsn", "signature", "vclock", "cluster", "replication", "replication_anon",
+            "gc", "memory", "sql", "vinyl",
         }  # fmt: skip
 
 

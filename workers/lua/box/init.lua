@@ -16,6 +16,7 @@ local help = require('beespace.engine.help')
 local info = require('beespace.box.info')
 local internal = require('beespace.box.internal')
 local iproto = require('beespace.box.iproto')
+local memory = require('beespace.box.memory')
 local numbers = require('beespace.box.numbers')
 local once = require('beespace.box.once')
 local print_to_log = require('beespace.box.print')
@@ -24,6 +25,7 @@ local schema = require('beespace.box.schema')
 local security = require('beespace.box.security')
 local session = require('beespace.box.session')
 local space = require('beespace.box.space')
+local stat = require('beespace.box.stat')
 local strings = require('beespace.box.strings')
 local system_events = require('beespace.box.system_events')
 local tables = require('beespace.box.tables')
@@ -34,12 +36,14 @@ local globals = _G
 
 local init = {}
 
--- Define the globals; `facts` as box/info and box/system_events take them.
+-- Define the globals; `facts` as box/info and box/system_events take them, but for `listen`.
 function init.define(facts)
+  local settings = cfg.make(facts)
+  facts.listen = settings.listen
   globals.box = {
     NULL = decode.NULL,
     broadcast = events.broadcast,
-    cfg = cfg.make(facts),
+    cfg = settings,
     ctl = ctl,
     error = errors.api,
     func = func,
@@ -47,10 +51,13 @@ function init.define(facts)
     internal = internal,
     iproto = iproto,
     once = once.call,
+    runtime = memory.runtime,
     schema = schema,
     security = security,
     session = session,
+    slab = memory.slab,
     space = space,
+    stat = stat,
     tuple = tuple.api,
     watch = events.watch,
     watch_once = events.watch_once,

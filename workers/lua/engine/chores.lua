@@ -9,6 +9,7 @@ local garbage = require('beespace.engine.garbage')
 local health = require('beespace.engine.health')
 local logins = require('beespace.engine.logins')
 local pool = require('beespace.engine.pool')
+local rates = require('beespace.engine.rates')
 local sessions = require('beespace.engine.sessions')
 local state = require('beespace.engine.state')
 local sys = require('beespace.engine.sys')
@@ -41,6 +42,7 @@ local function every_second(now)
     sessions.publish_own_fds(open)
   end
   health.publish()
+  rates.tick(now)
   return health.needs_cure(now)
 end
 

@@ -45,6 +45,8 @@ local flight = {
 local streams = {}
 -- Bytes of these packets, by session id.
 local kept = {}
+-- Packets of all sessions that wait for their stream.
+local queued = 0
 
 -- Sessions whose kept input can be read on.
 local resumes = {}
@@ -81,10 +83,18 @@ local function publish(session)
   shared.slots[session.slot].in_flight = session.in_flight
 end
 
+-- One more or one fewer waits, of them `more` more for their stream.
+local function count(one, more)
+  local row = shared.row
+  flight.total = flight.total + one
+  queued = queued + more
+  row.in_progress, row.queued = flight.total - queued, queued
+end
+
 -- One request more of the session that is being read waits.
-local function count_one(fd)
+local function count_one(fd, more)
   local session = sessions.all[fd]
-  flight.total = flight.total + 1
+  count(1, more)
   if session.id ~= cur.id then
     -- The request lost its own client, by pushing too much for instance, before it began to wait.
     return
@@ -111,21 +121,25 @@ function fibers.detached(record)
       streams[cur.id] = busy
     end
     busy[st.stream] = {first = 1, last = 0}
+    shared.row.streams = shared.row.streams + 1
   end
-  count_one(cur.fd)
+  count_one(cur.fd, 0)
 end
 
 -- True when the packet input[i .. st.i) must wait for its stream; it is kept then.
 function flight.gate(i)
   local busy = streams[cur.id]
   local queue = busy and busy[st.stream]
+  local row = shared.row
   if queue == nil then
+    row.streams_ever = row.streams_ever + 1
     return false
   end
+  row.queued_ever = row.queued_ever + 1
   queue.last = queue.last + 1
   queue[queue.last] = ffi.string(state.input + i, st.i - i)
   kept[cur.id] = (kept[cur.id] or 0) + st.i - i
-  count_one(cur.fd)
+  count_one(cur.fd, 1)
   return true
 end
 
@@ -162,6 +176,7 @@ local function next_of_stream(id, fd, stream)
   local queue = busy[stream]
   if queue.first > queue.last then
     busy[stream] = nil
+    shared.row.streams = shared.row.streams - 1
     if next(busy) == nil then
       streams[id], kept[id] = nil, nil
     end
@@ -171,6 +186,7 @@ local function next_of_stream(id, fd, stream)
   queue[queue.first] = nil
   queue.first = queue.first + 1
   kept[id] = kept[id] - #packet
+  count(0, -1)
   fibers.start(run_queued, id, fd, stream, packet)
 end
 
@@ -218,7 +234,7 @@ end
 -- the end of the server waits.
 function flight.began(fd)
   local session = sessions.all[fd]
-  flight.total = flight.total + 1
+  count(1, 0)
   session.in_flight = session.in_flight + 1
   publish(session)
 end
@@ -231,7 +247,7 @@ function flight.ended(id, fd)
   else
     count_off_left(id)
   end
-  flight.total = flight.total - 1
+  count(-1, 0)
   flight.released()
 end
 
@@ -248,7 +264,7 @@ function flight.release()
   else
     count_off_left(id)
   end
-  flight.total = flight.total - 1
+  count(-1, 0)
   flight.released()
 end
 

@@ -18,6 +18,7 @@ local interrupt = require('beespace.engine.interrupt')
 local lifetimes = require('beespace.engine.lifetimes')
 local log = require('log')
 local logins = require('beespace.engine.logins')
+local memory = require('beespace.box.memory')
 local output = require('beespace.engine.output')
 local stopping = require('beespace.engine.stopping')
 local tallies = require('beespace.engine.tallies')
@@ -41,7 +42,10 @@ local takers = {
   ['iproto.net_msg_max_per_worker'] = function(value) turnstile.limit = value end,
   ['limits.request_time'] = function(value) interrupt.limit_time(value) end,
   ['log.level'] = function(value) log.level(value) end,
-  ['lua.memory'] = function(value) interrupt.limit_memory(value) end,
+  ['lua.memory'] = function(value)
+    interrupt.limit_memory(value)
+    memory.limit = value
+  end,
   ['process.stop_timeout'] = function(value) stopping.timeout = value end,
   ['security.auth_delay'] = function(value) failures.delay = value end,
   ['security.auth_retries'] = function(value) failures.retries = value end,

@@ -37,6 +37,7 @@ local live = require('beespace.engine.live')
 local log = require('log')
 local logins = require('beespace.engine.logins')
 local loop = require('beespace.engine.loop')
+local rates = require('beespace.engine.rates')
 local sessions = require('beespace.engine.sessions')
 local shared = require('beespace.engine.table')
 local state = require('beespace.engine.state')
@@ -108,6 +109,7 @@ function main.prepare(settings)
   -- The row may still tell how many sessions a dead process had.
   shared.row.sessions, shared.row.lost_running = 0, 0
   shared.row.kept, shared.row.own_fds = 0, 0
+  shared.row.in_progress, shared.row.queued, shared.row.streams = 0, 0, 0
   glance.attach()
   st.max_packet = settings.max_packet_size
   yaml.dialect = settings.console_dialect or yaml.dialect
@@ -130,6 +132,7 @@ function main.prepare(settings)
   catalog.attach()
   failures.attach()
   tallies.attach()
+  rates.attach()
   bus.attach(settings.index, settings.bus_reader, settings.bus_writers, channels)
   triggers.attach()
   fibers.own, fibers.failed = loop.guard, report
