@@ -18,7 +18,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from bench import console, grid, idle, messages, outcome, page, progress, report, targets
+from bench import console, grid, idle, messages, outcome, page, profile, progress, report, targets
 from bench import run as suite
 from bench.address import AddressError
 from bench.bars import BARS, Role
@@ -28,6 +28,7 @@ from bench.rounds import Plan, Series, ceiling, take_turns
 from bench.run import Result, Wanted
 from bench.scenarios import SCENARIOS
 from bench.session import Endpoint
+from bench.suite.context import OWN
 from bench.suite.registry import SUITE, Entry
 from bench.targets import Kind, TargetError
 
@@ -177,6 +178,31 @@ def _turns(
         return take_turns(client, load, endpoints, plan, _progress)
     with ceiling(client, load, endpoints[0]) as echo:
         return take_turns(client, load, [*endpoints, echo], plan, _progress)
+
+
+@app.command("profile")
+def profile_command(
+    scenario: Annotated[
+        str, typer.Argument(metavar="SCENARIO", help=f"Of {', '.join(profile.names())}.")
+    ],
+    target: Annotated[str, typer.Option(help="beespace[:WORKERS].")] = "beespace:2",
+    seconds: Annotated[
+        float, typer.Option(min=0.5, max=MOST_SECONDS, help="For each of the profilers.")
+    ] = 5.0,
+) -> None:
+    """Where the time goes: LuaJIT's profiler, py-spy for the acceptor, perf where it works."""
+    if scenario not in profile.names():
+        expected = ", ".join(profile.names())
+        raise typer.BadParameter(f"scenario {scenario!r}: expected one of {expected}")
+    if target.partition(":")[0] != OWN:
+        raise typer.BadParameter(f"target {target!r}: expected beespace[:WORKERS]")
+    with progress.shown() as told, _kinds([target])[0].start() as endpoint:
+        found = profile.measure(endpoint, scenario, seconds, told)
+    for table in found.tables:
+        table.show()
+        print()
+    for note in found.notes:
+        print(note)
 
 
 @app.command()

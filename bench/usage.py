@@ -43,11 +43,14 @@ def listener_pid(port: int) -> int | None:
 
 def cpu_seconds(pid: int) -> float:
     """CPU time the tree below ``pid`` has used, in seconds."""
-    return sum(_process_cpu(each) for each in tree(pid))
+    return sum(process_cpu(each) for each in tree(pid))
 
 
-def _process_cpu(pid: int) -> float:
-    """The scheduler's own count where the kernel shows it, else clock ticks (1/100 s)."""
+def process_cpu(pid: int) -> float:
+    """CPU seconds of one process.
+
+    The scheduler's own count where the kernel shows it, else clock ticks (1/100 s).
+    """
     try:
         files = list((_PROC / str(pid) / "task").glob("*/schedstat"))
         if files:

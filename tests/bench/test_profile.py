@@ -1,0 +1,61 @@
+"""Profiles: what is read of the profilers' answers, and one run of all that is installed."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from bench import profile
+from bench.targets import CHECKOUT
+
+PERF = """
+    27.20%  [kernel.kallsyms]     [k] finish_task_switch.isra.0             -      -
+     3.90%  libc.so.6             [.] __memcmp_evex_movbe                   -      -
+     1.00%  worker-0              [.] 0x00007f1234   -   -
+# a comment
+"""
+
+
+def test_symbols_of_perf() -> None:
+    assert profile.symbols(PERF) == [
+        ("27.2%", "kernel", "finish_task_switch.isra.0"),
+        ("3.9%", "libc.so.6", "__memcmp_evex_movbe"),
+        ("1.0%", "worker-0", "0x00007f1234"),
+    ]
+
+
+def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "bench", "profile", *arguments],
+        cwd=CHECKOUT,
+        capture_output=True,
+        text=True,
+        timeout=55,
+        check=False,
+    )
+
+
+def test_a_profile_of_everything_that_is_there() -> None:
+    done = bench("exists", "--seconds", "0.5")
+    assert (done.returncode, done.stderr) == (0, "")
+    for title in ("CPU of the server's processes", "Lua: where the machine was", "Lua: lines"):
+        assert title in done.stdout
+    assert "beespace/engine/" in done.stdout
+    assert ("perf is not installed" in done.stdout) is (shutil.which("perf") is None)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["nothing"], "scenario 'nothing': expected one of throughput"),
+        (["exists", "--target", "127.0.0.1:3301"], "expected beespace[:WORKERS]"),
+    ],
+)
+def test_what_cannot_be_profiled_is_refused(arguments: list[str], complaint: str) -> None:
+    done = bench(*arguments)
+    assert done.returncode == 2
+    told = "".join(done.stderr.replace("│", "").split())
+    assert complaint.replace(" ", "") in told
