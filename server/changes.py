@@ -22,6 +22,7 @@ from server.notify import Notifier
 from server.post import Post
 from server.resources import Resources
 from server.settings import Settings
+from server.spare import Spare
 from shm import logs
 from shm.launch import LogOrder
 
@@ -51,9 +52,12 @@ class Changes:
             self.settings.log.level, self.settings.log.format, self.settings.log_file
         )
 
-    def begin(self, log: Any, resources: Resources, crew: Crew, notifier: Notifier) -> None:
-        """From now on changes can be asked for."""
+    def begin(
+        self, log: Any, resources: Resources, crew: Crew, notifier: Notifier, spare: Spare
+    ) -> None:
+        """From now on changes can be asked for; files are read with the spare descriptors."""
         self._log, self._resources, self._crew, self._notifier = log, resources, crew, notifier
+        self._spare = spare
 
     def end(self) -> None:
         """The server stops: a change that runs comes to nothing."""
@@ -86,10 +90,11 @@ class Changes:
             return
         answer = self._notifier.reloading(answer)
         try:
-            wanted = self._load()
-            plan = reload.plan(self.settings, wanted)
-            messages = reload.messages(plan.live)
-            changed = self._resources.apply_credentials(wanted)
+            with self._spare.lent():
+                wanted = self._load()
+                plan = reload.plan(self.settings, wanted)
+                messages = reload.messages(plan.live)
+                changed = self._resources.apply_credentials(wanted)
         except (ServerError, reload.TooLongError) as error:
             self._log.error("not reloaded", reason=str(error))
             answer({"ok": False, "error": str(error)})
@@ -118,7 +123,8 @@ class Changes:
         """Let every process open the log file anew; without one nothing happens."""
         if self.log_order.file is None:
             return
-        logs.reopen()
+        with self._spare.lent():
+            logs.reopen()
         self._tell_acceptor({"op": "reopen_logs"})
         self._crew.tell({"op": "reopen_logs"})
         self._log.info("log file reopened", file=self.log_order.file)

@@ -18,9 +18,13 @@ from typing import Any, Final
 
 import multiprocess
 
+from server.spare import Spare
 from shm import channel, launch
 from shm.channel import Channel
 from shm.launch import AcceptorOrder, WorkerOrder
+
+SPARE: Final = 16
+"""Descriptors that it takes to start a child, generously; four of them stay open."""
 
 _HELD_BACK: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -49,7 +53,7 @@ class Child:
 
     def exit_code(self) -> int | None:
         """How it ended: its code, minus the signal that killed it, None while it runs."""
-        self._process.join(0)
+        # Not join(): it imports a module the first time, for which there may be no descriptor.
         code = self._process.exitcode
         return None if code is None else int(code)
 
@@ -75,13 +79,42 @@ class Child:
 
 
 def start(
-    role: str, module: str, order_for: Callable[[socket.socket], WorkerOrder | AcceptorOrder]
+    role: str,
+    module: str,
+    order_for: Callable[[socket.socket], WorkerOrder | AcceptorOrder],
+    spare: Spare,
 ) -> Child:
     """Start a child that runs ``module.main(order)``.
 
     ``order_for`` gets the child's end of a new control channel and makes the order. Sockets in the
-    order are duplicated into the child and stay open here. OSError when no process can be made.
+    order are duplicated into the child and stay open here. At the open-files limit ``spare`` makes
+    it possible all the same. OSError when no process can be made.
     """
+    with spare.lent():
+        return _start(role, module, order_for)
+
+
+def start_worker(
+    role: str,
+    module: str,
+    order_for: Callable[[socket.socket, socket.socket], WorkerOrder],
+    spare: Spare,
+) -> tuple[Child, socket.socket]:
+    """The same for a worker, whose order also gets the child's end of a new intake; our end."""
+    with spare.lent():
+        ours, theirs = channel.pair()
+        try:
+            return _start(role, module, lambda control: order_for(control, theirs)), ours
+        except BaseException:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+
+
+def _start(
+    role: str, module: str, order_for: Callable[[socket.socket], WorkerOrder | AcceptorOrder]
+) -> Child:
     ours, theirs = channel.pair()
     try:
         context = multiprocess.get_context("spawn")

@@ -35,8 +35,8 @@ from server.dealer import Dealer
 from server.loop import Loop
 from server.post import Listener, Post
 from server.restart import Decision, History, Outlook
+from server.spare import Spare
 from server.sweeper import CLAIMED, Sweeper
-from shm import channel
 from shm.channel import ChannelClosedError
 from shm.launch import WorkerOrder
 from shm.segment import Segment
@@ -63,6 +63,7 @@ class Crew:
         listener: Listener,
         module: str,
         order_for: OrderFor,
+        spare: Spare,
         patience: Callable[[], float] = lambda: 4.0,
     ) -> None:
         self._loop = loop
@@ -72,6 +73,7 @@ class Crew:
         self._listener = listener
         self._module = module
         self._order_for = order_for
+        self._reserve = spare
         self.patience = patience
         """Seconds that a worker may take to stop before it is killed."""
         serving = int(segment.header.serving)
@@ -85,19 +87,9 @@ class Crew:
         """Start the worker of one row; OSError when no process can be made."""
         post = self._posts[index]
         post.timer = None
-        ours, theirs = channel.pair()
-        try:
-            post.child = children.start(
-                f"worker-{post.number}",
-                self._module,
-                lambda control: self._order_for(post, control, theirs),
-            )
-        except BaseException:
-            ours.close()
-            raise
-        finally:
-            theirs.close()
-        post.intake = ours
+        post.child, post.intake = children.start_worker(
+            f"worker-{post.number}", self._module, partial(self._order_for, post), self._reserve
+        )
         post.outlook = post.outlook.without_start()
         row = self._segment.rows[index]
         row.restarts += 1 if row.started else 0

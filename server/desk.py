@@ -14,11 +14,14 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import time
 from typing import Any, Final
 
 from server.commands import Commands, refusal
 from server.doors import user_of
 from server.loop import Loop, Timer
+from server.reports import REPORT_PERIOD, Report
+from server.spare import Spare
 
 MOST_VISITORS: Final = 32
 LONGEST_LINE: Final = 64 * 1024
@@ -49,6 +52,9 @@ class Desk:
         self._log = log
         self._visitors: set[Visitor] = set()
         self._open = True
+        self._spare = Spare()
+        self._trouble = Report(self._complain)
+        self._reason: str | None = None
         listener.setblocking(False)
         loop.watch(listener, self._accept)
 
@@ -58,20 +64,21 @@ class Desk:
         self.loop.unwatch(self._listener)
         for visitor in list(self._visitors):
             visitor.close()
+        self._spare.close()
 
     def forget(self, visitor: Visitor) -> None:
         """He has left."""
         self._visitors.discard(visitor)
+        self._spare.refill()
 
     def _accept(self) -> None:
         try:
-            end, _ = self._listener.accept()
+            with self._spare.lent():
+                end, _ = self._listener.accept()
         except (BlockingIOError, ConnectionError):
             return
         except OSError as error:
-            self._log.error("command socket: cannot accept for now", reason=error.strerror)
-            self.loop.unwatch(self._listener)
-            self.loop.after(RETRY, self._listen_again)
+            self._wait(error.strerror)
             return
         end.setblocking(False)
         if user_of(end.fileno()) not in (0, os.geteuid()):
@@ -83,6 +90,20 @@ class Desk:
             end.close()
         else:
             self._visitors.add(Visitor(self, end))
+
+    def _wait(self, reason: str | None) -> None:
+        """Let nobody in for a moment; the log says so once a period."""
+        self._reason = reason
+        now = time.monotonic()
+        self._trouble.hit(now)
+        self.loop.after(REPORT_PERIOD, lambda: self._trouble.expire(time.monotonic()))
+        self.loop.unwatch(self._listener)
+        self.loop.after(RETRY, self._listen_again)
+
+    def _complain(self, count: int) -> None:
+        self._log.error(
+            "command socket: cannot accept for now", reason=self._reason, failures=count
+        )
 
     def _listen_again(self) -> None:
         if self._open:

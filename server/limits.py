@@ -12,14 +12,16 @@ from typing import Final
 from server.errors import ServerError
 
 RESERVE: Final = 64
-"""Descriptors a worker needs besides its sessions and one for every worker: 14 of its own, the rest
+"""Descriptors a worker needs besides its sessions and one for every row: 14 of its own, the rest
 is the application's."""
 GROWTH: Final = 16
 """Descriptors that an application may open in a second without a session going without."""
 STAFF_GROWTH: Final = 4
 """The same when the session is a console or one of the server's own sockets."""
-PER_WORKER: Final = 16
-"""Descriptors the supervisor and the acceptor keep for one worker, generously."""
+PER_ROW: Final = 8
+"""Descriptors of the supervisor for a row that has a worker, generously: two of them when not."""
+SUPERVISOR: Final = 48
+"""Its others, with those in reserve."""
 
 
 def open_files() -> int:
@@ -45,24 +47,26 @@ def raise_open_files() -> int:
     return hard
 
 
-def check_open_files(limit: int, sessions: int, workers: int) -> str | None:
+def check_open_files(limit: int, sessions: int, workers: int, rows: int) -> str | None:
     """A warning when ``limit`` cannot hold all sessions, None when it can.
 
-    ServerError when the server could not even start. Sessions are taken as evenly spread.
+    ServerError when the server could not even start, or not bring ``rows`` workers up while they
+    change. Sessions are taken as evenly spread.
     """
-    floor = RESERVE + PER_WORKER * workers
+    floor = SUPERVISOR + PER_ROW * rows
     if limit < floor:
         raise ServerError(
-            f"open files: got a limit of {limit}, expected at least {floor} for {workers} workers "
-            "(ulimit -Hn)"
+            f"open files: got a limit of {limit}, expected at least {floor} for {workers} workers, "
+            f"at times {rows} (ulimit -Hn, workers.max)"
         )
     share = -(-sessions // workers)
-    reserve = RESERVE + workers
+    reserve = RESERVE + rows
     wanted = share + reserve
     if limit >= wanted:
         return None
+    room = max(limit - reserve, 0)
     return (
-        f"open-files limit {limit} holds {(limit - reserve) * workers} sessions, "
-        f"{limit - reserve} a worker; session.limits.total={sessions} is {share} a worker "
+        f"open-files limit {limit} holds {room * workers} sessions, "
+        f"{room} a worker; session.limits.total={sessions} is {share} a worker "
         f"and needs {wanted} (ulimit -Hn)"
     )

@@ -28,7 +28,8 @@ class CpuSampler:
     def sample(self, pids: Mapping[int, int]) -> dict[int, int]:
         """Thousandths of one core by key, for ``pids`` (key to process id).
 
-        A process seen for the first time, or gone, has 0.
+        A process seen for the first time, or gone, has 0, and so have all when the system lets
+        nobody look: this process may have as many open files as it may have.
         """
         self._known = {pid: self._known.get(pid) for pid in pids.values()}
         return {key: self._permille(pid) for key, pid in pids.items()}
@@ -38,7 +39,7 @@ class CpuSampler:
             process = self._known[pid] or psutil.Process(pid)
             self._known[pid] = process
             return round(process.cpu_percent(None) * _PERMILLE_OF_PERCENT)
-        except psutil.Error:
+        except (psutil.Error, OSError):
             return 0
 
 
@@ -48,6 +49,8 @@ def status(pid: int) -> str:
         return str(psutil.Process(pid).status())
     except psutil.Error:
         return "gone"
+    except OSError as error:
+        return f"unknown: {error.strerror}"
 
 
 @dataclass(frozen=True)

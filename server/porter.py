@@ -17,6 +17,7 @@ from server import children, ends
 from server.children import Child
 from server.loop import Loop
 from server.restart import Decision, History, Outlook
+from server.spare import Spare
 from shm.channel import ChannelClosedError
 from shm.launch import AcceptorOrder
 from shm.segment import Segment
@@ -53,6 +54,7 @@ class Porter:
         listener: Listener,
         module: str,
         order_for: Callable[[socket.socket], AcceptorOrder],
+        spare: Spare,
     ) -> None:
         self._loop = loop
         self._segment = segment
@@ -60,6 +62,7 @@ class Porter:
         self._listener = listener
         self._module = module
         self._order_for = order_for
+        self._spare = spare
         self._history = History()
         self._stopping = False
         self.child: Child | None = None
@@ -73,7 +76,7 @@ class Porter:
 
     def start(self) -> None:
         """Start one; OSError when no process can be made."""
-        self.child = children.start("acceptor", self._module, self._order_for)
+        self.child = children.start("acceptor", self._module, self._order_for, self._spare)
         self.outlook = self.outlook.without_start()
         header = self._segment.header
         header.acceptor_pid = self.child.pid

@@ -189,7 +189,8 @@ def _told(changed: Changed) -> dict[str, str]:
 
 def _check_limits(settings: Settings, log: Any) -> None:
     limit = limits.raise_open_files()
-    warning = limits.check_open_files(limit, settings.session.limits.total, settings.worker_count)
+    total, rows = settings.session.limits.total, settings.worker_rows
+    warning = limits.check_open_files(limit, total, settings.worker_count, rows)
     if warning is not None:
         log.warning(warning)
     hang, request = settings.workers.hang_timeout, settings.limits.request_time

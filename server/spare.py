@@ -1,7 +1,8 @@
-"""A descriptor that is kept open, so that there is one when the open-files limit is reached.
+"""Descriptors that are kept open, so that there are some when the open-files limit is reached.
 
-The acceptor gives it up for as long as it takes a descriptor that it must have: of a new worker, or
-of a connection to one of the server's own sockets.
+The acceptor gives one up for as long as it takes a descriptor that it must have: of a new worker,
+or of a connection to one of the server's own sockets. The supervisor does to start a process, and
+to let in who gives commands.
 """
 
 from __future__ import annotations
@@ -12,31 +13,30 @@ from collections.abc import Iterator
 
 
 class Spare:
-    """One descriptor of nothing."""
+    """Some descriptors of nothing."""
 
-    def __init__(self) -> None:
-        self._fd: int | None = None
+    def __init__(self, count: int = 1) -> None:
+        self._count = count
+        self._fds: list[int] = []
         self.refill()
 
     def refill(self) -> bool:
-        """Have it again; whether that worked."""
-        if self._fd is None:
-            with contextlib.suppress(OSError):
-                self._fd = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
-        return self._fd is not None
+        """Have them again; whether that worked."""
+        with contextlib.suppress(OSError):
+            while len(self._fds) < self._count:
+                self._fds.append(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
+        return len(self._fds) == self._count
 
     @contextlib.contextmanager
     def lent(self) -> Iterator[None]:
-        """There is one descriptor more inside."""
+        """There are so many descriptors more inside."""
         self.close()
         try:
             yield
         finally:
             self.refill()
 
-    def close(self) -> bool:
-        """Give it up; whether it was there."""
-        fd, self._fd = self._fd, None
-        if fd is not None:
-            os.close(fd)
-        return fd is not None
+    def close(self) -> None:
+        """Give them up."""
+        while self._fds:
+            os.close(self._fds.pop())

@@ -24,7 +24,7 @@ from typing import Any, Final
 import setproctitle
 from multiprocess import resource_tracker
 
-from server import credentials, duties, given, notify, orders, vigil
+from server import children, credentials, duties, given, notify, orders, vigil
 from server.changes import ROLE, Changes
 from server.children import Child
 from server.crew import Crew
@@ -37,6 +37,7 @@ from server.porter import Porter
 from server.post import Post
 from server.resources import Resources, opened
 from server.settings import Settings
+from server.spare import Spare
 from server.version import beespace_version
 from server.vigil import Vigil
 from shm import logs
@@ -98,10 +99,12 @@ class Supervisor:
             sockets = given.taken(os.environ)
             opening = opened(self._settings, self._log, sockets)
             self._resources: Resources = held.enter_context(opening)
+            self._spare = Spare(children.SPARE)
+            held.callback(self._spare.close)
             self._crew = self._make_crew()
             self._porter = self._make_porter()
             self._vigil = self._make_vigil()
-            self._changes.begin(self._log, self._resources, self._crew, self._notifier)
+            self._changes.begin(self._log, self._resources, self._crew, self._notifier, self._spare)
             desk = self._make_desk()
             held.callback(desk.close)
             try:
@@ -196,17 +199,22 @@ class Supervisor:
             self,
             self._worker_module,
             self._worker_order,
+            self._spare,
             self._patience,
         )
 
     def _make_porter(self) -> Porter:
         segment = self._resources.segment
         module = self._acceptor_module
-        return Porter(self._loop, segment, self._log, self, module, self._acceptor_order)
+        return Porter(
+            self._loop, segment, self._log, self, module, self._acceptor_order, self._spare
+        )
 
     def _make_vigil(self) -> Vigil:
         resources = self._resources
-        return Vigil(self._loop, resources.segment, resources.table, self._log, self._wards)
+        return Vigil(
+            self._loop, resources.segment, resources.table, self._log, self._wards, self._spare
+        )
 
     def _wards(self) -> Iterator[tuple[int | None, Child]]:
         yield from self._crew.children()

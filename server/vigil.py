@@ -18,6 +18,7 @@ from server.children import Child
 from server.hang import Bounds, Seen, Verdict, Watch
 from server.loop import Loop
 from server.settings import Settings
+from server.spare import Spare
 from shm import running
 from shm.running import Sight
 from shm.segment import Segment
@@ -31,13 +32,20 @@ class Vigil:
     """Looks at all children again and again."""
 
     def __init__(
-        self, loop: Loop, segment: Segment, table: SessionTable, log: Any, wards: Wards
+        self,
+        loop: Loop,
+        segment: Segment,
+        table: SessionTable,
+        log: Any,
+        wards: Wards,
+        spare: Spare,
     ) -> None:
         self._loop = loop
         self._segment = segment
         self._table = table
         self._log = log
         self._wards = wards
+        self._spare = spare
         self._watch = Watch()
 
     def keep(self, bounds: Callable[[], Bounds]) -> None:
@@ -67,13 +75,16 @@ class Vigil:
         who = {} if row is None else {"worker": int(self._segment.rows[row].number)}
         what = "the acceptor" if row is None else "a worker"
         why = "is not ready in time" if verdict.starting else "hangs"
+        with self._spare.lent():
+            process = monitor.status(child.pid)
+            doing = {} if row is None or verdict.starting else self._doing(child)
         self._log.error(
             f"{what} {why}: killed",
             **who,
             pid=child.pid,
             silent=f"{verdict.silent:.0f}s",
-            process=monitor.status(child.pid),
-            **({} if row is None or verdict.starting else self._doing(child)),
+            process=process,
+            **doing,
         )
         child.hung = True
         child.kill()

@@ -17,6 +17,7 @@ from server.notify import Manager, Notifier
 from server.post import Post
 from server.resources import Resources
 from server.settings import Settings, load
+from server.spare import Spare
 from shm import logs
 
 
@@ -36,7 +37,9 @@ class Stage:
         segment = SimpleNamespace(renew_catalog=lambda: None)
         resources = SimpleNamespace(segment=segment, apply_credentials=lambda _: {})
         silent = Notifier(Manager(), Loop(), logs.get())
-        self.changes.begin(logs.get(), cast("Resources", resources), cast("Crew", self), silent)
+        self.changes.begin(
+            logs.get(), cast("Resources", resources), cast("Crew", self), silent, Spare(0)
+        )
 
     def write(self, tree: dict[str, Any]) -> None:
         self.file.write_text(yaml.safe_dump({"iproto": {"threads": 2}, **tree}))

@@ -13,6 +13,7 @@ import pytest
 
 from server import children, ends
 from server.children import Child
+from server.spare import Spare
 from shm import channel
 from shm.launch import WorkerOrder
 from tests.helpers.wait import wait_until
@@ -33,7 +34,9 @@ def intake() -> Iterator[socket.socket]:
 
 
 def start(intake: socket.socket, exit_code: int = 0) -> Child:
-    return children.start("child", MODULE, lambda control: order(exit_code, intake, control))
+    return children.start(
+        "child", MODULE, lambda control: order(exit_code, intake, control), Spare(0)
+    )
 
 
 def ended(child: Child, deadline: float = 10.0) -> int | None:

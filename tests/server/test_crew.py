@@ -8,6 +8,7 @@ from typing import Any
 from server.crew import Crew
 from server.loop import Loop
 from server.post import Post
+from server.spare import Spare
 from shm import logs
 from shm.segment import Segment
 from shm.sessions import SessionTable
@@ -40,7 +41,7 @@ def test_an_answer_to_an_earlier_death_frees_nothing(segment: Segment, table: Se
 
     audience = Audience()
     loop = Loop()
-    made = Crew(loop, segment, table, logs.get(), audience, "no.module", refuse)
+    made = Crew(loop, segment, table, logs.get(), audience, "no.module", refuse, Spare(0))
     post = made._posts[0]
     post.deaths, post.leaving = 2, True
     assert table.claim(b"p", 0, bytes(20)) == 1

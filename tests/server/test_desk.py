@@ -15,6 +15,7 @@ from server import desk as desks
 from server.commands import Commands, Later
 from server.desk import LONGEST_LINE, MOST_VISITORS, Desk
 from server.loop import Loop
+from tests.helpers.descriptors import no_descriptors
 
 PATIENCE = 0.2
 
@@ -200,7 +201,7 @@ def test_without_descriptors_it_tries_again_later(
 
         def accept(self) -> Any:
             self.tries += 1
-            if self.tries == 1:
+            if self.tries <= 3:
                 raise OSError(24, "Too many open files")
             return office.listener.accept()
 
@@ -210,7 +211,22 @@ def test_without_descriptors_it_tries_again_later(
     client = office.connect()
     client.send(say("echo"))
     assert office.receive(client)[0]["ok"]
-    assert out.tries == 2
+    assert out.tries == 4
+    assert office.log.lines == ["command socket: cannot accept for now"], "not a line a try"
+
+
+def test_at_the_limit_one_comes_in_at_a_time(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(desks, "RETRY", 0.01)
+    first, second = office.connect(), office.connect()
+    with no_descriptors():
+        first.send(say("echo", n=1))
+        second.send(say("echo", n=2))
+        assert office.receive(first)[0]["answer"] == {"given": {"n": 1}}
+        office.turn(lambda: office.log.lines)
+        first.close()
+        assert office.receive(second)[0]["answer"] == {"given": {"n": 2}}
     assert office.log.lines == ["command socket: cannot accept for now"]
 
 

@@ -11,21 +11,27 @@ from server.errors import ServerError
 
 
 def test_enough_is_no_warning() -> None:
-    assert limits.check_open_files(64 + 2 + 500, sessions=1000, workers=2) is None
+    assert limits.check_open_files(64 + 6 + 500, sessions=1000, workers=2, rows=6) is None
 
 
 def test_a_limit_below_the_sessions_is_a_warning() -> None:
-    warning = limits.check_open_files(64 + 2 + 499, sessions=1000, workers=2)
+    warning = limits.check_open_files(64 + 6 + 499, sessions=1000, workers=2, rows=6)
     assert warning == (
-        "open-files limit 565 holds 998 sessions, 499 a worker; "
-        "session.limits.total=1000 is 500 a worker and needs 566 (ulimit -Hn)"
+        "open-files limit 569 holds 998 sessions, 499 a worker; "
+        "session.limits.total=1000 is 500 a worker and needs 570 (ulimit -Hn)"
     )
 
 
 def test_a_limit_below_the_floor_is_an_error() -> None:
-    assert limits.check_open_files(96, sessions=1, workers=2) is None
+    assert limits.check_open_files(96, sessions=1, workers=2, rows=6) is None
     with pytest.raises(ServerError, match="got a limit of 95, expected at least 96 for 2 workers"):
-        limits.check_open_files(95, sessions=1, workers=2)
+        limits.check_open_files(95, sessions=1, workers=2, rows=6)
+
+
+def test_rows_for_many_workers_need_descriptors_in_the_supervisor() -> None:
+    assert limits.check_open_files(2096, sessions=1, workers=2, rows=256) is None
+    with pytest.raises(ServerError, match=r"at least 2096 for 2 workers, at times 256 \(ulimit"):
+        limits.check_open_files(2095, sessions=1, workers=2, rows=256)
 
 
 def test_the_soft_limit_is_raised() -> None:

@@ -13,6 +13,7 @@ import psutil
 
 from server import monitor
 from server.monitor import CpuSampler
+from tests.helpers.descriptors import no_descriptors
 from tests.helpers.wait import wait_until
 
 
@@ -27,6 +28,14 @@ def test_a_busy_process_shows() -> None:
         process.wait()
     assert sampler.sample({1: process.pid}) == {1: 0}
     assert sampler.sample({}) == {}
+
+
+def test_without_a_descriptor_there_are_no_figures() -> None:
+    sampler, me = CpuSampler(), os.getpid()
+    with no_descriptors():
+        assert sampler.sample({1: me}) == {1: 0}
+        assert monitor.status(me) == "unknown: Too many open files"
+    assert monitor.status(me) == "running"
 
 
 def test_figures_of_a_process_while_it_is_stopped_and_when_it_is_gone() -> None:

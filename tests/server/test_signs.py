@@ -14,6 +14,7 @@ from server.loop import Loop
 from server.porter import Porter
 from server.post import Post
 from server.restart import VAIN, Decision
+from server.spare import Spare
 from shm import logs
 from shm.segment import Segment
 from shm.sessions import SessionTable
@@ -81,7 +82,7 @@ def dead(*, ready: bool) -> Any:
 
 def test_a_worker_that_dies_again_and_again(segment: Segment, table: SessionTable) -> None:
     loop = Loop()
-    crew = Crew(loop, segment, table, logs.get(), Mute(), NO_MODULE, refuse)
+    crew = Crew(loop, segment, table, logs.get(), Mute(), NO_MODULE, refuse, Spare(0))
     post, row = crew._posts[0], segment.rows[0]
     crew._start_again(post, dead(ready=True), code=1, freed=0)
     assert row.storm == 0
@@ -96,7 +97,7 @@ def test_a_worker_that_dies_again_and_again(segment: Segment, table: SessionTabl
 
 def test_an_acceptor_that_dies_again_and_again(segment: Segment) -> None:
     loop = Loop()
-    porter = Porter(loop, segment, logs.get(), cast("Any", Mute()), NO_MODULE, refuse)
+    porter = Porter(loop, segment, logs.get(), cast("Any", Mute()), NO_MODULE, refuse, Spare(0))
     porter._start_later(Decision(0.1, storm=False))
     assert segment.header.acceptor_storm == 0
     porter._start_later(Decision(30.0, storm=True))

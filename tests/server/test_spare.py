@@ -1,4 +1,4 @@
-"""The descriptor in reserve: there when it is needed, and back afterwards."""
+"""Descriptors in reserve: there when it is needed, and back afterwards."""
 
 from __future__ import annotations
 
@@ -20,8 +20,21 @@ def test_lent_and_back() -> None:
     with spare.lent():
         assert count() == before
     assert count() == before + 1
-    assert spare.close()
-    assert not spare.close()
+    spare.close()
+    spare.close()
+    assert count() == before
+
+
+def test_several() -> None:
+    before = count()
+    spare = Spare(3)
+    assert count() == before + 3
+    with spare.lent():
+        taken = [os.dup(0)]
+        assert count() == before + 1
+    assert count() == before + 4
+    os.close(taken.pop())
+    spare.close()
     assert count() == before
 
 
