@@ -37,6 +37,7 @@ from server.post import Listener, Post
 from server.restart import Decision, History, Outlook
 from server.spare import Spare
 from server.sweeper import CLAIMED, Sweeper
+from shm import history
 from shm.channel import ChannelClosedError
 from shm.launch import WorkerOrder
 from shm.segment import Segment
@@ -380,6 +381,8 @@ class Crew:
 
     def _reclaim(self, post: Post, wanted: frozenset[SlotState]) -> int:
         found = self._table.reclaim(post.index, wanted)
+        bury = partial(history.bury, self._segment, post.index, post.number, found.slots)
+        self._loop.after(0, bury)  # That the slots are free is urgent, this is not.
         self._dealer.add(found.lost)
         return len(found.ids)
 

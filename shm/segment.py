@@ -41,7 +41,8 @@ class Segment:
     """One mapped segment with ctypes views of its parts.
 
     ``header`` is one structure, ``rows`` an array of MAX_WORKERS, ``slots`` one of ``capacity``,
-    ``orders`` one of as many, ``failures`` one of FAILURES.
+    ``orders`` one of as many, ``failures`` one of FAILURES, ``ends`` one of all rings of the
+    history.
     """
 
     def __init__(
@@ -59,6 +60,11 @@ class Segment:
         )
         self.failures: Any = (layout.Failure * int(self.header.failures)).from_buffer(
             memory, int(self.header.failures_offset)
+        )
+
+        rings = int(self.header.workers) + 1
+        self.ends: Any = (layout.End * (int(self.header.history) * rings)).from_buffer(
+            memory, int(self.header.history_offset)
         )
 
     @classmethod
@@ -184,7 +190,7 @@ class Segment:
 
         Whoever still holds a view of it gets a BufferError; the segment is removed all the same.
         """
-        del self.header, self.rows, self.slots, self.orders, self.failures
+        del self.header, self.rows, self.slots, self.orders, self.failures, self.ends
         memory, self._memory = self._memory, memoryview(b"")
         if self._owner is not None:
             self._owner.unlink()

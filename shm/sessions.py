@@ -12,7 +12,7 @@ from __future__ import annotations
 import struct
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from shm import layout, regions, states
@@ -54,10 +54,14 @@ class LostSession(NamedTuple):
 
 @dataclass(frozen=True)
 class Reclaimed:
-    """Slots that were freed: their ids, and what the sessions were that were LIVE."""
+    """Slots that were freed: their ids, and what the sessions were that were LIVE.
+
+    ``slots`` are copies of those that were LIVE or CLOSING.
+    """
 
     ids: list[int]
     lost: list[LostSession]
+    slots: list[bytes] = field(default_factory=list)
 
 
 class SessionTable:
@@ -170,6 +174,7 @@ class SessionTable:
         """
         freed = []
         live = []
+        slots = []
         for slot in self._candidates(worker, wanted):
             number = self._id(slot)
             # The slot of a living worker may have changed hands since the first look.
@@ -178,13 +183,16 @@ class SessionTable:
                 and self._states[slot * _STRIDE + _STATE_WORD] in wanted
             )
             if ours and (newest is None or number <= newest):
-                if self._states[slot * _STRIDE + _STATE_WORD] == SlotState.LIVE:
+                state = self._states[slot * _STRIDE + _STATE_WORD]
+                if number and state != SlotState.CLAIMED:
                     at = slot * layout.SLOT.size
-                    live.append(bytes(self._bytes[at : at + _END_OF_USER]))
+                    slots.append(bytes(self._bytes[at : at + layout.SLOT.size]))
+                    if state == SlotState.LIVE:
+                        live.append(slots[-1])
                 self._free(Writer.SUPERVISOR, slot)
                 freed.append(number)
         self._segment.rows[worker].reclaimed += len(freed)
-        return Reclaimed(freed, [_lost(copy) for copy in live])
+        return Reclaimed(freed, [_lost(copy) for copy in live], slots)
 
     def holds(self, worker: int) -> bool:
         """Whether a slot is a worker's, in whatever state."""
@@ -253,7 +261,7 @@ class SessionTable:
         self._states[slot * _STRIDE + _STATE_WORD] = SlotState.FREE
 
 
-_END_OF_USER: Final = layout.Slot.uid.offset + layout.Slot.uid.size
+_UID: Final = layout.Slot.uid
 _NO_FIGURES: Final = bytes(layout.SLOT.size - _IDENTITY.size)
 
 
@@ -267,7 +275,7 @@ def _marked(values: bytes, wanted: Iterable[int]) -> bytes:
 
 def _lost(copy: bytes) -> LostSession:
     number, _, _, kind, listener, _, _, used, peer = _IDENTITY.unpack_from(copy)
-    uid = int.from_bytes(copy[layout.Slot.uid.offset :], "little")
+    uid = int.from_bytes(copy[_UID.offset : _UID.offset + _UID.size], "little")
     return LostSession(number, uid, kind, listener, peer[:used])
 
 

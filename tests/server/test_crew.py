@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from server.crew import Crew
+from server.crew import SERVED, Crew
 from server.loop import Loop
 from server.post import Post
 from server.spare import Spare
-from shm import logs
+from shm import history, logs
 from shm.segment import Segment
 from shm.sessions import SessionTable
+from shm.states import SlotState
 
 
 class Audience:
@@ -52,4 +53,24 @@ def test_an_answer_to_an_earlier_death_frees_nothing(segment: Segment, table: Se
     assert table.claim(b"p", 0, bytes(20)) == 2
     made.worker_gone(0, 2)
     assert table.exists(2)
+    loop.close()
+
+
+def test_sessions_of_a_dead_worker_are_written_down_later(
+    segment: Segment, table: SessionTable
+) -> None:
+    loop = Loop()
+    refuse: Any = None
+    made = Crew(loop, segment, table, logs.get(), Audience(), "no.module", refuse, Spare(0))
+    session = table.claim(b"p", 0, bytes(20))
+    assert session is not None
+    segment.slots[session].state = SlotState.LIVE
+    made._posts[0].number = 5
+    made._reclaim(made._posts[0], SERVED)
+    assert (table.exists(session), history.ended(segment)) == (False, [])
+    made._posts[0].number = 6
+    loop.after(0, loop.stop)
+    loop.run()
+    (row,) = history.ended(segment)
+    assert (row.id, row.worker, row.reason) == (session, 5, "worker_died")
     loop.close()

@@ -217,7 +217,9 @@ local function storage()
   return found
 end
 
+local ended = sessions.ended
 function sessions.ended(id)
+  ended(id)
   if storages[id] ~= nil then
     storages[id] = nil
   end

@@ -29,6 +29,7 @@ local fibers = require('beespace.engine.fibers')
 local glance = require('beespace.engine.glance')
 local greeting = require('beespace.engine.greeting')
 local health = require('beespace.engine.health')
+local history = require('beespace.engine.history')
 local idle = require('beespace.engine.idle')
 local interrupt = require('beespace.engine.interrupt')
 local landmarks = require('beespace.engine.landmarks')
@@ -51,6 +52,7 @@ local yaml = require('beespace.engine.yaml')
 local yaml_press = require('beespace.engine.yaml_press')
 
 require('beespace.box.inbox')
+require('beespace.box.session_history')
 require('beespace.box.session_labels')
 require('beespace.box.session_list')
 require('beespace.box.session_new')
@@ -111,6 +113,7 @@ function main.prepare(settings)
   shared.row.kept, shared.row.own_fds = 0, 0
   shared.row.in_progress, shared.row.queued, shared.row.streams = 0, 0, 0
   glance.attach()
+  history.attach(settings.index)
   st.max_packet = settings.max_packet_size
   yaml.dialect = settings.console_dialect or yaml.dialect
   stopping.failed = function(text) log.error('a shutdown function failed: %s', text) end

@@ -44,14 +44,16 @@ function selection.new(limit, down)
   }
 end
 
+-- Whether it may be among the first.
 function selection.add(chosen, key, id)
   local last = chosen.last_key
   if last ~= nil and not before(key, id, last, chosen.last_id, chosen.down) then
-    return
+    return false
   end
   local count = chosen.count + 1
   chosen.keys[count], chosen.ids[count] = key, id
   chosen.count = count
+  return true
 end
 
 -- Whether `keys` are in order from place `from` on to `to`, each with the one behind it.

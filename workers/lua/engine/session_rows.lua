@@ -1,12 +1,15 @@
--- What applications are told of a session, as a table: made of the copy of its slot.
+-- What applications are told of a session, as a table: made of the copy of its slot, or of its
+-- record in the history once it has ended.
 --
---   id, type, user, uid, peer, listener, worker, state, connected, age, idle, requests, in_flight,
---   bytes_in, bytes_out, pending_out, inbox_bytes, name, attrs, reason
+--   of         id, type, user, uid, peer, listener, worker, state, connected, age, idle, requests,
+--              in_flight, bytes_in, bytes_out, pending_out, inbox_bytes, name, attrs, reason
+--   ended      id, type, user, uid, peer, listener, worker, connected, ended, age, requests,
+--              bytes_in, bytes_out, name, attrs, reason
 --
--- box/session_list gives such rows; engine/roster orders sessions by what key() reads. What a
--- session does not have is nil: a name, a user that was dropped, the reason while it does not end.
--- `worker` is the number that people see; `time` and `clock` are the calendar's seconds and those
--- of the monotonic clock.
+-- engine/roster and engine/history give such rows, and order sessions by keys and ended_keys. What
+-- a session does not have is nil: a name, a user that was dropped, the reason while it does not
+-- end. `worker` is the number that people see; `time` and `clock` are the calendar's seconds and
+-- those of the monotonic clock.
 
 local catalog = require('beespace.engine.catalog')
 local ffi = require('ffi')
@@ -15,6 +18,7 @@ local labels = require('beespace.engine.labels')
 local shared = require('beespace.engine.table')
 
 local pairs, tonumber = pairs, tonumber
+local max = math.max
 local to_string = ffi.string
 local age_of, idle_of = filters.age, filters.idle
 
@@ -33,7 +37,7 @@ local STATES = {
   [shared.CLAIMED] = 'claimed', [shared.LIVE] = 'live', [shared.CLOSING] = 'closing',
 }
 
--- Fields by name, each read from the copy of a slot.
+-- Fields by name, each read from a copy.
 
 local function user(slot)
   local found = catalog.principals[slot.uid]
@@ -83,28 +87,68 @@ function session_rows.of(slot, time, clock)
   }
 end
 
+local function lifetime(record)
+  return max(record.ended - record.connected, 0)
+end
+
+-- The table of a session that has ended.
+function session_rows.ended(record)
+  return {
+    id = tonumber(record.id),
+    type = TYPES[record.type],
+    user = user(record),
+    uid = record.uid,
+    peer = peer(record),
+    listener = listener(record),
+    worker = record.number,
+    connected = record.connected,
+    ended = record.ended,
+    age = lifetime(record),
+    requests = tonumber(record.requests),
+    bytes_in = tonumber(record.bytes_in),
+    bytes_out = tonumber(record.bytes_out),
+    name = name(record),
+    attrs = labels.attributes(record),
+    reason = REASONS[record.reason],
+  }
+end
+
 -- What sessions can be ordered by: functions of a copy, the time and the clock that give a number
 -- or a text.
-session_rows.keys = {
-  id = function(slot) return tonumber(slot.id) end,
-  type = function(slot) return TYPES[slot.type] or '' end,
-  user = function(slot) return user(slot) or '' end,
-  uid = function(slot) return slot.uid end,
-  peer = function(slot) return peer(slot) or '' end,
-  listener = function(slot) return listener(slot) or '' end,
-  worker = worker,
+local keys = {
   state = function(slot) return STATES[slot.state] or '' end,
-  connected = function(slot) return slot.connected end,
+  worker = worker,
   age = age_of,
   idle = idle_of,
-  requests = function(slot) return tonumber(slot.requests) end,
   in_flight = function(slot) return slot.in_flight end,
-  bytes_in = function(slot) return tonumber(slot.bytes_in) end,
-  bytes_out = function(slot) return tonumber(slot.bytes_out) end,
   pending_out = function(slot) return slot.pending_out end,
   inbox_bytes = function(slot) return slot.inbox_bytes end,
-  name = labels.name,
-  reason = function(slot) return REASONS[slot.reason] or '' end,
 }
+
+-- The same for those that have ended: functions of the copy of a record.
+local ended_keys = {
+  worker = function(record) return record.number end,
+  ended = function(record) return record.ended end,
+  age = lifetime,
+}
+
+-- With those that both have.
+local function common(of)
+  of.id = function(copy) return tonumber(copy.id) end
+  of.type = function(copy) return TYPES[copy.type] or '' end
+  of.user = function(copy) return user(copy) or '' end
+  of.uid = function(copy) return copy.uid end
+  of.peer = function(copy) return peer(copy) or '' end
+  of.listener = function(copy) return listener(copy) or '' end
+  of.connected = function(copy) return copy.connected end
+  of.requests = function(copy) return tonumber(copy.requests) end
+  of.bytes_in = function(copy) return tonumber(copy.bytes_in) end
+  of.bytes_out = function(copy) return tonumber(copy.bytes_out) end
+  of.name = labels.name
+  of.reason = function(copy) return REASONS[copy.reason] or '' end
+  return of
+end
+
+session_rows.keys, session_rows.ended_keys = common(keys), common(ended_keys)
 
 return session_rows
