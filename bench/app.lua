@@ -11,6 +11,11 @@
 -- bench_flood(id, count, rate) sends that many messages to a session, at that rate a second or as
 -- fast as its inbox takes them (0); bench_collect(count) receives them. See bench/messages.py.
 --
+-- bench_lookup(what, ids, turns) calls box.session.exists or peer for these sessions again and again,
+-- in a loop that LuaJIT compiles where it can, and returns nanoseconds of CPU a call and how many answers
+-- were those of a session that exists. bench_ids(worker, count) lists sessions of a worker. See
+-- bench/lookup.py.
+--
 -- bench_garbage(tables) makes that many small tables and drops all but the last 64. The memory
 -- benchmark calls it before it looks, so that the heap has the size at which the collector works.
 
@@ -87,6 +92,50 @@ function bench_collect(count)
     end
   until #messages == 0 or #delays >= count
   return ordered, clock(), delays
+end
+
+local function exists_all(ids, turns)
+  local exists, count, found, at = box.session.exists, #ids, 0, 0
+  for _ = 1, turns do
+    at = at < count and at + 1 or 1
+    local answer = exists(ids[at])
+    if answer == 1 or answer == true then
+      found = found + 1
+    end
+  end
+  return found
+end
+
+local function peer_all(ids, turns)
+  local peer, count, found, at = box.session.peer, #ids, 0, 0
+  for _ = 1, turns do
+    at = at < count and at + 1 or 1
+    if peer(ids[at]) ~= '0.0.0.0:0' then
+      found = found + 1
+    end
+  end
+  return found
+end
+
+function bench_lookup(what, ids, turns)
+  local clock = require('clock').thread
+  local run = what == 'exists' and exists_all or peer_all
+  run(ids, math.min(turns, 10000))
+  local begun = clock()
+  local found = run(ids, turns)
+  return (clock() - begun) / turns * 1e9, found
+end
+
+function bench_ids(worker, count)
+  local ids = {}
+  for place, row in ipairs(box.session.list({worker = worker, type = 'binary'})) do
+    ids[place] = row.id
+  end
+  local chosen = {}
+  for k = 1, math.min(count, #ids) do
+    chosen[k] = ids[math.floor((k - 0.5) * #ids / math.min(count, #ids)) + 1]
+  end
+  return chosen
 end
 
 function bench_garbage(tables)

@@ -3,6 +3,7 @@
     load KIND CONNECTIONS DEPTH   requests of one kind, closed loop
     burn SLICE WORKER             one session of that worker whose calls compute so many seconds
                                   each, one after the other; any worker where there is only one
+    churn CLIENTS                 so many at a time that connect, call once and leave
 
 Started by :func:`behind`, so that what is measured meanwhile has no share in its work. It says
 ``ready`` once traffic flows, goes on until its standard input ends, and then says in one line of
@@ -21,18 +22,20 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any, Final
 
-from bench import lua, packets
+from bench import churn, lua, packets
 from bench.address import Address
 from bench.client import Client, Load
 from bench.packets import AnswerError
+from bench.rounds import Plan
 from bench.scenarios import CPU_TARGET_MICROSECONDS, SCENARIOS
 from bench.session import Endpoint, Session
-from bench.targets import CHECKOUT
+from bench.targets import CHECKOUT, TargetError
 
 MOST_SECONDS: Final = 60.0
 """After which it ends by itself."""
 _SLICE: Final = 0.1
 """Seconds between two looks whether it shall end."""
+_VISITS: Final = 500
 _TRIES: Final = 64
 _WORKER: Final = "local worker = box.info.worker return worker and worker.id or -1"
 
@@ -121,15 +124,30 @@ def _burn(endpoint: Endpoint, slice_: str, worker: str) -> tuple[int, float]:
         return requests, time.monotonic() - begun
 
 
+def _churn(endpoint: Endpoint, clients: str) -> tuple[int, float]:
+    client, visits, seconds = Client(), 0, 0.0
+
+    def visit(count: int) -> float:
+        (found,) = churn.measure(client, [endpoint], int(clients), count, Plan(1), lambda _: None)
+        return count / found.rate
+
+    visit(_VISITS)
+    print("ready", flush=True)
+    until = time.monotonic() + MOST_SECONDS
+    while not _is_over(until):
+        seconds, visits = seconds + visit(_VISITS), visits + _VISITS
+    return visits, seconds
+
+
 def main(arguments: list[str]) -> int:
     """Run; 1 when something is wrong, which is then said."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     address, what, *rest = arguments
     endpoint = Endpoint(address, Address.parse(address))
-    run: Any = {"load": _load, "burn": _burn}[what]
+    run: Any = {"load": _load, "burn": _burn, "churn": _churn}[what]
     try:
         requests, seconds = run(endpoint, *rest)
-    except (OSError, AnswerError, lua.LuaError) as error:
+    except (OSError, AnswerError, TargetError, lua.LuaError) as error:
         print(f"background load: {error}", flush=True)
         return 1
     print(json.dumps({"requests": requests, "seconds": seconds}), flush=True)
