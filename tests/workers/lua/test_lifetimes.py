@@ -268,6 +268,27 @@ def test_an_old_session_begins_nothing_more(engine: Engine) -> None:
         assert [answer.sync for answer in client.packets()] == [1]
 
 
+@pytest.mark.parametrize("limit", ["session.idle_timeout", "session.login_timeout"])
+def test_bytes_that_a_busy_worker_has_not_read_are_no_silence(limit: str) -> None:
+    with Engine() as engine:
+        engine.apply(OFF | {limit: 30})
+        with engine.connect() as client, engine.connect() as silent:
+            client.offer(ping(1))
+            engine.execute(SWEEP, 31)
+            assert client.exists
+            assert not silent.exists
+            client.read()
+            assert len(client.packets()) == 1
+
+
+def test_who_must_stand_in_line_has_asked(engine: Engine) -> None:
+    engine.apply({"session.login_timeout": 0.2, "iproto.net_msg_max_per_worker": 1})
+    with engine.connect() as first, engine.connect() as client:
+        first.send(evaluation(1, "wait(0.6) return 1"))
+        assert [answer.sync for answer in client.answers(ping(7), 1)] == [7]
+    engine.apply({"iproto.net_msg_max_per_worker": 65536})
+
+
 def test_many_are_ended_in_slices() -> None:
     with Engine(capacity=1024) as engine:
         engine.apply(OFF | {"session.idle_timeout": 30})

@@ -23,6 +23,7 @@ local shared = require('beespace.engine.table')
 local state = require('beespace.engine.state')
 local sys = require('beespace.engine.sys')
 
+local C = sys.C
 local band, tobit = bit.band, bit.tobit
 local ceil, floor, max, min = math.ceil, math.floor, math.max, math.min
 local tonumber = tonumber
@@ -32,13 +33,14 @@ local reasons = shared.reason
 local MODE = sessions.REQUESTS
 local ARRIVING, HELD = sessions.STOPPED.ARRIVING, sessions.STOPPED.HELD
 local REQUESTS = sessions.STOPPED.REQUESTS
+local PEEK = sys.MSG_PEEK + sys.MSG_DONTWAIT
 local st, FOREVER = state.st, state.FOREVER
 -- Values of a time in `due`, hundredths of a second. Times are compared by their difference, which
 -- is less than half of that.
 local WORD = 2 ^ 32
 local NEVER = 2 ^ 31
--- Seconds between two looks at a session that was not greeted yet.
-local LATER = 5
+-- Seconds between two looks at a session that was not greeted yet, and at one that was not read.
+local LATER, UNREAD = 5, 1
 -- Of one slice: descriptors, sessions that are looked at, sessions that are ended. Seconds until
 -- the next slice; at the end of a walk until the next walk, and for each descriptor besides.
 local SLICE, LOOKS, ENDS = 65536, 4000, 200
@@ -55,6 +57,7 @@ local lifetimes = {
 -- By descriptor: when the session is to be looked at, 0: never; how long it may be idle; whose
 -- timeout that is.
 local due, idle_for, users
+local peeked = ffi.new('uint8_t[1]')
 -- Where the walk is, the last descriptor that it goes to, the earliest time that it has found.
 local at, top, soonest = 0, -1, NEVER
 -- When the next walk may begin.
@@ -171,6 +174,12 @@ local function finish(fd, id, reason)
   end
 end
 
+-- Whether bytes of the client wait in the socket, since this worker had no time to read them, or no
+-- room for more requests: then it was not the client who was silent.
+local function is_unread(fd)
+  return C.recv(fd, peeked, 1, PEEK) > 0
+end
+
 -- Look at the session on `fd`: hundredths of a second until it is due again, NEVER when it is not;
 -- whether it has ended.
 local function look(fd, now)
@@ -189,6 +198,9 @@ local function look(fd, now)
   local busy = running or band(session.stopped, REQUESTS + HELD) ~= 0
   local decision, seconds = judge(age, quiet, tonumber(slot.requests), busy, running, idle_for[fd],
     lifetimes.login, span_of(session.id, lifetimes.age, lifetimes.jitter))
+  if (decision == reasons.IDLE or decision == reasons.LOGIN_TIMEOUT) and is_unread(fd) then
+    decision, seconds = STAYS, UNREAD
+  end
   if decision > STAYS then
     finish(fd, session.id, decision)
     return NEVER, true

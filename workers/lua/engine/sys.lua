@@ -78,6 +78,7 @@ local sys = {
   EPOLLOUT = 4,
   EPOLLERR = 8,
 
+  MSG_PEEK = 0x02,
   MSG_DONTWAIT = 0x40,
   MSG_NOSIGNAL = 0x4000,
   MSG_TRUNC = 0x20,
