@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -74,3 +76,16 @@ def test_a_change_in_one_worker_holds_in_the_other(server: Server) -> None:
         await_ends(server, 8)
         for number in (0, 1):
             crew[number].ping()
+
+
+def test_workers_that_start_later_know_it(server: Server) -> None:
+    pids = server.worker_pids()
+    with Raw(server.address) as client:
+        number = client.eval("return box.info.worker.id").data[0]
+        client.eval("box.internal.session.idle_timeout_set('guest', 0.3)")
+        os.kill(pids[1 - number], signal.SIGKILL)
+        wait_until(lambda: server.lines("worker is back"), 20, "another worker")
+        await_ends(server, 8)
+        reload(server, "reload: done")
+        await_ends(server, 8)
+        client.ping()

@@ -65,24 +65,3 @@ def test_the_user_need_not_exist_yet(engine: Engine) -> None:
     uid = users.add(engine, "to come")
     engine.execute("require('beespace.engine.catalog').refresh()")
     assert engine.execute("return require('beespace.engine.idle').of(...)", uid) == 9
-
-
-def test_all_other_workers_are_told(engine: Engine) -> None:
-    engine.execute(
-        """
-        local bus, codec = require('beespace.engine.bus'), require('beespace.engine.codec')
-        local broadcast = bus.broadcast
-        bus.broadcast = function(kind, payload) told = {kind, payload} end
-        box.internal.session.idle_timeout_set('one', 2.5)
-        bus.broadcast = broadcast
-        back = function(payload) require('beespace.engine.bus').send(0, told[1], payload) end"""
-    )
-    packed = engine.execute("return told[2]")
-    assert packed == b"\x92\xa3one\xcb\x40\x04\x00\x00\x00\x00\x00\x00"
-    uid = users.add(engine, "one")
-    engine.execute("require('beespace.engine.catalog').refresh()")
-    of = "return require('beespace.engine.idle').of(...)"
-    engine.execute("back('')")
-    engine.run_until(lambda: engine.execute(of, uid) == 0)
-    engine.execute("back(told[2])")
-    engine.run_until(lambda: engine.execute(of, uid) == 2.5)

@@ -4,7 +4,7 @@
 --                                             now on may be idle for that long; 0: for ever
 --   session.idle_timeout_reset()              no user has a timeout of its own any more
 --
--- Both hold in all workers that run. The next change of session.users takes their place.
+-- Both hold in all workers, also in those that start later, until session.users changes.
 
 local errors = require('beespace.box.error')
 local idle = require('beespace.engine.idle')
@@ -26,14 +26,20 @@ function session.idle_timeout_set(name, seconds)
   elseif not (seconds >= 0) then
     refuse('timeout must be >= 0')
   end
-  idle.set(name, seconds)
+  local ok, why = idle.set(name, seconds)
+  if not ok then
+    refuse(why)
+  end
 end
 
 function session.idle_timeout_reset(...)
   if select('#', ...) > 0 then
     error('Usage: box.internal.session.idle_timeout_reset()', 0)
   end
-  idle.set(nil)
+  local ok, why = idle.set(nil)
+  if not ok then
+    error(why, 0)
+  end
 end
 
 return {session = session}

@@ -76,7 +76,6 @@ local bus = {
   KIND = {
     EVENT_NUDGE = 1, INBOX = 2, SEND = 3, RPC = 4, RPC_REPLY = 5, KILL = 6,
     HELLO = 7, MARK = 8, MARKED = 9, TRIGGER_NUDGE = 10, CATALOG_NUDGE = 11,
-    IDLE_TIMEOUT = 12,
   },
   -- Rows of the segment, also those that are free, and which of them is this worker's; 0 and -1
   -- while there is no bus.

@@ -144,6 +144,23 @@ function events.get(key)
   return value, version
 end
 
+-- Call `visit(key, value, version)` for every key that has a value and begins with `prefix`.
+function events.each(prefix, visit)
+  events.get(nil)
+  local keys = {}
+  for key in pairs(records) do
+    if key:sub(1, #prefix) == prefix then
+      keys[#keys + 1] = key
+    end
+  end
+  for index = 1, #keys do
+    local value, version = events.get(keys[index])
+    if value ~= nil then
+      visit(keys[index], value, version)
+    end
+  end
+end
+
 -- Putting -----------------------------------------------------------------------------------------
 
 local function shown(key)
