@@ -11,10 +11,10 @@
 -- bench_flood(id, count, rate) sends that many messages to a session, at that rate a second or as
 -- fast as its inbox takes them (0); bench_collect(count) receives them. See bench/messages.py.
 --
--- bench_lookup(what, ids, turns) calls box.session.exists or peer for these sessions again and again,
--- in a loop that LuaJIT compiles where it can, and returns nanoseconds of CPU a call and how many answers
--- were those of a session that exists. bench_ids(worker, count) lists sessions of a worker. See
--- bench/lookup.py.
+-- bench_lookup(what, ids, turns) calls box.session.exists or peer for these sessions again and
+-- again, in a loop that LuaJIT compiles where it can, and returns nanoseconds of CPU a call and how
+-- many answers were those of a session that exists. bench_ids(worker, count) lists sessions of a
+-- worker. See bench/suite/lookup.py.
 --
 -- bench_garbage(tables) makes that many small tables and drops all but the last 64. The memory
 -- benchmark calls it before it looks, so that the heap has the size at which the collector works.

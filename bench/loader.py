@@ -103,10 +103,11 @@ def _load(endpoint: Endpoint, kind: str, connections: str, depth: str) -> tuple[
     client.measure(endpoint, load, 0, _SLICE)
     print("ready", flush=True)
     requests, seconds, until = 0, 0.0, time.monotonic() + MOST_SECONDS
-    while not _is_over(until):
+    while True:
         found = client.measure(endpoint, load, 0, 5 * _SLICE)
         requests, seconds = requests + found.requests, seconds + found.seconds
-    return requests, seconds
+        if _is_over(until):
+            return requests, seconds
 
 
 def _burn(endpoint: Endpoint, slice_: str, worker: str) -> tuple[int, float]:
@@ -118,10 +119,11 @@ def _burn(endpoint: Endpoint, slice_: str, worker: str) -> tuple[int, float]:
         session.exchange(request, 1)
         print("ready", flush=True)
         requests, begun = 0, time.monotonic()
-        while not _is_over(begun + MOST_SECONDS):
+        while True:
             packets.decode(session.exchange(request, 1)).data()
             requests += 1
-        return requests, time.monotonic() - begun
+            if _is_over(begun + MOST_SECONDS):
+                return requests, time.monotonic() - begun
 
 
 def _churn(endpoint: Endpoint, clients: str) -> tuple[int, float]:
@@ -134,9 +136,10 @@ def _churn(endpoint: Endpoint, clients: str) -> tuple[int, float]:
     visit(_VISITS)
     print("ready", flush=True)
     until = time.monotonic() + MOST_SECONDS
-    while not _is_over(until):
+    while True:
         seconds, visits = seconds + visit(_VISITS), visits + _VISITS
-    return visits, seconds
+        if _is_over(until):
+            return visits, seconds
 
 
 def main(arguments: list[str]) -> int:
