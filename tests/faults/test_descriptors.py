@@ -12,10 +12,11 @@ import signal
 import time
 from collections.abc import Callable
 
-from tests.faults.conftest import Inside, Start
+from tests.faults.conftest import Start
 from tests.faults.crowd import working
 from tests.helpers.commands import beespace, status
 from tests.helpers.descriptors import limited
+from tests.helpers.inside import Inside
 from tests.helpers.raw import Raw
 from tests.helpers.server import Server
 from tests.helpers.wait import wait_until
