@@ -20,19 +20,18 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID
 
 import setproctitle
 
-from server import doors, farewell, keepalive, preludes, refusal
+from server import doors, farewell, keepalive, lanes, preludes, refusal
 from server.admission import Admission
 from server.bucket import Bucket
 from server.doors import Door, peer_of
 from server.farewell import Farewells
 from server.handover import BATCH, Arrival, Handover, Outcome, Worker
-from server.lanes import Lane
 from server.limits import open_files
 from server.preludes import Fault, Preludes
 from server.reports import Reports, Trouble
@@ -93,9 +92,10 @@ class Acceptor:
         self._farewells = Farewells(self._selector, min(farewell.MOST, share))
         self._consoles = segment.consoles
         self._doors = doors.made(order, segment)
-        self._staff = self._lane(lambda door: door.staff)
-        self._guests = self._lane(lambda door: not (door.staff or door.proxied))
-        self._proxied = self._lane(lambda door: door.proxied)
+        made = lanes.made(self._selector, self._doors, self._accept)
+        self._staff, self._guests, self._proxied = made
+        self._late = self._guests.fds | self._proxied.fds
+        """Attended to after everything else: what is scarce goes to the staff first."""
         self._came: list[Arrival] = []
         most = min(preludes.MOST, share)
         self._preludes = Preludes(self._selector, self._came.append, self._not_introduced, most)
@@ -110,9 +110,6 @@ class Acceptor:
         self._look = 0.0
         self._reports = Reports(logs.get())
         self.apply(order.settings)
-
-    def _lane(self, belongs: Callable[[Door], bool]) -> Lane:
-        return Lane(self._selector, [door for door in self._doors if belongs(door)], self._accept)
 
     def apply(self, values: Mapping[str, Any]) -> None:
         """Take settings that have changed, by their dotted keys; sessions that exist stay."""
@@ -143,7 +140,8 @@ class Acceptor:
         self._control.send({"op": "ready"})
         while self._running:
             self._header.acceptor_turns += 1
-            for key, _ in self._selector.select(self._patience()):
+            found = self._selector.select(self._patience())
+            for key, _ in sorted(found, key=lambda one: one[0].fd in self._late):
                 # An earlier callback of this turn may have closed this one's descriptor.
                 if self._running and self._selector.get_map().get(key.fd) is key:
                     key.data()
@@ -241,6 +239,8 @@ class Acceptor:
             arrivals = self._accepted(door)
         if arrivals:
             self._deliver(arrivals)
+            # Now, or a guest takes the place of the spare descriptor.
+            self._spare.refill()
 
     def _accepted(self, door: Door) -> list[Arrival]:
         """What waited at a door, at most a batch and what the rate allows."""

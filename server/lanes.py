@@ -28,6 +28,7 @@ class Lane:
         self._selector = selector
         self._doors = [(door, door.opened(accept)) for door in doors]
         self._open = False
+        self.fds = frozenset(door.socket.fileno() for door in doors)
         self.until = 0.0
         """Closed until then, whatever else is the case; 0 for no such time."""
 
@@ -51,3 +52,14 @@ class Lane:
                 self._selector.register(door.socket, selectors.EVENT_READ, callback)
             else:
                 self._selector.unregister(door.socket)
+
+
+def made(
+    selector: selectors.BaseSelector, doors: Sequence[Door], accept: Callable[[Door], None]
+) -> tuple[Lane, Lane, Lane]:
+    """The lanes of these doors: staff, guests, proxied."""
+    kinds: tuple[list[Door], list[Door], list[Door]] = ([], [], [])
+    for door in doors:
+        kinds[0 if door.staff else 2 if door.proxied else 1].append(door)
+    staff, guests, proxied = (Lane(selector, kind, accept) for kind in kinds)
+    return staff, guests, proxied

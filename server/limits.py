@@ -12,8 +12,9 @@ from typing import Final
 from server.errors import ServerError
 
 RESERVE: Final = 64
-"""Descriptors a worker needs besides its sessions and one for every row: 14 of its own, the rest
-is the application's."""
+"""Descriptors that a worker has besides its sessions, at least."""
+OWN: Final = 19
+"""Those that a worker has open itself, and one for every row; the rest is the application's."""
 GROWTH: Final = 16
 """Descriptors that an application may open in a second without a session going without."""
 STAFF_GROWTH: Final = 4
@@ -60,7 +61,7 @@ def check_open_files(limit: int, sessions: int, workers: int, rows: int) -> str 
             f"at times {rows} (ulimit -Hn, workers.max)"
         )
     share = -(-sessions // workers)
-    reserve = RESERVE + rows
+    reserve = max(RESERVE, OWN + rows + GROWTH)
     wanted = share + reserve
     if limit >= wanted:
         return None

@@ -120,3 +120,42 @@ def test_a_supervisor_at_its_limit(start: Start, look: Look) -> None:
     assert (done.returncode, done.stdout) == (0, "reloaded, 2 new workers\n")
     assert server.lines("a worker hangs: killed .* process=stopped request=none")
     outcome.check(crowd.of(1), crowd.of(0))
+
+
+def test_the_staff_comes_first(start: Start, look: Look) -> None:
+    server = start(workers=2)
+    acceptor = look(server).acceptor
+    with working(server) as crowd, contextlib.ExitStack() as stack:
+        os.kill(acceptor, signal.SIGSTOP)
+        guests = connected(stack, server, 5)
+        staff = stack.enter_context(Raw(server.control, greet=False, deadline=20))
+        os.kill(acceptor, signal.SIGCONT)
+        for one in (staff, *guests):
+            one.take(128)
+        numbers = [one.call("box.session.id").data[0] for one in (staff, *guests)]
+        outcome = crowd.end()
+    assert numbers[0] == min(numbers)
+    outcome.check(crowd.of(0, 1), [])
+    assert outcome.newcomers.failed == []
+
+
+def test_guests_who_wait_do_not_take_what_is_kept_for_the_staff(start: Start, look: Look) -> None:
+    """No room in the workers, and none in the acceptor either."""
+    server = start(workers=2, open_files=LIMIT)
+    acceptor = look(server).acceptor
+    with contextlib.ExitStack() as stack:
+        clients = connected(stack, server, 2 * ROOM)
+        wait_until(lambda: greeted(clients) == len(clients), 20, "sessions up to the limit")
+        with limited(acceptor):
+            os.kill(acceptor, signal.SIGSTOP)
+            first = stack.enter_context(Raw(server.control, greet=False))
+            waiting = connected(stack, server, 2)
+            os.kill(acceptor, signal.SIGCONT)
+            first.take(128)
+            for _ in range(3):
+                with Raw(server.control, deadline=5) as staff:
+                    staff.ping()
+            assert greeted(waiting) == 0
+        for one in (first, *clients[:4]):
+            one.close()
+        wait_until(lambda: greeted(waiting) == 2, 20, "sessions for those who waited")

@@ -11,15 +11,20 @@ from server.errors import ServerError
 
 
 def test_enough_is_no_warning() -> None:
-    assert limits.check_open_files(64 + 6 + 500, sessions=1000, workers=2, rows=6) is None
+    assert limits.check_open_files(64 + 500, sessions=1000, workers=2, rows=6) is None
 
 
 def test_a_limit_below_the_sessions_is_a_warning() -> None:
-    warning = limits.check_open_files(64 + 6 + 499, sessions=1000, workers=2, rows=6)
+    warning = limits.check_open_files(64 + 499, sessions=1000, workers=2, rows=6)
     assert warning == (
-        "open-files limit 569 holds 998 sessions, 499 a worker; "
-        "session.limits.total=1000 is 500 a worker and needs 570 (ulimit -Hn)"
+        "open-files limit 563 holds 998 sessions, 499 a worker; "
+        "session.limits.total=1000 is 500 a worker and needs 564 (ulimit -Hn)"
     )
+
+
+def test_many_rows_take_room_from_sessions() -> None:
+    assert limits.check_open_files(2096 + 1, sessions=3612, workers=2, rows=256) is None
+    assert limits.check_open_files(2096, sessions=3612, workers=2, rows=256) is not None
 
 
 def test_a_limit_below_the_floor_is_an_error() -> None:
