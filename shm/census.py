@@ -12,7 +12,6 @@ The table has ids of users only: who wants names brings them along (``users``, s
 
 from __future__ import annotations
 
-import math
 import socket
 import time
 from collections import Counter
@@ -47,7 +46,8 @@ class SessionRow(NamedTuple):
     user: str | None
     """None when the user was dropped, or no names were brought along."""
     uid: int
-    peer: str
+    peer: str | None
+    """None for a descriptor that was connected to nobody when box.session.new took it."""
     listener: str
     """URI of the listener that it came through, or ``new``."""
     worker: int
@@ -172,10 +172,9 @@ class _Reading:
             return list(map(names.get, map(chunk.column(number).__getitem__, chosen)))
         match field:
             case "peer":
-                return [_decoded(text) for text in chunk.texts("peer", "peer_len", chosen)]
+                return _told(chunk.texts("peer", "peer_len", chosen))
             case "name":
-                texts = chunk.texts("text", "name_len", chosen)
-                return [_decoded(text) if text else None for text in texts]
+                return _told(chunk.texts("text", "name_len", chosen))
             case "attrs":
                 return [attributes(text) if text else {} for text in chunk.tails(chosen)]
             case "age":
@@ -198,11 +197,11 @@ class _Reading:
         if key == "peer":
             return _peers(values), chunk.texts("peer", "peer_len", chosen)
         if key.endswith(GREATER):
-            least = min(values, default=math.inf)
-            return (lambda value: value > least), self.values(
-                chunk, key.removesuffix(GREATER), chosen
-            )
-        return frozenset(values).__contains__, self.values(chunk, key, chosen)
+            (least,) = values
+            return least.__lt__, self.values(chunk, key.removesuffix(GREATER), chosen)
+        found = self.values(chunk, key, chosen)
+        # Who has no name, or is nobody any more, is asked for by the empty text.
+        return frozenset(values).__contains__, map(_key, found)
 
     def _since(self, now: float, column: list[Any], chosen: Sequence[int]) -> list[float]:
         """Seconds since moments that a column holds; 0 when a clock was set back meanwhile."""
@@ -236,9 +235,7 @@ def _best(reading: _Reading, chunk: Chunk, chosen: Sequence[int], wanted: Filter
 
 def _first(found: list[tuple[Any, int, Any]], wanted: Filter) -> list[tuple[Any, int, Any]]:
     """In order, as many as are wanted: (what counts, id, anything)."""
-    found.sort(key=itemgetter(1), reverse=wanted.order == "id" and wanted.descending)
-    if wanted.order != "id":
-        found.sort(key=itemgetter(0), reverse=wanted.descending)
+    found.sort(key=itemgetter(0, 1), reverse=wanted.descending)
     return found[: wanted.limit]
 
 
@@ -247,14 +244,18 @@ def _key(value: Any) -> Any:
     return "" if value is None else value
 
 
+def _told(texts: Iterable[bytes]) -> list[str | None]:
+    """Texts as they are told: None where there is none."""
+    return [_decoded(text) if text else None for text in texts]
+
+
 def _decoded(text: bytes) -> str:
     return text.decode("utf-8", "replace")
 
 
-def _peers(values: Iterable[str | Network]) -> Callable[[bytes], bool]:
+def _peers(values: Sequence[str | Network]) -> Callable[[bytes], bool]:
     """Whether the text of a peer is one of these, or its address in one of these networks."""
-    values = tuple(values)
-    texts = {each.encode() for each in values if isinstance(each, str)}
+    texts = {_encoded(each) for each in values if isinstance(each, str)}
     networks = [each for each in values if isinstance(each, Network)]
     known: dict[bytes, bool] = {}
 
@@ -263,26 +264,28 @@ def _peers(values: Iterable[str | Network]) -> Callable[[bytes], bool]:
             return True
         host = peer.rpartition(b":")[0]
         if host not in known:
-            addresses = _addresses(host) if networks else ()
+            version, number = _address(host) if networks else (0, 0)
             known[host] = any(
-                version == each.version and number & each.mask == each.bits
-                for version, number in addresses
-                for each in networks
+                version == each.version and number & each.mask == each.bits for each in networks
             )
         return known[host]
 
     return holds
 
 
-def _addresses(host: bytes) -> Sequence[tuple[int, int]]:
-    """Version and number of a host, none for a unix socket; IPv4 in IPv6 counts as both."""
+def _encoded(text: str) -> bytes:
+    """The text of a peer as the table has it, which cuts long ones."""
+    return text.encode("utf-8", "surrogateescape")[: layout.PEER_BYTES]
+
+
+def _address(host: bytes) -> tuple[int, int]:
+    """Version and number of a host, zeros for what is none; IPv4 written as IPv6 is IPv4."""
     try:
         if not host.startswith(b"["):
-            return [(4, int.from_bytes(socket.inet_aton(host.decode())))]
+            return 4, int.from_bytes(socket.inet_pton(socket.AF_INET, host.decode()))
         packed = socket.inet_pton(socket.AF_INET6, host[1:-1].partition(b"%")[0].decode())
     except (OSError, ValueError):
-        return ()
-    found = [(6, int.from_bytes(packed))]
+        return 0, 0
     if packed.startswith(_MAPPED):
-        found.append((4, int.from_bytes(packed[len(_MAPPED) :])))
-    return found
+        return 4, int.from_bytes(packed[len(_MAPPED) :])
+    return 6, int.from_bytes(packed)

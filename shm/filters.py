@@ -4,8 +4,9 @@
         --parse()--> Filter(conditions, order, limit, after) --> shm.census
 
 Keys of conditions: ``id user uid peer type worker listener name state idle_gt age_gt``
-``in_flight_gt``, each also as ``not_...``; a list means any of its values. A session is meant when
-every condition holds. Numbers may come as text, as they do from a command line.
+``in_flight_gt``, each also as ``not_...``; a list means any of its values, those with ``_gt`` have
+one value. A session is meant when every condition holds. Numbers may come as text, as they do from
+a command line.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ from __future__ import annotations
 import ipaddress
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 
 NEGATION: Final = "not_"
 GREATER: Final = "_gt"
@@ -41,12 +42,11 @@ FIELDS: Final = (
     "attrs",
     "reason",
 )
-"""What is told of a session; all but ``attrs`` can be ordered by."""
+"""What is told of a session."""
+ORDERS: Final = tuple(field for field in FIELDS if field not in ("attrs", "reason"))
+"""What sessions can be ordered by."""
 TYPES: Final = ("binary", "console")
 STATES: Final = ("claimed", "live", "closing")
-
-_WHOLE: Final = re.compile(r"[0-9]{1,19}")
-_PORT: Final = re.compile(r".*\S:[0-9]{1,5}")
 
 
 class FilterError(ValueError):
@@ -95,69 +95,73 @@ def parse(given: Mapping[str, Any]) -> Filter:
     """The filter that plain values stand for; FilterError when they stand for none."""
     conditions = []
     for key, value in given.items():
-        if key in ("limit", "order", "after"):
-            continue
         plain = key.removeprefix(NEGATION)
-        read = _READERS.get(plain)
-        if read is None:
-            raise FilterError("filter", key, f"one of {', '.join(_NAMES)}")
-        listed = value if isinstance(value, list | tuple) else (value,)
-        values = tuple(read(key, each) for each in listed)
-        conditions.append(Condition(plain, values, negated=key != plain))
+        if key in _OTHERS:
+            continue
+        if plain not in CONDITIONS:
+            raise FilterError("filter", key, _KNOWN)
+        conditions.append(_condition(key, plain, value))
     order = given.get("order", "id")
     field = order.removeprefix("-") if isinstance(order, str) else ""
-    if field not in FIELDS or field == "attrs":
-        fields = ", ".join(each for each in FIELDS if each != "attrs")
-        raise FilterError("order", order, f"one of {fields}, or '-' before one to turn it round")
-    after = given.get("after")
+    if field not in ORDERS:
+        raise FilterError("order", order, _ORDERS)
+    after, limit = given.get("after"), given.get("limit")
     if after is not None and field != "id":
-        raise FilterError("after", after, f"the order to be that of id, not of {field}")
+        raise FilterError("after", after, f"the order to be id or -id, not {order}")
     return Filter(
         tuple(conditions),
         field,
         order.startswith("-"),
-        None if given.get("limit") is None else _positive("limit", given["limit"]),
-        None if after is None else _whole("after", after),
+        None if limit is None else _count("limit", limit),
+        None if after is None else _count("after", after),
     )
 
 
-def _whole(key: str, given: Any, expected: str = "a whole number from 0") -> int:
-    if isinstance(given, str) and _WHOLE.fullmatch(given):
-        return int(given)
-    if isinstance(given, bool) or not isinstance(given, int) or given < 0:
-        raise FilterError(key, given, expected)
-    return given
+def _condition(key: str, plain: str, value: Any) -> Condition:
+    if plain in _SINGLES:
+        values: tuple[Any, ...] = (_SINGLES[plain](key, value),)
+    else:
+        listed = value if isinstance(value, list | tuple) else (value,)
+        values = tuple(_LISTS[plain](key, each) for each in listed)
+    return Condition(plain, values, negated=key != plain)
 
 
-def _positive(key: str, given: Any) -> int:
-    expected = "a whole number from 1"
-    if not (found := _whole(key, given, expected)):
-        raise FilterError(key, given, expected)
-    return found
+def _whole(least: int, most: int, expected: str) -> _Reader:
+    def read(key: str, given: Any) -> int:
+        number = int(given) if isinstance(given, str) and _WHOLE.fullmatch(given) else given
+        if isinstance(number, bool) or not isinstance(number, int) or not least <= number <= most:
+            raise FilterError(key, given, expected)
+        return number
+
+    return read
 
 
-def _number(key: str, given: Any) -> float:
-    try:
-        found = math.nan if isinstance(given, bool) else float(given)
-    except (TypeError, ValueError):
-        found = math.nan
-    if not 0 <= found < math.inf:
-        raise FilterError(key, given, "a number from 0")
-    return found
+def _number(expected: str) -> _Reader:
+    def read(key: str, given: Any) -> float:
+        try:
+            found = math.nan if isinstance(given, bool) else float(given)
+        except (TypeError, ValueError):
+            found = math.nan
+        if not 0 <= found < math.inf:
+            raise FilterError(key, given, expected)
+        return found
+
+    return read
 
 
-def _text(key: str, given: Any) -> str:
-    if not isinstance(given, str):
-        raise FilterError(key, given, "text")
-    return given
+def _text(expected: str) -> _Reader:
+    def read(key: str, given: Any) -> str:
+        if not isinstance(given, str):
+            raise FilterError(key, given, expected)
+        return given
+
+    return read
 
 
-def _one_of(names: Iterable[str]) -> Callable[[str, Any], str]:
-    known = tuple(names)
-
+def _word(*known: str) -> _Reader:
     def read(key: str, given: Any) -> str:
         if given not in known:
-            raise FilterError(key, given, f"one of {', '.join(known)}")
+            raise FilterError(key, given, " or ".join(map(repr, known)))
         return str(given)
 
     return read
@@ -165,35 +169,67 @@ def _one_of(names: Iterable[str]) -> Callable[[str, Any], str]:
 
 def _peer(key: str, given: Any) -> str | Network:
     """The whole text of a peer, or a network; an address without a port is one of its own."""
-    expected = "address:port, an address, a network such as 10.0.0.0/8, or unix/:path"
-    if not isinstance(given, str):
-        raise FilterError(key, given, expected)
-    if given.startswith("unix/:"):
+    if isinstance(given, str) and given.startswith("unix/:"):
         return given
-    bare = given[1:-1] if given.startswith("[") and given.endswith("]") else given
     try:
-        network = ipaddress.ip_network(bare, strict=False)
+        if whole := _WITH_PORT.fullmatch(str(given)):
+            ipaddress.ip_address(whole[1] or whole[2])
+            return str(given)
+        return _network(_bare(given))
     except ValueError:
-        if "/" in given or not _PORT.fullmatch(given):
-            raise FilterError(key, given, expected) from None
-        return given
+        raise FilterError(key, given, _PEER) from None
+
+
+def _network(text: str) -> Network:
+    network = ipaddress.ip_network(text)
+    first, length = network.network_address, network.prefixlen
+    if isinstance(first, ipaddress.IPv6Address) and first.ipv4_mapped and length >= _MAPPED:
+        network = ipaddress.ip_network((int(first.ipv4_mapped), length - _MAPPED))
     return Network(network.version, int(network.network_address), int(network.netmask))
 
 
-_READERS: Final[dict[str, Callable[[str, Any], Any]]] = {
-    "id": _whole,
-    "user": _text,
-    "uid": _whole,
+def _bare(given: Any) -> str:
+    """Without the brackets of an IPv6 address."""
+    host, slash, bits = str(given).partition("/")
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    return host + slash + bits
+
+
+_Reader: TypeAlias = Callable[[str, Any], Any]
+
+_MOST: Final = (1 << 53) - 1
+_WHOLE: Final = re.compile(r"[0-9]{1,16}")
+_WITH_PORT: Final = re.compile(r"(?:\[([^]]*)\]|([0-9.]+)):[0-9]{1,5}")
+_MAPPED: Final = 96
+"""Bits that IPv4 addresses written as IPv6 begin with."""
+_PEER: Final = (
+    "an address like 10.0.0.1, 10.0.0.1:4000 or [::1]:4000, a network like 10.0.0.0/8 or "
+    "2001:db8::/32, or a text that begins with unix/:"
+)
+_SECONDS: Final = _number("a number of seconds from 0 on")
+_LISTS: Final[dict[str, _Reader]] = {
+    "id": _whole(1, _MOST, "the id of a session"),
+    "user": _text("the name of a user"),
+    "uid": _whole(0, (1 << 32) - 1, "the number of a user"),
     "peer": _peer,
-    "type": _one_of(TYPES),
-    "worker": _whole,
-    "listener": _text,
-    "name": _text,
-    "state": _one_of(STATES),
-    "idle_gt": _number,
-    "age_gt": _number,
-    "in_flight_gt": _number,
+    "type": _word(*TYPES),
+    "worker": _whole(0, (1 << 16) - 1, "the number of a worker"),
+    "listener": _text("the URI of a listener or 'new'"),
+    "name": _text("the name of a session"),
+    "state": _word(*STATES),
 }
-CONDITIONS: Final = tuple(_READERS)
-"""The keys of conditions, without their negations."""
-_NAMES: Final = (*CONDITIONS, f"{NEGATION}...", "order", "limit", "after")
+_SINGLES: Final[dict[str, _Reader]] = {
+    "age_gt": _SECONDS,
+    "idle_gt": _SECONDS,
+    "in_flight_gt": _number("a number of requests from 0 on"),
+}
+_OTHERS: Final = ("order", "limit", "after")
+_count: Final = _whole(0, _MOST, "a whole number from 0 on")
+LISTS: Final = tuple(_LISTS)
+"""Keys of conditions that may have several values."""
+SINGLES: Final = tuple(_SINGLES)
+CONDITIONS: Final = LISTS + SINGLES
+"""All keys of conditions, without their negations."""
+_KNOWN: Final = f"one of {', '.join(CONDITIONS + _OTHERS)}; conditions also with not_ in front"
+_ORDERS: Final = f"one of {', '.join(ORDERS)}, or one with '-' in front"

@@ -199,7 +199,7 @@ def _sessions(now: Snapshot, before: Mapping[int, SessionRow], found: Rates | No
     columns: dict[str, Callable[[SessionRow], str]] = {
         "id": lambda row: str(row.id),
         "user": lambda row: row.user or f"#{row.uid}",
-        "peer": lambda row: row.peer,
+        "peer": lambda row: row.peer or NONE,
         "type": lambda row: row.type,
         "worker": lambda row: str(row.worker),
         "state": lambda row: row.state if row.reason is None else f"{row.state}: {row.reason}",

@@ -9,11 +9,17 @@ import pytest
 from shm import filters
 from shm.filters import Condition, Filter, FilterError, Network, parse
 
-ORDERS = "one of " + ", ".join(field for field in filters.FIELDS if field != "attrs")
-PEER = "address:port, an address, a network such as 10.0.0.0/8, or unix/:path"
+ORDERS = (
+    "one of id, type, user, uid, peer, listener, worker, state, connected, age, idle, requests, "
+    "in_flight, bytes_in, bytes_out, pending_out, inbox_bytes, name, or one with '-' in front"
+)
+PEER = (
+    "an address like 10.0.0.1, 10.0.0.1:4000 or [::1]:4000, a network like 10.0.0.0/8 or "
+    "2001:db8::/32, or a text that begins with unix/:"
+)
 KEYS = (
-    "one of id, user, uid, peer, type, worker, listener, name, state, idle_gt, age_gt, "
-    "in_flight_gt, not_..., order, limit, after"
+    "one of id, user, uid, peer, type, worker, listener, name, state, age_gt, idle_gt, "
+    "in_flight_gt, order, limit, after; conditions also with not_ in front"
 )
 
 
@@ -53,10 +59,13 @@ def test_pages_are_in_the_order_of_ids() -> None:
         ("[::1]:55457", "[::1]:55457"),
         ("unix/:(socket)", "unix/:(socket)"),
         ("127.0.0.1", Network(4, 0x7F000001, 0xFFFFFFFF)),
-        ("10.1.2.3/8", Network(4, 0x0A000000, 0xFF000000)),
+        ("10.0.0.0/8", Network(4, 0x0A000000, 0xFF000000)),
         ("::1", Network(6, 1, (1 << 128) - 1)),
         ("[::1]", Network(6, 1, (1 << 128) - 1)),
         ("fe80::/10", Network(6, 0xFE80 << 112, 0xFFC0 << 112)),
+        ("[fe80::]/10", Network(6, 0xFE80 << 112, 0xFFC0 << 112)),
+        ("::ffff:10.0.0.1", Network(4, 0x0A000001, 0xFFFFFFFF)),
+        ("::ffff:10.0.0.0/104", Network(4, 0x0A000000, 0xFF000000)),
     ],
 )
 def test_peers(given: str, read: Any) -> None:
@@ -68,34 +77,39 @@ def test_peers(given: str, read: Any) -> None:
     [
         ({"usr": "ada"}, f"filter: got 'usr', expected {KEYS}"),
         ({"not_limit": 1}, f"filter: got 'not_limit', expected {KEYS}"),
-        ({"id": "x"}, "id: got 'x', expected a whole number from 0"),
-        ({"not_id": [1, -1]}, "not_id: got -1, expected a whole number from 0"),
-        ({"uid": True}, "uid: got True, expected a whole number from 0"),
-        ({"worker": 1.5}, "worker: got 1.5, expected a whole number from 0"),
-        ({"user": 1}, "user: got 1, expected text"),
-        ({"type": "binar"}, "type: got 'binar', expected one of binary, console"),
-        ({"state": 2}, "state: got 2, expected one of claimed, live, closing"),
-        ({"idle_gt": "soon"}, "idle_gt: got 'soon', expected a number from 0"),
-        ({"age_gt": -1}, "age_gt: got -1, expected a number from 0"),
-        ({"in_flight_gt": "nan"}, "in_flight_gt: got 'nan', expected a number from 0"),
-        ({"idle_gt": True}, "idle_gt: got True, expected a number from 0"),
+        ({"id": "x"}, "id: got 'x', expected the id of a session"),
+        ({"id": 0}, "id: got 0, expected the id of a session"),
+        ({"not_id": [1, -1]}, "not_id: got -1, expected the id of a session"),
+        ({"id": str(1 << 53)}, f"id: got '{1 << 53}', expected the id of a session"),
+        ({"uid": True}, "uid: got True, expected the number of a user"),
+        ({"uid": 1 << 32}, f"uid: got {1 << 32}, expected the number of a user"),
+        ({"worker": 1.5}, "worker: got 1.5, expected the number of a worker"),
+        ({"user": 1}, "user: got 1, expected the name of a user"),
+        ({"name": None}, "name: got None, expected the name of a session"),
+        ({"listener": 1}, "listener: got 1, expected the URI of a listener or 'new'"),
+        ({"type": "binar"}, "type: got 'binar', expected 'binary' or 'console'"),
+        ({"state": 2}, "state: got 2, expected 'claimed' or 'live' or 'closing'"),
+        ({"idle_gt": "soon"}, "idle_gt: got 'soon', expected a number of seconds from 0 on"),
+        ({"age_gt": -1}, "age_gt: got -1, expected a number of seconds from 0 on"),
+        ({"age_gt": [1]}, "age_gt: got [1], expected a number of seconds from 0 on"),
+        (
+            {"in_flight_gt": "nan"},
+            "in_flight_gt: got 'nan', expected a number of requests from 0 on",
+        ),
+        ({"idle_gt": True}, "idle_gt: got True, expected a number of seconds from 0 on"),
         ({"peer": "10.0.0.0/33"}, f"peer: got '10.0.0.0/33', expected {PEER}"),
+        ({"peer": "10.1.2.3/8"}, f"peer: got '10.1.2.3/8', expected {PEER}"),
         ({"peer": "localhost"}, f"peer: got 'localhost', expected {PEER}"),
+        ({"peer": "localhost:80"}, f"peer: got 'localhost:80', expected {PEER}"),
+        ({"peer": "[x]:80"}, f"peer: got '[x]:80', expected {PEER}"),
         ({"peer": 1}, f"peer: got 1, expected {PEER}"),
-        ({"limit": 0}, "limit: got 0, expected a whole number from 1"),
-        ({"limit": "-1"}, "limit: got '-1', expected a whole number from 1"),
-        ({"after": "x"}, "after: got 'x', expected a whole number from 0"),
+        ({"limit": "-1"}, "limit: got '-1', expected a whole number from 0 on"),
+        ({"after": "x"}, "after: got 'x', expected a whole number from 0 on"),
+        ({"order": "attrs"}, f"order: got 'attrs', expected {ORDERS}"),
+        ({"order": 1}, f"order: got 1, expected {ORDERS}"),
         (
-            {"order": "attrs"},
-            f"order: got 'attrs', expected {ORDERS}, or '-' before one to turn it round",
-        ),
-        (
-            {"order": 1},
-            f"order: got 1, expected {ORDERS}, or '-' before one to turn it round",
-        ),
-        (
-            {"after": 1, "order": "age"},
-            "after: got 1, expected the order to be that of id, not of age",
+            {"after": 1, "order": "-age"},
+            "after: got 1, expected the order to be id or -id, not -age",
         ),
     ],
 )

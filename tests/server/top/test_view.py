@@ -53,7 +53,7 @@ def test_conditions_are_typed_and_shown(text: str, words: str) -> None:
     [
         ("ada", "filter: got 'ada', expected key=value, such as user=ada or idle_gt=60"),
         ("colour=red", "filter: got 'colour', expected one of "),
-        ("idle_gt=soon", "idle_gt: got 'soon', expected a number from 0"),
+        ("idle_gt=soon", "idle_gt: got 'soon', expected a number of seconds"),
         ("limit=5", "filter: got 'limit=5', expected key=value"),
         ("name='open", 'filter: got "name=\'open", expected words with closed quotes'),
     ],
