@@ -72,6 +72,8 @@ ACCEPTED: Final = (
 """Fields of the header that the acceptor counts."""
 REASONS: Final = tuple(each.name.lower() for each in EndReason if each)
 
+_TRACKER: Final = "resource tracker"
+"""Python's, which removes the segment of a supervisor that was killed."""
 _NANO: Final = 1e-9
 _PERMILLE: Final = 10
 """Thousandths of a core in a hundredth."""
@@ -316,9 +318,14 @@ def _processes(shown: Snapshot) -> tuple[Process, ...]:
     known += [("worker", f"worker {each.number}", each.number, each.pid) for each in shown.workers]
     ours = {pid for *_, pid in known}
     others = monitor.children(shown.facts.pid)
-    known += [("other", title, None, pid) for pid, title in others if pid not in ours]
+    known += [("other", _called(title), None, pid) for pid, title in others if pid not in ours]
     return tuple(
         Process(role, name, number, pid, found)
         for role, name, number, pid in known
         if pid is not None and (found := monitor.figures(pid)) is not None
     )
+
+
+def _called(title: str) -> str:
+    """A short name of one of the other processes."""
+    return _TRACKER if _TRACKER.replace(" ", "_") in title else title

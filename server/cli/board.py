@@ -5,13 +5,13 @@ The answer is that of :func:`server.status.report`; :mod:`server.cli.operation` 
 
 from __future__ import annotations
 
-import datetime as dt
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
+
+from server.cli.texts import moment, span, table
 
 _HEAD: Final = ("", "pid", "state", "sessions", "restarts", "loop", "last end")
 _RIGHT: Final = frozenset({"pid", "sessions", "restarts", "loop"})
-_UNITS: Final = ((86400, "d"), (3600, "h"), (60, "min"))
 
 
 def lines(answer: Mapping[str, Any]) -> Iterator[str]:
@@ -35,25 +35,7 @@ def lines(answer: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     rows = [_row("acceptor", answer["acceptor"])]
     rows += [_row(f"worker {worker['number']}", worker) for worker in answer["workers"]]
-    yield from _table([_HEAD, *rows])
-
-
-def moment(seconds: float) -> str:
-    """A time of the epoch as the log writes it."""
-    return dt.datetime.fromtimestamp(seconds, dt.UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
-
-
-def span(seconds: float) -> str:
-    """A length of time in its largest unit and the next one."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    left = int(seconds)
-    parts: list[str] = []
-    for size, unit in (*_UNITS, (1, "s")):
-        count, left = divmod(left, size)
-        if count or parts:
-            parts.append(f"{count} {unit}")
-    return " ".join(parts[:2])
+    yield from table([_HEAD, *rows], _RIGHT)
 
 
 def _row(name: str, child: Mapping[str, Any]) -> tuple[str, ...]:
@@ -70,13 +52,3 @@ def _row(name: str, child: Mapping[str, Any]) -> tuple[str, ...]:
         "-" if turned is None else f"{turned:.1f} s",
         "; ".join(notes) or "-",
     )
-
-
-def _table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEAD))]
-    for row in rows:
-        cells = [
-            cell.rjust(width) if title in _RIGHT else cell.ljust(width)
-            for cell, width, title in zip(row, widths, _HEAD, strict=True)
-        ]
-        yield "  ".join(cells).rstrip()

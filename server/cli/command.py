@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final, NoReturn
 
 import typer
 
-from server.cli import configuration, operation, watching
+from server.cli import configuration, operation, sessions, stats, watching
 from server.errors import ExitStatus, ServerError
 
 app = typer.Typer(
@@ -133,6 +133,8 @@ app.command()(operation.stop)
 app.command()(operation.reload)
 app.command()(operation.restart_workers)
 app.command()(operation.reopen_logs)
+app.command()(sessions.sessions)
+app.command()(stats.stats)
 app.command()(watching.top)
 app.command()(configuration.check)
 app.add_typer(configuration.config, name="config")

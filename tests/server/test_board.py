@@ -75,11 +75,3 @@ worker 1     -  dead          0        11       -  \
 
 def test_the_board() -> None:
     assert "".join(f"{line}\n" for line in board.lines(ANSWER)) == SHOWN
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0, "0.0 s"), (59.94, "59.9 s"), (60, "1 min 0 s"), (3600, "1 h 0 min"), (90061, "1 d 1 h")],
-)
-def test_spans(seconds: float, text: str) -> None:
-    assert board.span(seconds) == text

@@ -10,31 +10,17 @@ import signal
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
-from tests.helpers.commands import asked, beespace, status, told
+from tests.helpers.commands import asked, beespace, status, stopped, told
 from tests.helpers.raw import Raw
 from tests.helpers.server import ROOT, Server, environment, running
 from tests.helpers.wait import wait_until
 from tests.whole.conftest import Start
-
-
-@contextlib.contextmanager
-def stopped(pids: list[int]) -> Iterator[None]:
-    """Processes that do nothing."""
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        for pid in pids:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGCONT)
 
 
 def test_its_socket_is_private_and_recorded(shared: Server) -> None:
