@@ -37,6 +37,8 @@ COUNTERS: Final = (
     "bytes_in",
     "bytes_out",
     "protocol_errors",
+    "queued_ever",
+    "streams_ever",
     "assigned",
     "freed",
     "reclaimed",

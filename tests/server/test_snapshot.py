@@ -128,7 +128,7 @@ def test_the_acceptor(wide: Segment) -> None:
 def test_every_counter_of_a_row_is_told() -> None:
     told = {*snapshot.COUNTERS, *snapshot.GAUGES, "heartbeat", "loop_time", "ended"}
     # Ids of processes and marks for the supervisor and others, which count nothing.
-    inner = {"stopped_pid", "lost_begun", "buried", "alarm", "inbox_lock"}
+    inner = {"stopped_pid", "lost_begun", "buried", "alarm", "inbox_lock", "bases"}
     of_worker = layout.ROW.groups[2:]
     assert {field.name for group in of_worker for field in group} == (told | inner) - {
         "assigned",
