@@ -11,7 +11,7 @@ crew runs at a time (:mod:`server.changeover`); what is asked for meanwhile is r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from server import reload
@@ -93,7 +93,8 @@ class Changes:
             with self._spare.lent():
                 wanted = self._load()
                 plan = reload.plan(self.settings, wanted)
-                messages = reload.messages(plan.live)
+                # Before anything is changed: whether it can be told.
+                reload.messages(plan.live)
                 changed = self._resources.apply_credentials(wanted)
         except (ServerError, reload.TooLongError) as error:
             self._log.error("not reloaded", reason=str(error))
@@ -103,11 +104,7 @@ class Changes:
             self._resources.segment.renew_catalog()
         self._next = reload.merged(self.settings, wanted, plan.needs_restart)
         self.settings = reload.merged(self.settings, wanted, (*plan.needs_restart, *plan.fresh))
-        self.log_order = self.log_order.changed(plan.live)
-        logs.configure(self.log_order, ROLE)
-        for message in messages:
-            self._tell_acceptor(message)
-            self._crew.tell(message)
+        self._tell_all(plan.live)
         keys = {
             "live": list(plan.live),
             "fresh": list(plan.fresh),
@@ -118,6 +115,33 @@ class Changes:
         resized = "iproto.threads" in plan.fresh
         count = self._next.worker_count if resized else len(self._crew.serving())
         self._replace("reload", count, answer, keys)
+
+    def adjust(self, values: dict[str, Any], worker: int) -> None:
+        """Let all processes have what an application of a worker has set.
+
+        What it may not set, or what is wrong, is said in the log. Reading the settings again brings
+        back what they say.
+        """
+        try:
+            adjusted = reload.adjusted(self.settings, values)
+            self._next = reload.adjusted(self._next, values)
+        except ValueError as error:
+            self._log.error("not changed for an application", worker=worker, reason=str(error))
+            return
+        live = reload.plan(self.settings, adjusted).live
+        self.settings = adjusted
+        if live:
+            self._tell_all(live)
+            told = {key: str(value) for key, value in live.items()}
+            self._log.info("settings changed by an application", worker=worker, **told)
+
+    def _tell_all(self, live: Mapping[str, Any]) -> None:
+        """Let every process have these values, by dotted keys."""
+        self.log_order = self.log_order.changed(live)
+        logs.configure(self.log_order, ROLE)
+        for message in reload.messages(live):
+            self._tell_acceptor(message)
+            self._crew.tell(message)
 
     def reopen_logs(self) -> None:
         """Let every process open the log file anew; without one nothing happens."""

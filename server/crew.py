@@ -237,6 +237,8 @@ class Crew:
                     self._is_ready(post, child)
                 elif message["op"] == "failed":
                     self._listener.worker_failed(post, message["error"])
+                elif message["op"] == "adjust":
+                    self._listener.worker_adjusts(post, message["values"])
         except ChannelClosedError:
             self._loop.unwatch(child.control)
 

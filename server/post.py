@@ -55,6 +55,9 @@ class Listener(Protocol):
     def worker_failed(self, post: Post, reason: str) -> None:
         """A worker says why it cannot serve; its end follows."""
 
+    def worker_adjusts(self, post: Post, values: dict[str, Any]) -> None:
+        """A worker's application wants settings, by their dotted keys, to be others everywhere."""
+
     def worker_ended(self, post: Post, was_ready: bool, code: int | None) -> bool:
         """A worker's process has ended; whether another one is to be started."""
 

@@ -57,6 +57,9 @@ LIVE: Final = frozenset(
 )
 """Keys that running processes can change."""
 
+ADJUSTABLE: Final = frozenset({"log.level"})
+"""Keys that an application can change, for all processes, until the settings are read again."""
+
 FRESH: Final = frozenset(
     {
         "app.file",
@@ -108,6 +111,19 @@ def live(settings: Settings) -> dict[str, Any]:
 def merged(old: Settings, new: Settings, kept: Collection[str]) -> Settings:
     """The new settings with the old values of the keys in ``kept``."""
     made: Settings = _merged(old, new, kept, "")
+    return made
+
+
+def adjusted(settings: Settings, values: Mapping[str, Any]) -> Settings:
+    """The settings with other values of keys in ADJUSTABLE; ValueError says what is wrong."""
+    made = settings
+    for key, value in values.items():
+        if key not in ADJUSTABLE:
+            raise ValueError(f"{key}: an application cannot change it")
+        head, name = key.split(".")
+        section = getattr(made, head)
+        new = type(section).model_validate({**section.model_dump(), name: value})
+        made = made.model_copy(update={head: new})
     return made
 
 

@@ -147,6 +147,10 @@ class Supervisor:
         elif not self._changes.worker_failed(post, reason):
             self._log.error("worker cannot serve", worker=post.number, reason=reason)
 
+    def worker_adjusts(self, post: Post, values: dict[str, Any]) -> None:
+        """Let all processes have the settings that an application wants."""
+        self._changes.adjust(values, post.number)
+
     def worker_ended(self, post: Post, was_ready: bool, code: int | None) -> bool:
         """Whether a dead worker is replaced: only while the server runs."""
         if self._phase in (Phase.BOOTING, Phase.FILLING):

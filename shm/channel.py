@@ -10,7 +10,7 @@ and up to MAX_FDS descriptors may travel with it. Nothing of a request passes he
                        {op: worker_spared, index, death}
     to a worker        {op: lost, first, sessions}, {op: settings, values}, {op: reopen_logs},
                        {op: stop}
-    from a worker      {op: ready, sight}, {op: failed, error}
+    from a worker      {op: ready, sight}, {op: failed, error}, {op: adjust, values}
 
 ``death`` is the number of the death within the row, from 1: an answer to an earlier one says
 nothing about claims that were made since.

@@ -36,17 +36,20 @@ Service = Callable[..., Any]
 class Context:
     """Who the services work for: the log form and role of the process, the version of beespace.
 
-    The log's form may be another one later.
+    The log's form may be another one later. ``adjust`` is called with a setting, by its dotted key,
+    that the application wants to have another value in all processes.
     """
 
     version: str
     role: str = "worker"
     log: LogOrder = field(default_factory=LogOrder)
+    adjust: Callable[[str, Any], None] = lambda _key, _value: None
 
 
 def make_services(context: Context) -> dict[str, Service]:
     """The table of services for :class:`workers.runtime.Runtime`."""
     services: dict[str, Service] = {
+        "adjust": functools.partial(_adjust, context),
         "log": _log,
         "log_format": functools.partial(_log_format, context),
         "log_level": functools.partial(_log_level, context),
@@ -106,6 +109,10 @@ def _log_level(context: Context, level: bytes | None = None) -> bytes:
     context.log = replace(context.log, level=name)
     logs.configure(context.log, context.role)
     return level
+
+
+def _adjust(context: Context, key: bytes, value: Any) -> None:
+    context.adjust(key.decode(), value.decode() if isinstance(value, bytes) else value)
 
 
 def _descriptors(anyway: bool) -> int | None:

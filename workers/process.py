@@ -86,6 +86,11 @@ class Attention:
         # Addresses as strings, which is what the codec makes of Lua's.
         return asked, _packed(lost), _packed(settings)
 
+    def adjust(self, key: str, value: Any) -> None:
+        """Ask the supervisor to give a setting another value, in all processes."""
+        with contextlib.suppress(ChannelClosedError, BlockingIOError):
+            self._control.send({"op": "adjust", "values": {key: value}})
+
     def _record(self, _number: int, _frame: FrameType | None) -> None:
         self._stop = True
 
@@ -176,7 +181,12 @@ class _Engine:
 
 
 def _boot(order: WorkerOrder, segment: Segment, attention: Attention) -> _Engine:
-    context = bridge.Context(version=order.version, role=f"worker-{order.number}", log=order.log)
+    context = bridge.Context(
+        version=order.version,
+        role=f"worker-{order.number}",
+        log=order.log,
+        adjust=attention.adjust,
+    )
     press = Press()
     catalog = _catalog(order, segment)
     services = {**bridge.make_services(context), "attend": attention.attend}

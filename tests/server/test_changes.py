@@ -161,3 +161,34 @@ def test_commands(stage: Stage) -> None:
     assert sorted(commands) == ["reload", "restart-workers", "workers"]
     commands["workers"]({"by": -1}, stage.answers.append)
     assert stage.answers == [{"ok": True, "workers": 1}]
+
+
+def test_what_an_application_has_set_is_everybodys(stage: Stage) -> None:
+    message = {"op": "settings", "values": {"log.level": "debug"}}
+    stage.changes.adjust({"log.level": "debug"}, 1)
+    assert stage.told == [message, message]
+    assert stage.changes.settings_for(stage.posts[0]).log.level == "debug"
+    assert stage.changes.log_order.level == "debug"
+    stage.changes.adjust({"log.level": "debug"}, 0)
+    assert stage.told == [message, message]
+
+
+def test_a_worker_that_a_change_brings_has_it_too(stage: Stage) -> None:
+    stage.changes.restart_workers(stage.answers.append)
+    stage.changes.adjust({"log.level": "debug"}, 1)
+    assert stage.changes.settings_for(stage.hired[0]).log.level == "debug"
+
+
+def test_reading_the_settings_again_brings_back_what_they_say(stage: Stage) -> None:
+    stage.changes.adjust({"log.level": "debug"}, 1)
+    stage.told.clear()
+    stage.changes.reload(stage.answers.append)
+    message = {"op": "settings", "values": {"log.level": "info"}}
+    assert stage.told == [message, message]
+
+
+def test_what_an_application_may_not_set(stage: Stage, capfd: pytest.CaptureFixture[str]) -> None:
+    for values in ({"log.format": "json"}, {"log.level": "loud"}):
+        stage.changes.adjust(values, 1)
+    assert stage.told == []
+    assert capfd.readouterr().err.count("not changed for an application worker=1") == 2

@@ -27,6 +27,9 @@ class Audience:
     def worker_failed(self, post: Post, reason: str) -> None:
         raise AssertionError((post, reason))
 
+    def worker_adjusts(self, post: Post, values: dict[str, Any]) -> None:
+        raise AssertionError((post, values))
+
     def worker_ended(self, post: Post, was_ready: bool, code: int | None) -> bool:
         self.told.append({"ended": (post.index, was_ready, code)})
         return False

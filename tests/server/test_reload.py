@@ -41,6 +41,7 @@ def test_plan(tmp_path: Path, tree: dict[str, object], plan: Plan) -> None:
 
 def test_the_tables_name_keys_that_there_are() -> None:
     assert set(keys()) >= reload.LIVE | reload.FRESH
+    assert reload.LIVE > reload.ADJUSTABLE
     assert not reload.LIVE & reload.FRESH
     assert set(reload.live(Settings())) == reload.LIVE
 
@@ -71,3 +72,15 @@ def test_messages_take_what_fits() -> None:
     assert reload.messages({}) == []
     with pytest.raises(TooLongError, match="b"):
         reload.messages({"a": 1, "b": "x" * 65_536})
+
+
+def test_what_an_application_sets_is_checked_like_a_setting(tmp_path: Path) -> None:
+    old = settings(tmp_path, {"log": {"format": "json"}})
+
+    made = reload.adjusted(old, {"log.level": "5"})
+    assert (made.log.level, made.log.format, old.log.level) == ("info", "json", "info")
+    assert reload.adjusted(old, {"log.level": "debug"}).log.level == "debug"
+    with pytest.raises(ValueError, match=r"log\.format: an application cannot change it"):
+        reload.adjusted(old, {"log.format": "plain"})
+    with pytest.raises(ValueError, match="level"):
+        reload.adjusted(old, {"log.level": "loud"})

@@ -56,7 +56,7 @@ def test_a_list_of_addresses_is_compared_one_by_one(engine: Engine, client: Clie
     ("option", "why"),
     [
         ("listen = 3301", "it is set when the server starts, as the setting listen (--listen)"),
-        ("log_level = 7", "it is set when the server starts, as the setting log.level"),
+        ("log_format = 'json'", "it is set when the server starts, as the setting log.format"),
         ("memtx_memory = 1", "this server keeps no data and has no such option"),
         ("work_dir = '/'", "this server keeps no data and has no such option"),
         ("no_such = 1", "unexpected option"),

@@ -53,7 +53,8 @@ def test_the_level_of_the_log(capfd: pytest.CaptureFixture[str]) -> None:
         engine.apply({"log.level": "verbose"})
         engine.execute("require('log').verbose('after')")
         assert engine.execute("return require('log').level()") == 6
-        engine.apply({"log.level": "info"})
+        engine.apply({"log.level": "info", "log.format": "json"})
+        assert engine.execute("return box.cfg.log_format") == b"json"
     printed = capfd.readouterr().err
     assert "after" in printed
     assert "before" not in printed

@@ -3,13 +3,17 @@
 --   box.cfg.listen          address of the binary protocol; a list of them where there are several
 --   box.cfg.net_msg_max     requests of a worker that may wait
 --   box.cfg.name, workers   name of the server, number of its workers
+--   box.cfg.log_level, log_format   of the log
 --   box.cfg{}               nothing: the server is configured when its application runs
+--   box.cfg{log_level =}    the level of the log, in all processes of the server
 --
 -- box/init puts it into `box`. Settings are those of the command line, the environment and the
--- file; an application cannot change them, and is told where they are.
+-- file; an application cannot change the others, and is told where they are.
 
+local bridge = require('beespace.bridge')
 local errors = require('beespace.box.error')
 local ffi = require('ffi')
+local levels = require('beespace.engine.levels')
 local shared = require('beespace.engine.table')
 
 local error, ipairs, pairs, rawget, rawset = error, ipairs, pairs, rawget, rawset
@@ -21,7 +25,6 @@ local LISTENER_BYTES = 96
 -- What an application for Tarantool may set, and what it is called here.
 local HERE = {
   listen = 'listen (--listen)',
-  log_level = 'log.level (--log-level)',
   log_format = 'log.format (--log-format)',
   net_msg_max = 'iproto.net_msg_max',
   auth_delay = 'security.auth_delay',
@@ -70,6 +73,25 @@ local function is_same(value, wanted)
   return value == wanted
 end
 
+-- What may be set at any time: functions that do it, or say what is wrong with the value.
+local dynamic = {
+  log_level = function(wanted)
+    local name = levels.name_of(wanted)
+    if name == nil and type(wanted) ~= 'string' then
+      return 'must be a number or a string'
+    elseif name == nil then
+      return 'expected ' .. levels.EXPECTED
+    end
+    levels.set(name)
+    return nil
+  end,
+}
+
+-- The level is another one.
+function levels.changed(number)
+  cfg.show('log_level', number)
+end
+
 local function refuse(name)
   local why = 'unexpected option'
   if HERE[name] then
@@ -87,10 +109,18 @@ local function configure(_, options)
   elseif type(options) ~= 'table' then
     error('Usage: box.cfg{option = value}', 2)
   end
+  local later = {}
   for name, wanted in pairs(options) do
     if not is_same(rawget(values, name), wanted) then
-      refuse(name)
+      later[name] = dynamic[name] and wanted or refuse(name)
     end
+  end
+  for name, wanted in pairs(later) do
+    local problem = dynamic[name](wanted)
+    if problem ~= nil then
+      error(errors.client('CFG', name, problem))
+    end
+    cfg.show(name, wanted)
   end
 end
 
@@ -103,6 +133,8 @@ end
 function cfg.make(facts)
   values = {
     listen = addresses(),
+    log_format = bridge.log_format(),
+    log_level = levels.current(),
     name = facts.name,
     net_msg_max = values.net_msg_max,
     workers = facts.count,

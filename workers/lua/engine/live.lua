@@ -15,8 +15,8 @@ local flight = require('beespace.engine.flight')
 local idle = require('beespace.engine.idle')
 local inbox = require('beespace.engine.inbox')
 local interrupt = require('beespace.engine.interrupt')
+local levels = require('beespace.engine.levels')
 local lifetimes = require('beespace.engine.lifetimes')
-local log = require('log')
 local logins = require('beespace.engine.logins')
 local memory = require('beespace.box.memory')
 local output = require('beespace.engine.output')
@@ -41,7 +41,8 @@ local takers = {
   end,
   ['iproto.net_msg_max_per_worker'] = function(value) turnstile.limit = value end,
   ['limits.request_time'] = function(value) interrupt.limit_time(value) end,
-  ['log.level'] = function(value) log.level(value) end,
+  ['log.format'] = function(value) cfg.show('log_format', value) end,
+  ['log.level'] = function(value) levels.take(value) end,
   ['lua.memory'] = function(value)
     interrupt.limit_memory(value)
     memory.limit = value

@@ -1,7 +1,7 @@
 -- Counters of all workers as box.stat shows them: since the last reset, and how fast they grow.
 --
 --   engine/chores --> tick(), every second: what each counter of each row has grown by
---   box/stat      --> total(), per_second()
+--   box/stat      --> total(), growth()
 --   box.stat.reset() in any worker --> reset(): the rows' `bases`, and header.stat_reset
 --
 -- A rate is the mean of the last SECONDS whole seconds, as Tarantool's: it is 0 in the first second

@@ -2,40 +2,28 @@
 --
 --   log.error, log.warn, log.info, log.verbose, log.debug (text), (format, ...) or (any value)
 --   log.new(name)     the same functions, the lines carry the name of the module
---   log.level()       the level of this worker as a number, 0 fatal ... 7 debug
---   log.level(level)  set it, by number or name, for this worker; numbers beyond 0 ... 7 count as
---                     the nearest of them, fractions are cut off
+--   log.level()       the level of the log as a number, 0 fatal ... 7 debug
+--   log.level(level)  set it, by number or name, for all processes of the server; numbers beyond
+--                     0 ... 7 count as the nearest of them, fractions are cut off
+--   log.cfg           its level and its format; log.cfg{level =, format =} sets them
 --   log.pid()         the process id of this worker
 --   log.log_format(name)   nothing for the format in use; the other one is an error, the format is
 --                     a setting of the server
 --   log.rotate()      nothing: lines go to standard error, whoever collects them rotates
 --
 -- Lines go through the bridge to the log of the process, with the id of the session whose code
--- runs. A table alone becomes JSON; a text alone is not a format.
+-- runs. A table alone becomes JSON; a text alone is not a format. The level: engine/levels.
 
 local bridge = require('beespace.bridge')
 local json = require('json')
+local levels = require('beespace.engine.levels')
 local state = require('beespace.engine.state')
 local sys = require('beespace.engine.sys')
 
-local select, type, tostring, pcall, error = select, type, tostring, pcall, error
+local ipairs, pairs, select, setmetatable = ipairs, pairs, select, setmetatable
+local type, tostring, pcall, error = type, tostring, pcall, error
 local format = string.format
-
-local NAMES = {
-  [0] = 'fatal', [1] = 'fatal', [2] = 'error', [3] = 'crit', [4] = 'warn', [5] = 'info',
-  [6] = 'verbose', [7] = 'debug',
-}
-local NUMBERS = {fatal = 0, error = 2, crit = 3, warn = 4, info = 5, verbose = 6, debug = 7}
-
--- Lines above this number are dropped; asked of the bridge when it is first needed.
-local threshold
-
-local function current()
-  if threshold == nil then
-    threshold = NUMBERS[bridge.log_level()]
-  end
-  return threshold
-end
+local current, NUMBERS = levels.current, levels.NUMBERS
 
 local function text_of(value, ...)
   if select('#', ...) ~= 0 then
@@ -74,25 +62,18 @@ function log.new(name)
   return make_logger(name)
 end
 
--- The level of this worker; with an argument, set it.
+-- The level; with an argument, set it.
 function log.level(...)
   if select('#', ...) == 0 then
     return current()
   end
   local level = ...
-  if type(level) == 'number' and level == level then
-    level = math.min(math.max(math.floor(level), 0), 7)
-  end
-  local name = NAMES[level] or NUMBERS[level] and level
+  local name = levels.name_of(level)
   if name == nil then
     error(format("log.level: expected a number or a name, got '%s'",
       tostring(level)), 0)
   end
-  local done, problem = bridge.log_level(name)
-  if done == nil then
-    error('log.level: ' .. problem, 0)
-  end
-  threshold = NUMBERS[name]
+  levels.set(name)
 end
 
 -- The process id of this worker.
@@ -111,6 +92,40 @@ function log.log_format(name)
       .. ' server runs', used, name), 0)
   end
 end
+
+-- What log.cfg has: level and format.
+local function settings()
+  return {level = current(), format = bridge.log_format()}
+end
+
+-- Set what is given, when all of it can be.
+local function configure(_, options)
+  if type(options) ~= 'table' then
+    error('log.cfg: expected a table, got ' .. type(options), 2)
+  end
+  for name in pairs(options) do
+    if name ~= 'level' and name ~= 'format' then
+      error(format("log.cfg: '%s' can't be set dynamically", tostring(name)), 2)
+    end
+  end
+  if options.level ~= nil and levels.name_of(options.level) == nil then
+    error(format("log.cfg: 'level' expected %s, or a number, got '%s'", levels.EXPECTED,
+      tostring(options.level)), 2)
+  end
+  if options.format ~= nil then
+    log.log_format(options.format)
+  end
+  if options.level ~= nil then
+    levels.set(levels.name_of(options.level))
+  end
+end
+
+log.cfg = setmetatable({}, {
+  __call = configure,
+  __index = function(_, name) return settings()[name] end,
+  __newindex = function() error('log.cfg: use log.cfg{option = value}', 2) end,
+  __serialize = settings,
+})
 
 -- Does nothing: there is no file, lines go to standard error.
 function log.rotate()
