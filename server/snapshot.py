@@ -282,8 +282,15 @@ def _worker(index: int, row: Any) -> Worker:
         loop_time=int(row.loop_time) * _NANO if pid else 0.0,
         counters={name: int(getattr(row, name)) for name in COUNTERS},
         gauges={name: int(getattr(row, name)) if pid else 0 for name in GAUGES},
-        ended={each.name.lower(): int(row.ended[each]) for each in EndReason if each},
+        ended=ended(row),
     )
+
+
+def ended(row: Any) -> dict[str, int]:
+    """Sessions of a row of the segment that have ended, by reason; those of dead workers, too."""
+    found = {name: int(row.ended[EndReason[name.upper()]]) for name in REASONS}
+    found[EndReason.WORKER_DIED.name.lower()] += int(row.lost)
+    return found
 
 
 def _acceptor(header: Any) -> Acceptor:

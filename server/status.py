@@ -12,11 +12,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from server import snapshot
 from server.porter import Porter
 from server.post import Post
 from server.resources import Resources
 from server.restart import Outlook
 from server.settings import Settings
+from shm.segment import Segment
 from shm.states import WorkerState
 
 
@@ -56,9 +58,16 @@ def report(facts: Facts, pid: int, time: float, now: float) -> dict[str, Any]:
         "sessions": sum(worker["sessions"] for worker in workers),
         "max_sessions": settings.session.limits.total,
         "refused": int(header.refused),
+        "ended": _ended(resources.segment),
         "acceptor": _acceptor(facts, now),
         "workers": workers,
     }
+
+
+def _ended(segment: Segment) -> dict[str, int]:
+    """Sessions that have ended since the start, by reason."""
+    rows = [snapshot.ended(row) for row in segment.rows[: segment.header.workers]]
+    return {name: sum(row[name] for row in rows) for name in snapshot.REASONS}
 
 
 def _acceptor(facts: Facts, now: float) -> dict[str, Any]:

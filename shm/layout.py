@@ -175,6 +175,7 @@ ROW: Final = Record(
             Field("on_duty", "u32", _S, "1: meant to serve; 0: free, new, or it drains"),
             Field("generation", "u32", _S, "which loading of the application it runs"),
             Field("storm", "u32", _S, "1: it dies again and again"),
+            Field("lost", "u64", _S, "sessions that ended since a process of this row died"),
         ),
         (Field("assigned", "u64", _A, "sessions handed to this worker since start"),),
         (

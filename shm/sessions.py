@@ -24,7 +24,15 @@ _IDENTITY: Final = struct.Struct(f"<QIHBBd{layout.SALT_BYTES}sB{layout.PEER_BYTE
 _STATE_WORD: Final = layout.Slot.state.offset // 4
 _ID_WORD: Final = layout.Slot.id.offset // 8
 _WORKER_WORD: Final = layout.Slot.worker.offset // 2
-_STRIDE: Final = layout.SLOT.size // 4
+_SIZE: Final = layout.SLOT.size
+_STRIDE: Final = _SIZE // 4
+_IDS: Final = _SIZE // 8
+_HALVES: Final = _SIZE // 2
+_CLAIMED, _FREE = int(SlotState.CLAIMED), int(SlotState.FREE)
+_STATE: Final = layout.Slot.state.offset
+_FD: Final = slice(layout.Slot.fd.offset, layout.Slot.fd.offset + layout.Slot.fd.size)
+_NO_FD: Final = b"\xff" * layout.Slot.fd.size
+"""A session without one has ended, and was counted; its slot is kept for its requests."""
 _READS: Final = 8
 _TRIES: Final = 16
 
@@ -172,26 +180,31 @@ class SessionTable:
         Supervisor only. Claimed slots may be taken only when the acceptor has stopped using that
         worker. A slot whose worker died while freeing it has id 0.
         """
-        freed = []
-        live = []
-        slots = []
+        for state in wanted:
+            states.check(Writer.SUPERVISOR, state, SlotState.FREE)
+        ids, words, workers, table = self._ids, self._states, self._workers, self._bytes
+        freed: list[int] = []
+        slots: list[bytes] = []
+        # Tens of thousands may be waited for: nothing here that can be done afterwards.
         for slot in self._candidates(worker, wanted):
-            number = self._id(slot)
+            number = ids[slot * _IDS + _ID_WORD]
+            state_at = slot * _STRIDE + _STATE_WORD
+            state = words[state_at]
             # The slot of a living worker may have changed hands since the first look.
-            ours = (
-                self._workers[slot * (layout.SLOT.size // 2) + _WORKER_WORD] == worker
-                and self._states[slot * _STRIDE + _STATE_WORD] in wanted
-            )
-            if ours and (newest is None or number <= newest):
-                state = self._states[slot * _STRIDE + _STATE_WORD]
-                if number and state != SlotState.CLAIMED:
-                    at = slot * layout.SLOT.size
-                    slots.append(bytes(self._bytes[at : at + layout.SLOT.size]))
-                    if state == SlotState.LIVE:
-                        live.append(slots[-1])
-                self._free(Writer.SUPERVISOR, slot)
-                freed.append(number)
-        self._segment.rows[worker].reclaimed += len(freed)
+            if workers[slot * _HALVES + _WORKER_WORD] != worker or state not in wanted:
+                continue
+            if newest is not None and number > newest:
+                continue
+            if number and state != _CLAIMED:
+                at = slot * _SIZE
+                slots.append(bytes(table[at : at + _SIZE]))
+            ids[slot * _IDS + _ID_WORD] = 0
+            words[state_at] = _FREE
+            freed.append(number)
+        row = self._segment.rows[worker]
+        row.reclaimed += len(freed)
+        live = [copy for copy in slots if copy[_STATE] == SlotState.LIVE]
+        row.lost += sum(copy[_FD] != _NO_FD for copy in live)
         return Reclaimed(freed, [_lost(copy) for copy in live], slots)
 
     def holds(self, worker: int) -> bool:

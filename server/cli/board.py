@@ -29,6 +29,7 @@ def lines(answer: Mapping[str, Any]) -> Iterator[str]:
         "catalog": answer["catalog"],
         "sessions": f"{answer['sessions']} of {answer['max_sessions']}, "
         f"{answer['refused']} refused",
+        "ended": _ended(answer["ended"]),
     }
     for name, value in told.items():
         yield f"{name:<12} {value}"
@@ -36,6 +37,13 @@ def lines(answer: Mapping[str, Any]) -> Iterator[str]:
     rows = [_row("acceptor", answer["acceptor"])]
     rows += [_row(f"worker {worker['number']}", worker) for worker in answer["workers"]]
     yield from table([_HEAD, *rows], _RIGHT)
+
+
+def _ended(reasons: Mapping[str, int]) -> str:
+    """Sessions that have ended, the most frequent reason first."""
+    some = sorted(((count, name) for name, count in reasons.items() if count), reverse=True)
+    told = ", ".join(f"{count} {name}" for count, name in some)
+    return f"{sum(reasons.values())}: {told}" if some else "none"
 
 
 def _row(name: str, child: Mapping[str, Any]) -> tuple[str, ...]:

@@ -37,6 +37,7 @@ ANSWER = {
     "sessions": 12,
     "max_sessions": 100,
     "refused": 3,
+    "ended": {"client": 1031, "error": 0, "idle": 7, "worker_died": 12},
     "acceptor": {"pid": 4712, "state": "ready", "turned": 0.25, **CALM},
     "workers": [
         {"number": 0, "pid": 4713, "state": "ready", "sessions": 12, "turned": 31.04, **CALM},
@@ -64,6 +65,7 @@ run dir      /run/hive
 data dir     /var/hive
 catalog      /var/hive/catalog.sqlite
 sessions     12 of 100, 3 refused
+ended        1050: 1031 client, 12 worker_died, 7 idle
 
            pid  state  sessions  restarts    loop  last end
 acceptor  4712  ready         -         0   0.2 s  -

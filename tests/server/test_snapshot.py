@@ -62,7 +62,7 @@ def test_workers(wide: Segment) -> None:
     row.restarts = 2
     row.cpu_permille, row.loop_time, row.heartbeat, row.started = 125, 2_500_000, 9, 1.5
     row.requests, row.sessions, row.lua_heap = 1 << 40, 12, 5 << 20
-    row.ended[EndReason.IDLE] = 4
+    row.ended[EndReason.IDLE], row.lost = 4, 3
     absent, there = take(wide).workers
     assert not absent.storm
     assert (absent.number, absent.pid, absent.state, absent.cpu) == (0, None, "absent", 0.0)
@@ -72,7 +72,7 @@ def test_workers(wide: Segment) -> None:
     assert there.counters["requests"] == 1 << 40
     assert there.counters["restarts"] == 2
     assert (there.gauges["sessions"], there.gauges["lua_heap"]) == (12, 5 << 20)
-    assert there.ended["idle"] == 4
+    assert (there.ended["idle"], there.ended["worker_died"]) == (4, 3)
     assert set(there.counters) == set(snapshot.COUNTERS)
     assert set(there.gauges) == set(snapshot.GAUGES)
 

@@ -172,6 +172,19 @@ def test_reclaim_tells_what_the_live_ones_were(segment: Segment, table: SessionT
     assert table.reclaim(0, ALL) == Reclaimed([], [])
 
 
+def test_reclaim_counts_those_whose_end_was_not_counted(
+    segment: Segment, table: SessionTable
+) -> None:
+    for _ in range(4):
+        table.claim(b"p", 0, SALT)
+    segment.slots[1].state = segment.slots[2].state = SlotState.LIVE
+    # Ended, and its on_disconnect runs; ended, and a request of it runs; never begun.
+    segment.slots[2].fd = 0xFFFFFFFF
+    segment.slots[3].state = SlotState.CLOSING
+    table.reclaim(0, ALL)
+    assert (segment.rows[0].reclaimed, segment.rows[0].lost) == (4, 1)
+
+
 def test_reclaim_up_to_the_newest_id(segment: Segment, table: SessionTable) -> None:
     fill(table, worker=1)
     segment.slots[7].id = 0

@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from tests.helpers.commands import asked, beespace, status, stopped, told
-from tests.helpers.raw import Raw
+from tests.helpers.raw import CALL, Raw, request
 from tests.helpers.server import ROOT, Server, environment, running
 from tests.helpers.wait import wait_until
 from tests.whole.conftest import Start
@@ -40,12 +40,16 @@ run dir      RUN
 data dir     DATA
 catalog      DATA/catalog\.sqlite
 sessions     \d+ of 65536, 0 refused
+ended        (none|\d+: .*)
 
  +pid  state  sessions  restarts +loop  last end
 acceptor +\d+  ready         -         0  \d+\.\d s  -
 worker 0 +\d+  ready +\d+         0  \d+\.\d s  -
 worker 1 +\d+  ready +\d+         0  \d+\.\d s  -
 """
+
+
+ENDS = "function nap() require('fiber').sleep(20) end"
 
 
 def test_the_board(shared: Server) -> None:
@@ -83,6 +87,35 @@ def test_the_same_as_json(shared: Server) -> None:
         "storm",
     ]
     assert (worker["last_end"], worker["next_start"], worker["storm"]) == (None, None, False)
+
+
+def test_how_many_sessions_have_ended_and_why(start: Start) -> None:
+    """Also those whose worker died, and those whose last request still runs."""
+    settings = {"session": {"login_timeout": 1}}
+    server = start(workers=1, settings=settings, app=ENDS)
+    assert set(told(server, "status")["ended"].values()) == {0}
+    assert "\nended        none\n" in beespace("status", run_dir=server.folder / "run").stdout
+    clients = [Raw(server.address) for _ in range(6)]
+    with contextlib.ExitStack() as stack:
+        for one in clients:
+            stack.enter_context(one)
+        left, broken, naps, lost = clients[:4]
+        naps.send(request({0: CALL, 1: 1}, {0x22: "nap", 0x21: []}))
+        for one in (left, broken, lost):
+            one.ping()
+        left.close()
+        naps.close()
+        broken.send(b"\xa5hello")
+        lost.send(request({0: CALL, 1: 9}, {0x22: "nap", 0x21: []}))
+        for one in clients[4:]:
+            one.wait_closed()
+        wait_until(lambda: sum(status(server)["ended"].values()) == 5, 10, "ends")
+        os.kill(status(server)["workers"][0]["pid"], signal.SIGKILL)
+        wait_until(lambda: status(server)["ended"]["worker_died"], 10, "an end more")
+    found = {name: count for name, count in told(server, "status")["ended"].items() if count}
+    assert found == {"client": 2, "error": 1, "login_timeout": 2, "worker_died": 1}
+    board = beespace("status", run_dir=server.folder / "run").stdout
+    assert "\nended        6: 2 login_timeout, 2 client, 1 worker_died, 1 error\n" in board
 
 
 def test_status_while_all_other_processes_stand_still(start: Start) -> None:
@@ -136,9 +169,13 @@ def test_status_tells_when_a_broken_worker_is_started_again(start: Start, tmp_pa
     worker = wait_until(waits, 15, "back-off")
     assert (worker["pid"], worker["state"], worker["sessions"]) == (None, "dead", 0)
     assert 0 < worker["next_start"] <= 30
-    line = beespace("status", run_dir=server.folder / "run").stdout.splitlines()[-2]
-    assert re.match(r"worker 0 +- ", line)
-    assert re.search(r"exit code \d; next start in \d+\.\d s$", line), line
+
+    def shown() -> Any:
+        board = beespace("status", run_dir=server.folder / "run").stdout
+        return re.search(r"\nworker 0 +- .*exit code \d; next start in \d+\.\d s\n", board)
+
+    # Between two tries; the next one may have begun meanwhile.
+    wait_until(shown, 30, "a line of the board")
 
 
 def begun(place: Path) -> dict[str, Any] | None:
