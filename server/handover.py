@@ -37,6 +37,8 @@ LOOK: Final = 0.1
 STALLED: Final = 1.3
 """Seconds; the loop of a worker turns at least once a second when it is not kept busy."""
 
+_SALTS: Final = 256
+"""Salts that are asked of the system at once."""
 _GONE: Final = frozenset({errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN})
 
 
@@ -134,6 +136,8 @@ class Handover:
         self.quota = Quota(table, {*self.staff, layout.ADOPTED})
         self._workers: dict[int, Worker] = {}
         self._turn = 0
+        self._salts = b""
+        self._salt = 0
         self._looked = 0.0
 
     def add(self, index: int, intake: socket.socket) -> Worker:
@@ -192,7 +196,10 @@ class Handover:
                 outcome.roomless = outcome.roomless or bool(takers)
                 return
             late = todo[len(chosen) :]
-            todo = self._round(todo[: len(chosen)], chosen, outcome) + late
+            if len(chosen) == 1:
+                todo = self._alone(todo[0], chosen[0], outcome) + late
+            else:
+                todo = self._round(todo[: len(chosen)], chosen, outcome) + late
 
     def _admit(self, arrivals: Sequence[Arrival], outcome: Outcome) -> list[Arrival]:
         """Those there is room for; the last slots are kept for the server's own sockets."""
@@ -219,12 +226,32 @@ class Handover:
         if worker.full:
             outcome.held.append(arrival)
             return
-        salt = os.urandom(layout.SALT_BYTES)
-        session = self._table.claim(arrival.peer, worker.index, salt, arrival.listener)
+        session = self._claim(arrival, worker, outcome)
+        if session is not None and not self._send(worker, [session], [arrival], outcome):
+            outcome.held.append(arrival)
+
+    def _claim(self, arrival: Arrival, worker: Worker, outcome: Outcome) -> int | None:
+        """A session for an arrival; None when the table is full after all."""
+        at = self._salt
+        if at == len(self._salts):
+            self._salts, at = os.urandom(_SALTS * layout.SALT_BYTES), 0
+        self._salt = at + layout.SALT_BYTES
+        listener = arrival.listener
+        kind = SessionType.CONSOLE if listener in self._consoles else SessionType.BINARY
+        salt = self._salts[at : self._salt]
+        session = self._table.claim(arrival.peer, worker.index, salt, listener, kind)
         if session is None:
             outcome.refused.append(arrival)
-        elif not self._send(worker, [session], [arrival], outcome):
-            outcome.held.append(arrival)
+        elif self.quota.most:
+            self.quota.note(session, listener, arrival.peer)
+        return session
+
+    def _alone(self, arrival: Arrival, worker: Worker, outcome: Outcome) -> list[Arrival]:
+        """As :meth:`_round`, for the one arrival that comes when there is no crowd."""
+        session = self._claim(arrival, worker, outcome)
+        if session is None or self._send(worker, [session], [arrival], outcome):
+            return []
+        return [arrival]
 
     def _round(
         self, arrivals: list[Arrival], chosen: list[Worker], outcome: Outcome
@@ -233,24 +260,12 @@ class Handover:
         shares: dict[int, tuple[Worker, list[int], list[Arrival]]] = {
             worker.index: (worker, [], []) for worker in chosen
         }
-        salts = os.urandom(layout.SALT_BYTES * len(arrivals))
-        claim, consoles = self._table.claim, self._consoles
-        note = self.quota.note if self.quota.most else None
-        at = 0
         for arrival, worker in zip(arrivals, chosen, strict=True):
-            salt = salts[at : at + layout.SALT_BYTES]
-            at += layout.SALT_BYTES
-            listener = arrival.listener
-            kind = SessionType.CONSOLE if listener in consoles else SessionType.BINARY
-            session = claim(arrival.peer, worker.index, salt, listener, kind)
-            if session is None:
-                outcome.refused.append(arrival)
-                continue
-            if note is not None:
-                note(session, listener, arrival.peer)
-            _, ids, share = shares[worker.index]
-            ids.append(session)
-            share.append(arrival)
+            session = self._claim(arrival, worker, outcome)
+            if session is not None:
+                _, ids, share = shares[worker.index]
+                ids.append(session)
+                share.append(arrival)
         left: list[Arrival] = []
         for worker, ids, share in shares.values():
             if ids and not self._send(worker, ids, share, outcome):
@@ -273,6 +288,9 @@ class Handover:
             (load, worker.row.cpu_permille, (place - self._turn) % size, worker)
             for place, (load, worker) in enumerate(able)
         ]
+        if count == 1 and heap:
+            self._turn += 1
+            return [min(heap)[3]]
         heapq.heapify(heap)
         chosen: list[Worker] = []
         while heap and len(chosen) < count:
