@@ -26,7 +26,7 @@ from uuid import UUID
 
 import setproctitle
 
-from server import doors, farewell, keepalive, lanes, preludes, refusal
+from server import doors, farewell, keepalive, lanes, preludes, reckoning, refusal
 from server.admission import Admission
 from server.bucket import Bucket
 from server.doors import Door, peer_of
@@ -65,6 +65,7 @@ def main(order: AcceptorOrder) -> None:
     except SegmentError as error:
         logs.get().error("cannot start", reason=str(error))
         sys.exit(ExitCode.CANNOT_BOOT)
+    reckoning.settle(segment, SessionTable(segment))
     acceptor = Acceptor(order, segment)
     # Python's handler has nothing to do: the wake-up byte of the signal is what stops the loop.
     wakeup, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)

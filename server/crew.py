@@ -191,6 +191,7 @@ class Crew:
         if not post.leaving or death != post.deaths:
             return
         self._reclaim(post, CLAIMED)
+        self._table.settle(index)
         post.leaving = False
         self._introduce(post)
         self._vacate(post)

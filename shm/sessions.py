@@ -35,6 +35,7 @@ _NO_FD: Final = b"\xff" * layout.Slot.fd.size
 """A session without one has ended, and was counted; its slot is kept for its requests."""
 _READS: Final = 8
 _TRIES: Final = 16
+_TAKEN: Final = frozenset({SlotState.CLAIMED, SlotState.LIVE, SlotState.CLOSING})
 
 
 @dataclass(frozen=True)
@@ -207,26 +208,45 @@ class SessionTable:
         row.lost += sum(copy[_FD] != _NO_FD for copy in live)
         return Reclaimed(freed, [_lost(copy) for copy in live], slots)
 
+    def settle(self, worker: int) -> None:
+        """Count the slot that a dead worker had freed and not counted yet, if it had.
+
+        Supervisor only, when the acceptor uses that worker no more and nothing of it is left.
+        """
+        row = self._segment.rows[worker]
+        if row.assigned - row.freed - row.reclaimed == 1:
+            row.reclaimed += 1
+
+    def held(self, workers: Iterable[int]) -> list[int]:
+        """How many slots each of the workers has, in whatever state."""
+        taken, owners = self._taken()
+        every = int.from_bytes(_marked(taken, _TAKEN))
+        return [
+            (every & int.from_bytes(_marked(owners, [worker]))).bit_count() for worker in workers
+        ]
+
     def holds(self, worker: int) -> bool:
         """Whether a slot is a worker's, in whatever state."""
-        taken = frozenset({SlotState.CLAIMED, SlotState.LIVE, SlotState.CLOSING})
-        return next(self._candidates(worker, taken), None) is not None
+        return next(self._candidates(worker, _TAKEN), None) is not None
 
     def _candidates(self, worker: int, wanted: frozenset[SlotState]) -> Iterator[int]:
-        """Slots of a worker in one of the states, from copies of all states and workers.
-
-        A million slots take 25 ms once their pages are mapped; one by one, most of a second.
-        """
-        words = bytes(self._ids[_STATE_WORD * 4 // 8 :: layout.SLOT.size // 8])
-        # The word holds the state, then the worker, whose index fits a byte: there are 256 at most.
-        taken = words[::8]
-        workers = words[_WORKER_WORD * 2 % 8 :: 8]
+        """Slots of a worker in one of the states."""
+        taken, workers = self._taken()
         both = int.from_bytes(_marked(taken, wanted)) & int.from_bytes(_marked(workers, [worker]))
         marks = both.to_bytes(self.capacity)
         slot = marks.find(1)
         while slot >= 0:
             yield slot
             slot = marks.find(1, slot + 1)
+
+    def _taken(self) -> tuple[bytes, bytes]:
+        """Copies of all states and workers, a byte each.
+
+        A million slots take 25 ms once their pages are mapped; one by one, most of a second.
+        """
+        words = bytes(self._ids[_STATE_WORD * 4 // 8 :: layout.SLOT.size // 8])
+        # The word holds the state, then the worker, whose index fits a byte: there are 256 at most.
+        return words[::8], words[_WORKER_WORD * 2 % 8 :: 8]
 
     def _next_free(self, new: int) -> tuple[int, int] | None:
         """The first id from ``new`` on whose slot is free, with that slot; None when none is.

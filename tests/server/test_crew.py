@@ -59,6 +59,22 @@ def test_an_answer_to_an_earlier_death_frees_nothing(segment: Segment, table: Se
     loop.close()
 
 
+def test_what_a_dead_worker_had_not_counted_is(segment: Segment, table: SessionTable) -> None:
+    refuse: Any = None
+    loop = Loop()
+    made = Crew(loop, segment, table, logs.get(), Audience(), "no.module", refuse, Spare(0))
+    post = made._posts[0]
+    post.deaths, post.leaving = 1, True
+    # One session still claimed, one whose slot is free already.
+    assert [table.claim(b"p", 0, bytes(20)) for _ in range(2)] == [1, 2]
+    segment.rows[0].assigned = 2
+    segment.slots[2].id = 0
+    segment.slots[2].state = SlotState.FREE
+    made.worker_gone(0, 1)
+    assert table.live() == 0
+    loop.close()
+
+
 def test_sessions_of_a_dead_worker_are_written_down_later(
     segment: Segment, table: SessionTable
 ) -> None:

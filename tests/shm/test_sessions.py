@@ -156,6 +156,33 @@ def test_reclaim_takes_a_slot_whose_worker_died_while_freeing_it(
     assert table.claim(b"p", 0, SALT) == 12
 
 
+def test_a_slot_whose_worker_died_before_it_counted_it(
+    segment: Segment, table: SessionTable
+) -> None:
+    for _ in range(3):
+        table.claim(b"p", 1, SALT)
+        segment.rows[1].assigned += 1
+    end(segment, 1)
+    end(segment, 2)
+    segment.rows[1].freed -= 1
+    segment.slots[3].state = SlotState.LIVE
+    table.reclaim(1, ALL)
+    assert table.live() == 1
+    for _ in range(2):
+        table.settle(1)
+        assert table.live() == 0
+
+
+def test_slots_by_worker(segment: Segment, table: SessionTable) -> None:
+    assert table.held([0, 1]) == [0, 0]
+    for worker in (0, 1, 0):
+        table.claim(b"p", worker, SALT)
+    segment.slots[1].state = SlotState.CLOSING
+    segment.slots[1].id = 0
+    segment.slots[2].state = SlotState.LIVE
+    assert table.held([1, 0]) == [1, 2]
+
+
 def test_reclaim_tells_what_the_live_ones_were(segment: Segment, table: SessionTable) -> None:
     for listener, peer in enumerate((b"127.0.0.1:4000", b"\xff" * 200, b"claimed", b"closing")):
         table.claim(peer, 0, SALT, listener)

@@ -131,6 +131,31 @@ def test_closing_twice_is_closing_once(engine: Engine, pair: tuple[socket.socket
     assert engine.row.freed == freed + 1
 
 
+def test_a_slot_is_free_before_it_counts_as_free(engine: Engine) -> None:
+    """Or the acceptor would let one more in than there may be."""
+    engine.execute(
+        """
+        local shared = require('beespace.engine.table')
+        local locks = require('beespace.engine.locks')
+        local unlock, lock = locks.unlock, locks.lock
+        seen = {}
+        locks.lock = function(...)
+          seen[#seen + 1] = tonumber(shared.row.freed)
+          return lock(...)
+        end
+        locks.unlock = function(...)
+          seen[#seen + 1] = tonumber(shared.row.freed)
+          return unlock(...)
+        end
+        restore = function() locks.lock, locks.unlock = lock, unlock end"""
+    )
+    freed = int(engine.row.freed)
+    engine.connect().close()
+    engine.execute("restore()")
+    # Under the lock of the inboxes, which the slot is freed under as well.
+    assert list(engine.execute("return unpack(seen, #seen - 1)")) == [freed, freed + 1]
+
+
 def test_the_session_exists_until_its_end_hooks_returned(engine: Engine) -> None:
     client = engine.connect()
     client.eval("box.session.storage.kept = 1")

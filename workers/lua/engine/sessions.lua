@@ -193,9 +193,9 @@ function sessions.lose(id)
   slot.state = LIVE
   slot.state = CLOSING
   sessions.lost = sessions.lost + 1
-  shared.row.freed = shared.row.freed + 1
   slot.id = 0
   slot.state = FREE
+  shared.row.freed = shared.row.freed + 1
 end
 
 -- Free the slot of a session that nobody works for any more.
@@ -207,12 +207,13 @@ local function free_slot(id)
   local row = shared.row
   sessions.count = sessions.count - 1
   row.sessions = sessions.count
-  row.freed = row.freed + 1
   -- A sender that is about to add to the inbox must not find the slot another session's.
   local locked = pcall(locks.lock, row.inbox_lock, 'the inboxes')
   slot.inbox_bytes = 0
   slot.id = 0
   slot.state = FREE
+  -- Not before: the acceptor must not count on a slot that is taken.
+  row.freed = row.freed + 1
   if locked then
     locks.unlock(row.inbox_lock)
   end
