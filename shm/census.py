@@ -12,7 +12,6 @@ The table has ids of users only: who wants names brings them along (``users``, s
 
 from __future__ import annotations
 
-import socket
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -21,9 +20,9 @@ from typing import Any, Final, NamedTuple
 
 import msgpack
 
-from shm import columns, layout
+from shm import columns, layout, peers
 from shm.columns import Chunk
-from shm.filters import ALL, FIELDS, GREATER, Condition, Filter, Network
+from shm.filters import ALL, FIELDS, GREATER, Condition, Filter
 from shm.segment import Segment
 from shm.states import EndReason, SessionType, SlotState
 
@@ -33,8 +32,6 @@ NEW: Final = "new"
 _TYPES: Final = {int(each): each.name.lower() for each in SessionType}
 _STATES: Final = {int(each): each.name.lower() for each in SlotState}
 _REASONS: Final = {int(each): each.name.lower() if each else None for each in EndReason}
-_MAPPED: Final = bytes(10) + b"\xff\xff"
-"""What IPv4 addresses that are written as IPv6 begin with."""
 
 
 class SessionRow(NamedTuple):
@@ -94,7 +91,7 @@ class Census:
         self._users = users or {}
 
     def sessions(self, wanted: Filter = ALL, now: Moment | None = None) -> list[SessionRow]:
-        """Those that are meant, in the order of the filter, and by id where that is equal."""
+        """Those that are meant, in the order of the filter, equal ones by id."""
         reading = _Reading(self._segment, self._users, now or Moment.now())
         found: list[tuple[Any, int, SessionRow]] = []
         place = FIELDS.index(wanted.order)
@@ -195,7 +192,7 @@ class _Reading:
         """What must hold, and of which value of every chosen slot."""
         key, values = condition.key, condition.values
         if key == "peer":
-            return _peers(values), chunk.texts("peer", "peer_len", chosen)
+            return peers.fits(values), chunk.texts("peer", "peer_len", chosen)
         if key.endswith(GREATER):
             (least,) = values
             return least.__lt__, self.values(chunk, key.removesuffix(GREATER), chosen)
@@ -235,7 +232,8 @@ def _best(reading: _Reading, chunk: Chunk, chosen: Sequence[int], wanted: Filter
 
 def _first(found: list[tuple[Any, int, Any]], wanted: Filter) -> list[tuple[Any, int, Any]]:
     """In order, as many as are wanted: (what counts, id, anything)."""
-    found.sort(key=itemgetter(0, 1), reverse=wanted.descending)
+    found.sort(key=itemgetter(1))
+    found.sort(key=itemgetter(0), reverse=wanted.descending)
     return found[: wanted.limit]
 
 
@@ -251,41 +249,3 @@ def _told(texts: Iterable[bytes]) -> list[str | None]:
 
 def _decoded(text: bytes) -> str:
     return text.decode("utf-8", "replace")
-
-
-def _peers(values: Sequence[str | Network]) -> Callable[[bytes], bool]:
-    """Whether the text of a peer is one of these, or its address in one of these networks."""
-    texts = {_encoded(each) for each in values if isinstance(each, str)}
-    networks = [each for each in values if isinstance(each, Network)]
-    known: dict[bytes, bool] = {}
-
-    def holds(peer: bytes) -> bool:
-        if peer in texts:
-            return True
-        host = peer.rpartition(b":")[0]
-        if host not in known:
-            version, number = _address(host) if networks else (0, 0)
-            known[host] = any(
-                version == each.version and number & each.mask == each.bits for each in networks
-            )
-        return known[host]
-
-    return holds
-
-
-def _encoded(text: str) -> bytes:
-    """The text of a peer as the table has it, which cuts long ones."""
-    return text.encode("utf-8", "surrogateescape")[: layout.PEER_BYTES]
-
-
-def _address(host: bytes) -> tuple[int, int]:
-    """Version and number of a host, zeros for what is none; IPv4 written as IPv6 is IPv4."""
-    try:
-        if not host.startswith(b"["):
-            return 4, int.from_bytes(socket.inet_pton(socket.AF_INET, host.decode()))
-        packed = socket.inet_pton(socket.AF_INET6, host[1:-1].partition(b"%")[0].decode())
-    except (OSError, ValueError):
-        return 0, 0
-    if packed.startswith(_MAPPED):
-        return 4, int.from_bytes(packed[len(_MAPPED) :])
-    return 6, int.from_bytes(packed)

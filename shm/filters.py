@@ -1,12 +1,13 @@
 """Which sessions are meant: a filter, read from plain values. Pure.
 
     {"user": "ada", "not_peer": ["10.0.0.0/8"], "idle_gt": 60, "order": "-age", "limit": 20}
-        --parse()--> Filter(conditions, order, limit, after) --> shm.census
+        --parse()--> Filter(conditions, order, limit, after) --> shm.census, shm.history
 
 Keys of conditions: ``id user uid peer type worker listener name state idle_gt age_gt``
-``in_flight_gt``, each also as ``not_...``; a list means any of its values, those with ``_gt`` have
-one value. A session is meant when every condition holds. Numbers may come as text, as they do from
-a command line.
+``in_flight_gt``, and ``reason`` instead of what still goes on for sessions that have ended (ENDED).
+Each is there as ``not_...``, too; a list means any of its values, and those with ``_gt`` have one
+value. A session is meant when every condition holds. Numbers may come as text, as they do from a
+command line.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, TypeAlias
+
+from shm.states import EndReason
 
 NEGATION: Final = "not_"
 GREATER: Final = "_gt"
@@ -43,10 +46,9 @@ FIELDS: Final = (
     "reason",
 )
 """What is told of a session."""
-ORDERS: Final = tuple(field for field in FIELDS if field not in ("attrs", "reason"))
-"""What sessions can be ordered by."""
 TYPES: Final = ("binary", "console")
 STATES: Final = ("claimed", "live", "closing")
+REASONS: Final = tuple(each.name.lower() for each in EndReason if each)
 
 
 class FilterError(ValueError):
@@ -89,23 +91,41 @@ class Filter:
 
 
 ALL: Final = Filter()
+NEWEST: Final = Filter(order="ended", descending=True)
+"""All that have ended, the last one first."""
 
 
-def parse(given: Mapping[str, Any]) -> Filter:
-    """The filter that plain values stand for; FilterError when they stand for none."""
+class Kind(NamedTuple):
+    """What may be said of sessions of one kind, and in which order they come unless one is said."""
+
+    conditions: tuple[str, ...]
+    orders: tuple[str, ...]
+    order: str
+    pages: bool
+    """Whether ``after`` has a meaning."""
+
+
+def parse(given: Mapping[str, Any], kind: Kind | None = None) -> Filter:
+    """The filter that plain values stand for; FilterError when they stand for none.
+
+    ``kind``: SESSIONS, which exist, unless it is ENDED.
+    """
+    kind = kind or SESSIONS
     conditions = []
+    others = ("order", "limit", "after") if kind.pages else ("order", "limit")
     for key, value in given.items():
         plain = key.removeprefix(NEGATION)
-        if key in _OTHERS:
+        if key in others:
             continue
-        if plain not in CONDITIONS:
-            raise FilterError("filter", key, _KNOWN)
+        if plain not in kind.conditions:
+            known = ", ".join(kind.conditions + others)
+            raise FilterError("filter", key, f"one of {known}; conditions also with not_ in front")
         conditions.append(_condition(key, plain, value))
-    order = given.get("order", "id")
+    order, after, limit = given.get("order", kind.order), given.get("after"), given.get("limit")
     field = order.removeprefix("-") if isinstance(order, str) else ""
-    if field not in ORDERS:
-        raise FilterError("order", order, _ORDERS)
-    after, limit = given.get("after"), given.get("limit")
+    if field not in kind.orders:
+        known = ", ".join(kind.orders)
+        raise FilterError("order", order, f"one of {known}, or one with '-' in front")
     if after is not None and field != "id":
         raise FilterError("after", after, f"the order to be id or -id, not {order}")
     return Filter(
@@ -218,18 +238,27 @@ _LISTS: Final[dict[str, _Reader]] = {
     "listener": _text("the URI of a listener or 'new'"),
     "name": _text("the name of a session"),
     "state": _word(*STATES),
+    "reason": _word(*REASONS),
 }
 _SINGLES: Final[dict[str, _Reader]] = {
     "age_gt": _SECONDS,
     "idle_gt": _SECONDS,
     "in_flight_gt": _number("a number of requests from 0 on"),
 }
-_OTHERS: Final = ("order", "limit", "after")
 _count: Final = _whole(0, _MOST, "a whole number from 0 on")
 LISTS: Final = tuple(_LISTS)
 """Keys of conditions that may have several values."""
-SINGLES: Final = tuple(_SINGLES)
-CONDITIONS: Final = LISTS + SINGLES
+CONDITIONS: Final = (*_LISTS, *_SINGLES)
 """All keys of conditions, without their negations."""
-_KNOWN: Final = f"one of {', '.join(CONDITIONS + _OTHERS)}; conditions also with not_ in front"
-_ORDERS: Final = f"one of {', '.join(ORDERS)}, or one with '-' in front"
+_GOING_ON: Final = ("state", "idle_gt", "in_flight_gt")
+_STILL: Final = ("state", "idle", "in_flight", "pending_out", "inbox_bytes")
+_ORDERS: Final = tuple(field for field in FIELDS if field != "attrs")
+SESSIONS: Final = Kind(
+    tuple(key for key in CONDITIONS if key != "reason"), _ORDERS, "id", pages=True
+)
+ENDED: Final = Kind(
+    tuple(key for key in CONDITIONS if key not in _GOING_ON),
+    (*(field for field in _ORDERS if field not in _STILL), "ended"),
+    "-ended",
+    pages=False,
+)

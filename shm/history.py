@@ -2,7 +2,7 @@
 
     worker      when it frees a slot, into the ring of its row (workers/lua/engine/history.lua)
     supervisor  bury(): those of a dead worker, from copies of their slots, into the last ring
-    anybody     ended(): all rings, the newest first
+    anybody     ended(): all rings, filtered, the newest first unless another order is wanted
 
 A record's id is zeroed first and written last, and checked before and after a copy, so that no
 record is read half written. Each ring has one writer, and HISTORY records.
@@ -11,11 +11,12 @@ record is read half written. Each ring has one writer, and HISTORY records.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-from shm import layout
+from shm import layout, peers
 from shm.census import attributes, listener_names
+from shm.filters import GREATER, NEWEST, Condition, Filter
 from shm.segment import Segment
 from shm.states import EndReason, SessionType
 
@@ -51,7 +52,7 @@ class EndedRow(NamedTuple):
     user: str | None
     """None when the user was dropped, or no names were brought along."""
     uid: int
-    peer: str
+    peer: str | None
     listener: str | None
     """URI of the listener that it came through, or ``new``."""
     worker: int
@@ -96,15 +97,43 @@ def bury(segment: Segment, row: int, number: int, slots: Iterable[bytes]) -> Non
 
 
 def ended(
-    segment: Segment, users: Mapping[int, str] | None = None, limit: int | None = None
+    segment: Segment, users: Mapping[int, str] | None = None, wanted: Filter = NEWEST
 ) -> list[EndedRow]:
-    """The sessions that ended last, the newest first; ``users``: names by user id."""
-    found = [
-        record for ring in range(segment.header.workers + 1) for record in _ring(segment, ring)
-    ]
-    found.sort(key=lambda record: (-record.ended, record.id))
+    """The sessions that ended last and are meant; ``users``: names by user id.
+
+    They come in the order of the filter, the smallest id first where that is equal.
+    """
     listeners = listener_names(segment)
-    return [_row(record, users or {}, listeners) for record in found[:limit]]
+    rows = [
+        _row(record, users or {}, listeners)
+        for ring in range(segment.header.workers + 1)
+        for record in _ring(segment, ring)
+    ]
+    for condition in wanted.conditions:
+        holds = _test(condition)
+        rows = [row for row in rows if holds(row) != condition.negated]
+    place = EndedRow._fields.index(wanted.order)
+    rows.sort(key=lambda row: row.id)
+    rows.sort(key=lambda row: _key(row[place]), reverse=wanted.descending)
+    return rows[: wanted.limit]
+
+
+def _test(condition: Condition) -> Callable[[EndedRow], bool]:
+    """Whether a condition holds, leaving aside whether it is negated."""
+    key, values = condition.key, condition.values
+    if key == "peer":
+        fits = peers.fits(values)
+        return lambda row: fits((row.peer or "").encode())
+    if key.endswith(GREATER):
+        place = EndedRow._fields.index(key.removesuffix(GREATER))
+        return lambda row: row[place] > values[0]
+    place = EndedRow._fields.index(key)
+    return lambda row: _key(row[place]) in values
+
+
+def _key(value: Any) -> Any:
+    """What a value is compared as."""
+    return "" if value is None else value
 
 
 def _last_told(segment: Segment, row: int) -> frozenset[int]:
@@ -144,7 +173,7 @@ def _row(record: Any, users: Mapping[int, str], listeners: Mapping[int, str]) ->
         type=_TYPES[record.type],
         user=users.get(record.uid),
         uid=record.uid,
-        peer=bytes(record)[_PEER:][: record.peer_len].decode("utf-8", "replace"),
+        peer=bytes(record)[_PEER:][: record.peer_len].decode("utf-8", "replace") or None,
         listener=listeners.get(record.listener),
         worker=record.number,
         connected=record.connected,

@@ -34,12 +34,14 @@ _ABOUT: Final = {
     "age_gt": ("SECONDS", "Sessions that are older."),
     "idle_gt": ("SECONDS", "Sessions from which nothing has come for longer."),
     "in_flight_gt": ("N", "Sessions with more requests that are being executed."),
+    "reason": ("REASON", "With --history: why they have ended."),
 }
 _PAGES: Final = {
     "order": ("FIELD", "What to order by; '-' in front turns it round. Default: id."),
     "limit": ("N", "At most so many."),
     "after": ("ID", "Only those behind that id: the next page."),
 }
+_HISTORY: Final = "history"
 _FLAGS: Final = {"order": "sort", "name": "session-name"}
 """Those that are not called like their key; ``--name`` is the server's."""
 
@@ -47,18 +49,20 @@ _FLAGS: Final = {"order": "sort", "name": "session-name"}
 def chosen(*, pages: bool) -> Callable[[Command], Command]:
     """Give a command the options of a filter; it gets what was said as ``wanted``.
 
-    With ``pages`` also those for order and number. Each condition has a negation, ``--not-...``.
+    With ``pages`` also those for order and number. Each condition has a negation, ``--not-...``. A
+    command with a parameter ``history`` is asked about sessions that have ended when it is true.
     """
 
     def wrap(command: Command) -> Command:
         @functools.wraps(command)
         def run(**given: Any) -> Any:
             said = {key: given.pop(parameter.name) for key, parameter in options.items()}
-            return command(wanted=_read(said), **given)
+            return command(wanted=_read(said, ended=given.get(_HISTORY, False)), **given)
 
-        options = _options(pages)
-        # What typer reads.
         own = inspect.signature(command, eval_str=True).parameters.values()
+        ended = any(each.name == _HISTORY for each in own)
+        options = _options(filters.CONDITIONS if ended else filters.SESSIONS.conditions, pages)
+        # What typer reads.
         rest = [
             each.replace(kind=inspect.Parameter.KEYWORD_ONLY)
             for each in own
@@ -92,10 +96,16 @@ def flag(key: str) -> str:
     return "--" + (negation + _FLAGS.get(plain, plain)).replace("_", "-")
 
 
-def _read(said: Mapping[str, Any]) -> Filter:
+def _read(said: Mapping[str, Any], *, ended: bool) -> Filter:
     given = {key: value for key, value in said.items() if value not in (None, [])}
+    kind = filters.ENDED if ended else filters.SESSIONS
+    taken = {*kind.conditions, "order", "limit", *(("after",) if kind.pages else ())}
+    for key, value in given.items():
+        if key.removeprefix(NEGATION) not in taken:
+            shown = value[0] if isinstance(value, list) else value
+            raise _refused(FilterError(key, shown, f"{'no ' if ended else ''}--history beside it"))
     try:
-        return filters.parse(given)
+        return filters.parse(given, kind)
     except FilterError as error:
         raise _refused(error) from None
 
@@ -107,10 +117,11 @@ def _refused(error: FilterError) -> ServerError:
     )
 
 
-def _options(pages: bool) -> dict[str, inspect.Parameter]:
+def _options(conditions: Collection[str], pages: bool) -> dict[str, inspect.Parameter]:
     """The parameters by the keys of a filter."""
     made = {}
-    for plain, (metavar, about) in _ABOUT.items():
+    for plain in conditions:
+        metavar, about = _ABOUT[plain]
         for key in (plain, NEGATION + plain):
             kind = list[str] | None if plain in filters.LISTS else str | None
             made[key] = _parameter(key, kind, metavar, about, hidden=key != plain)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 
 import typer
 
@@ -21,6 +21,9 @@ from shm.filters import Filter
 if TYPE_CHECKING:
     from server.onlooker import Onlooker
     from shm.census import SessionRow
+    from shm.history import EndedRow
+
+_SPANS: Final = ("age", "idle")
 
 Watch = Annotated[bool, typer.Option("--watch", help="Go on until Ctrl-C.")]
 
@@ -28,6 +31,9 @@ Watch = Annotated[bool, typer.Option("--watch", help="Go on until Ctrl-C.")]
 @chosen(pages=True)
 def sessions(
     wanted: Filter,
+    history: Annotated[
+        bool, typer.Option("--history", help="Those that have ended, the last one first.")
+    ] = False,
     watch: Watch = False,
     interval: Annotated[
         float,
@@ -47,15 +53,23 @@ def sessions(
     from server.onlooker import Onlooker
 
     repeating.end_with_reader()
+    read = _ended if history else _there
     with Onlooker(asking.folder(run_dir, name)) as server:
         refuse_unknown(wanted, known(server))
         if watch:
-            repeating.again(lambda: _frame(server, wanted, as_json=as_json), interval)
-        rows, total = _read(server, wanted)
+            repeating.again(lambda: _frame(read(server, wanted), as_json=as_json), interval)
+        seen = read(server, wanted)
     if as_json:
-        show(told(rows, total))
+        show(seen.plain)
     else:
-        repeating.once(_lines(rows, total))
+        repeating.once(seen.lines)
+
+
+class Seen(NamedTuple):
+    """Some sessions, for a person and for JSON."""
+
+    lines: Sequence[str]
+    plain: dict[str, Any]
 
 
 def known(server: Onlooker) -> dict[str, Sequence[str]]:
@@ -68,33 +82,37 @@ def known(server: Onlooker) -> dict[str, Sequence[str]]:
     }
 
 
-def told(rows: Sequence[SessionRow], total: int) -> dict[str, Any]:
-    """The sessions for JSON."""
-    return {"count": total, "sessions": [_plain(row) for row in rows]}
+def _frame(seen: Seen, *, as_json: bool) -> Sequence[str]:
+    return [json.dumps(seen.plain, ensure_ascii=False)] if as_json else seen.lines
 
 
-def _plain(row: SessionRow) -> dict[str, Any]:
-    return {**row._asdict(), "age": round(row.age, 3), "idle": round(row.idle, 3)}
-
-
-def _frame(server: Onlooker, wanted: Filter, *, as_json: bool) -> Sequence[str]:
-    server.check()
-    rows, total = _read(server, wanted)
-    if as_json:
-        return [json.dumps(told(rows, total), ensure_ascii=False)]
-    return _lines(rows, total)
-
-
-def _lines(rows: Sequence[SessionRow], total: int) -> list[str]:
+def _there(server: Onlooker, wanted: Filter) -> Seen:
+    """Sessions that exist, and how many there are on all pages."""
     from server.cli import listing
 
-    return list(listing.lines(rows, total))
-
-
-def _read(server: Onlooker, wanted: Filter) -> tuple[Sequence[SessionRow], int]:
-    """The sessions that are meant, and how many there are on all pages."""
+    server.check()
     census = server.census()
     rows = census.sessions(wanted)
-    if wanted.limit is None and wanted.after is None:
-        return rows, len(rows)
-    return rows, max(census.count(replace(wanted, after=None)), len(rows))
+    total = len(rows)
+    if wanted.limit is not None or wanted.after is not None:
+        total = max(census.count(replace(wanted, after=None)), total)
+    return Seen(list(listing.lines(rows, total)), _plain(rows, total))
+
+
+def _ended(server: Onlooker, wanted: Filter) -> Seen:
+    """Sessions that have ended, as far back as the server remembers."""
+    from server.cli import listing
+    from shm.history import ended
+
+    server.check()
+    rows = ended(server.segment, server.users(), replace(wanted, limit=None))
+    shown = rows[: wanted.limit]
+    return Seen(list(listing.ended_lines(shown, len(rows))), _plain(shown, len(rows)))
+
+
+def _plain(rows: Sequence[SessionRow | EndedRow], total: int) -> dict[str, Any]:
+    return {"count": total, "sessions": [_rounded(row._asdict()) for row in rows]}
+
+
+def _rounded(row: dict[str, Any]) -> dict[str, Any]:
+    return {key: round(row[key], 3) if key in _SPANS else row[key] for key in row}

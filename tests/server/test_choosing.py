@@ -23,7 +23,7 @@ def run(*words: str, pages: bool = True) -> Filter:
 
     @app.command()
     @chosen(pages=pages)
-    def look(wanted: Filter, name: str | None = None) -> None:
+    def look(wanted: Filter, name: str | None = None, history: bool = False) -> None:
         got.append((wanted, name))
 
     result = CliRunner().invoke(app, [*words, "--name", "hive"])
@@ -73,6 +73,12 @@ def test_options(words: tuple[str, ...], given: dict[str, Any]) -> None:
             ("--sort", "age", "--after", "1"),
             "--after: got '1', expected the order to be id or -id, not age",
         ),
+        (("--reason", "idle"), "--reason: got 'idle', expected --history beside it"),
+        (("--history", "--after", "1"), "--after: got '1', expected no --history beside it"),
+        (
+            ("--history", "--not-state", "live"),
+            "--not-state: got 'live', expected no --history beside it",
+        ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
@@ -80,6 +86,12 @@ def test_what_is_no_filter(words: tuple[str, ...], told: str) -> None:
     with pytest.raises(ServerError) as caught:
         run(*words)
     assert (caught.value.lines, caught.value.exit_code) == ((told,), ExitStatus.SETTINGS)
+
+
+def test_those_that_have_ended() -> None:
+    words = ("--history", "--reason", "idle", "--reason", "limit", "--sort", "ended")
+    assert run(*words) == parse({"reason": ["idle", "limit"], "order": "ended"}, filters.ENDED)
+    assert run("--history") == filters.NEWEST
 
 
 def test_pages_are_for_who_lists() -> None:
@@ -92,8 +104,14 @@ def test_every_condition_has_its_option_and_its_negation() -> None:
     def command(wanted: Filter) -> Filter:
         return wanted
 
-    names = list(inspect.signature(command).parameters)
-    assert len(names) == 2 * len(filters.CONDITIONS)
+    @chosen(pages=False)
+    def both(wanted: Filter, history: bool = False) -> Filter:
+        return wanted
+
+    names = set(inspect.signature(command).parameters)
+    assert len(names) == 2 * len(filters.SESSIONS.conditions)
+    more = {"filter_reason", "filter_not_reason", "history"}
+    assert set(inspect.signature(both).parameters) == names | more
     assert {choosing.flag(key) for key in filters.CONDITIONS} >= {"--session-name", "--idle-gt"}
 
 

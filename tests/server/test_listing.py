@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
+
+import pytest
+
 from server.cli import listing
 from shm.census import SessionRow
+from shm.history import EndedRow
 
 FIRST = SessionRow(
     id=7,
@@ -65,6 +71,45 @@ requests  running       in      out   unsent  inbox  name     attributes      re
 """
 
 
+ENDED = EndedRow(
+    id=9,
+    type="binary",
+    user="ada",
+    uid=32,
+    peer="127.0.0.1:33520",
+    listener="127.0.0.1:3301",
+    worker=1,
+    connected=1_795_000_000.0,
+    ended=1_795_000_100.5,
+    age=100.5,
+    requests=7,
+    bytes_in=100,
+    bytes_out=2048,
+    name=None,
+    attrs={},
+    reason="worker_died",
+)
+HISTORY = """\
+id  type    user  peer             worker  ended                reason              age  requests  \
+   in      out  name
+ 9  binary  ada   127.0.0.1:33520       1  2026-11-18 11:08:20  worker_died  1 min 40 s         7  \
+100 B  2.0 KiB  -
+12  binary  (77)  -                     1  2026-11-18 11:08:20  idle         1 min 40 s         7  \
+100 B  2.0 KiB  bee
+
+2 of 9 sessions that have ended
+"""
+
+
+@pytest.fixture(autouse=True)
+def _utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
 def shown(*rows: SessionRow, total: int) -> str:
     return "".join(f"{line}\n" for line in listing.lines(rows, total))
 
@@ -81,3 +126,11 @@ def test_none_and_one() -> None:
     assert shown(total=0) == "0 sessions\n"
     assert shown(FIRST, total=1).endswith("\n\n1 session\n")
     assert shown(total=5) == "0 of 5 sessions\n"
+
+
+def test_sessions_that_have_ended() -> None:
+    gone = ENDED._replace(id=12, user=None, uid=77, peer=None, name="bee", reason="idle")
+    lines = "".join(f"{line}\n" for line in listing.ended_lines([ENDED, gone], 9))
+    assert lines == HISTORY
+    assert list(listing.ended_lines([], 0)) == ["0 sessions that have ended"]
+    assert list(listing.ended_lines([ENDED], 1))[-1] == "1 session that has ended"

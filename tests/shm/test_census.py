@@ -204,15 +204,15 @@ def crowd(segment: Segment) -> None:
         ({"after": 4}, [5, 6]),
         ({"after": 4, "order": "-id", "limit": 2}, [3, 2]),
         ({"limit": 2}, [1, 2]),
-        ({"order": "-age"}, [4, 6, 5, 3, 2, 1]),
+        ({"order": "-age"}, [4, 1, 2, 3, 5, 6]),
         ({"order": "idle", "limit": 1}, [1]),
         ({"order": "user"}, [3, 2, 4, 5, 1, 6]),
-        ({"order": "-user", "limit": 3}, [6, 1, 5]),
+        ({"order": "-user", "limit": 3}, [1, 6, 2]),
         ({"order": "name"}, [1, 2, 3, 4, 5, 6]),
         ({"order": "-name", "limit": 1}, [6]),
         ({"order": "state"}, [5, 6, 1, 2, 3, 4]),
         ({"order": "peer"}, [2, 1, 6, 4, 3, 5]),
-        ({"order": "-in_flight"}, [2, 6, 5, 4, 3, 1]),
+        ({"order": "-in_flight"}, [2, 1, 3, 4, 5, 6]),
     ],
 )
 def test_filters(segment: Segment, given: dict[str, Any], found: list[int]) -> None:

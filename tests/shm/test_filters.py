@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 
 from shm import filters
-from shm.filters import Condition, Filter, FilterError, Network, parse
+from shm.filters import ENDED, Condition, Filter, FilterError, Network, parse
 
 ORDERS = (
     "one of id, type, user, uid, peer, listener, worker, state, connected, age, idle, requests, "
-    "in_flight, bytes_in, bytes_out, pending_out, inbox_bytes, name, or one with '-' in front"
+    "in_flight, bytes_in, bytes_out, pending_out, inbox_bytes, name, reason, "
+    "or one with '-' in front"
 )
 PEER = (
     "an address like 10.0.0.1, 10.0.0.1:4000 or [::1]:4000, a network like 10.0.0.0/8 or "
@@ -20,6 +21,15 @@ PEER = (
 KEYS = (
     "one of id, user, uid, peer, type, worker, listener, name, state, age_gt, idle_gt, "
     "in_flight_gt, order, limit, after; conditions also with not_ in front"
+)
+
+ENDED_ORDERS = (
+    "one of id, type, user, uid, peer, listener, worker, connected, age, requests, bytes_in, "
+    "bytes_out, name, reason, ended, or one with '-' in front"
+)
+ENDED_KEYS = (
+    "one of id, user, uid, peer, type, worker, listener, name, reason, age_gt, order, limit; "
+    "conditions also with not_ in front"
 )
 
 
@@ -117,3 +127,37 @@ def test_what_is_no_filter(given: dict[str, Any], told: str) -> None:
     with pytest.raises(FilterError) as caught:
         parse(given)
     assert str(caught.value) == told
+
+
+def test_sessions_that_have_ended() -> None:
+    assert parse({}, ENDED) == filters.NEWEST
+    assert parse({"reason": "killed", "order": "ended"}, ENDED) == Filter(
+        (Condition("reason", ("killed",)),), order="ended"
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"state": "live"}, f"filter: got 'state', expected {ENDED_KEYS}"),
+        ({"after": 1}, f"filter: got 'after', expected {ENDED_KEYS}"),
+        (
+            {"reason": "bored"},
+            f"reason: got 'bored', expected {' or '.join(map(repr, filters.REASONS))}",
+        ),
+        (
+            {"order": "idle"},
+            f"order: got 'idle', expected {ENDED_ORDERS}",
+        ),
+    ],
+    ids=str,
+)
+def test_what_is_no_filter_of_those(given: dict[str, Any], told: str) -> None:
+    with pytest.raises(FilterError) as caught:
+        parse(given, ENDED)
+    assert str(caught.value) == told
+
+
+def test_reasons_are_asked_of_those_that_have_ended() -> None:
+    with pytest.raises(FilterError, match="filter: got 'reason'"):
+        parse({"reason": "idle"})

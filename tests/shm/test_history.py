@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from shm import history, layout
+from shm.filters import ENDED, parse
 from shm.history import EndedRow
 from shm.segment import Segment
 from shm.sessions import SessionTable
@@ -37,10 +38,15 @@ def died(segment: Segment, table: SessionTable, number: int = 0) -> list[EndedRo
     return history.ended(segment, USERS)
 
 
-def record(segment: Segment, ring: int, place: int, number: int, ended: float) -> None:
+def record(
+    segment: Segment, ring: int, place: int, session: int, ended: float, **fields: Any
+) -> None:
     """What a worker writes of one session."""
     end = segment.ends[ring * layout.HISTORY + place]
-    end.id, end.ended, end.connected, end.type = number, ended, ended - 5, SessionType.BINARY
+    end.id, end.ended, end.connected, end.type = session, ended, ended - 5, SessionType.BINARY
+    end.peer_len = len(fields.get("peer", b""))
+    for name, value in fields.items():
+        setattr(end, name, value)
 
 
 def test_none_at_first(segment: Segment, table: SessionTable) -> None:
@@ -116,20 +122,59 @@ def test_a_ring_keeps_the_newest(large: Segment) -> None:
         assert [row.id for row in rows] == ids[10:]
         session = live(large, table)
         assert len(died(large, table)) == layout.HISTORY
-        assert history.ended(large, limit=1)[0].id == session
+        assert history.ended(large)[0].id == session
         assert large.header.buried == layout.HISTORY + 1
     finally:
         table.close()
 
 
+def crowd(segment: Segment) -> None:
+    """Four that have ended, each in its own way."""
+    segment.rows[1].number = 1
+    record(segment, 0, 0, 5, 100.0, uid=1, reason=EndReason.IDLE, peer=b"127.0.0.1:5")
+    record(segment, 0, 1, 6, 300.0, uid=32, reason=EndReason.KILLED, peer=b"10.2.3.4:5")
+    record(segment, 1, 0, 7, 200.0, uid=32, number=1, requests=9, peer=b"unix/:(socket)")
+    record(segment, 2, 5, 8, 300.0, uid=77, connected=1.0, text=b"bee", name_len=3)
+
+
 def test_all_rings_the_newest_first(segment: Segment) -> None:
-    record(segment, 0, 0, 5, 100.0)
-    record(segment, 0, 1, 6, 300.0)
-    record(segment, 1, 0, 7, 200.0)
-    record(segment, 2, 5, 8, 300.0)
-    assert [row.id for row in history.ended(segment)] == [6, 8, 7, 5]
-    assert [row.id for row in history.ended(segment, limit=2)] == [6, 8]
-    assert {row.age for row in history.ended(segment)} == {5.0}
+    crowd(segment)
+    rows = history.ended(segment)
+    assert [row.id for row in rows] == [6, 8, 7, 5]
+    assert [row.age for row in rows] == [5.0, 299.0, 5.0, 5.0]
+    assert [row.peer for row in rows] == ["10.2.3.4:5", None, "unix/:(socket)", "127.0.0.1:5"]
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        ({"limit": 2}, [6, 8]),
+        ({"limit": 0}, []),
+        ({"order": "id"}, [5, 6, 7, 8]),
+        ({"order": "-requests", "limit": 1}, [7]),
+        ({"order": "reason"}, [7, 8, 5, 6]),
+        ({"order": "user"}, [8, 6, 7, 5]),
+        ({"id": [5, 7, 99]}, [7, 5]),
+        ({"user": "ada"}, [6, 7]),
+        ({"not_user": "ada"}, [8, 5]),
+        ({"uid": 77}, [8]),
+        ({"peer": "10.0.0.0/8"}, [6]),
+        ({"not_peer": ["10.0.0.0/8", "unix/:(socket)"]}, [8, 5]),
+        ({"worker": 1}, [7]),
+        ({"type": "console"}, []),
+        ({"name": "bee"}, [8]),
+        ({"not_name": ""}, [8]),
+        ({"age_gt": 5}, [8]),
+        ({"not_age_gt": 5}, [6, 7, 5]),
+        ({"reason": ["idle", "killed"]}, [6, 5]),
+        ({"not_reason": "idle", "user": "ada"}, [6, 7]),
+    ],
+    ids=str,
+)
+def test_filters(segment: Segment, given: dict[str, Any], found: list[int]) -> None:
+    crowd(segment)
+    rows = history.ended(segment, {**USERS, 77: ""}, parse(given, ENDED))
+    assert [row.id for row in rows] == found
 
 
 def test_no_record_is_read_half_written(segment: Segment) -> None:
@@ -153,4 +198,4 @@ def test_no_record_is_read_half_written(segment: Segment) -> None:
         stop.set()
         writer.join()
     assert rows
-    assert all(row.id == row.requests == int(row.peer) for row in rows)
+    assert all(row.id == row.requests == int(row.peer or 0) for row in rows)

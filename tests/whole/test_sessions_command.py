@@ -105,6 +105,33 @@ def test_filters_order_and_pages(shared: Server) -> None:
         assert told(shared, "sessions", *mine, "--limit", "1")["count"] == 4
 
 
+def test_sessions_that_have_ended(start: Start) -> None:
+    server = start(workers=2)
+    with Raw(server.control) as admin:
+        with clients(server, 4) as made:
+            numbers = sorted(number(client) for client in made)
+            dead = ids(server, "--worker", "1", *those(numbers))
+            pids = server.worker_pids()
+            os.kill(pids[1], signal.SIGKILL)
+            wait_until(lambda: not ids(server, *those(dead)), 15, "their end")
+        wait_until(lambda: not ids(server, *those(numbers)), 15, "the end of all")
+        rows = sessions(server, "--history", *those(numbers))
+        assert sorted(row["id"] for row in rows) == numbers
+        assert dead
+        assert {row["id"] for row in rows if row["reason"] == "worker_died"} == set(dead)
+        assert {row["reason"] for row in rows if row["id"] not in dead} == {"client"}
+        assert [row["ended"] for row in rows] == sorted(
+            (row["ended"] for row in rows), reverse=True
+        )
+        (listed,) = admin.eval("return box.session.history{id = ...}", numbers).data
+        known = [{key: row[key] for key in row if row[key] is not None} for row in rows]
+        assert [{**row, "age": 0} for row in known] == [{**row, "age": 0} for row in listed]
+
+
+def those(numbers: list[int]) -> list[str]:
+    return [word for number in numbers for word in ("--id", str(number))]
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
