@@ -14,7 +14,12 @@ if os.rename(FOLDER .. '/broken', FOLDER .. '/was_broken') then
   error('broken on purpose')
 end
 
-ffi.cdef('unsigned sleep(unsigned);')
+ffi.cdef [[
+unsigned sleep(unsigned);
+int socket(int domain, int type, int protocol);
+int connect(int fd, const void *address, unsigned length);
+int close(int fd);
+]]
 
 local journal = assert(io.open(FOLDER .. '/journal', 'a'))
 journal:setvbuf('full', 4096)
@@ -41,6 +46,7 @@ box.session.on_disconnect(function()
 end)
 
 -- luacheck: globals echo whereami pause pushes text keep kept send flood endless runaway hog stuck
+-- luacheck: globals dial
 
 function echo(...) return ... end
 
@@ -98,3 +104,15 @@ end
 
 -- A C function that does not return.
 function stuck() ffi.C.sleep(600) end
+
+-- Connect to an abstract socket; the connection becomes a session. Empty, or why it does not.
+function dial(name)
+  local fd = ffi.C.socket(1, 1, 0)
+  local address = '\1\0\0' .. name
+  assert(ffi.C.connect(fd, address, #address) == 0)
+  local ok, raised = pcall(box.session.new, {fd = fd})
+  if not ok then
+    ffi.C.close(fd)
+  end
+  return ok and '' or tostring(raised)
+end

@@ -37,10 +37,10 @@ def told(server: Server, *arguments: str) -> Any:
     return json.loads(done.stdout)
 
 
-def asked(server: Server, command: str, **arguments: Any) -> Any:
-    """The supervisor's answer, without a process in between."""
+def asked(server: Server, command: str, patience: float = 10, **arguments: Any) -> Any:
+    """The supervisor's answer within so many seconds, without a process in between."""
     with socket.socket(socket.AF_UNIX) as client:
-        client.settimeout(10)
+        client.settimeout(patience)
         client.connect(str(server.folder / "run" / "supervisor.sock"))
         client.sendall(json.dumps({"command": command, "arguments": arguments}).encode() + b"\n")
         with client.makefile("rb") as lines:

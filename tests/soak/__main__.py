@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import signal
 import sys
 from pathlib import Path
 from random import SystemRandom
@@ -35,6 +36,8 @@ def _say(text: str) -> None:
 def main(words: list[str]) -> int:
     """Run and judge; the exit code."""
     told = _options(words)
+    # What was started is ended when this process is asked to end.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     seed = SystemRandom().randrange(2**32) if told.seed is None else told.seed
     folder = (told.keep / str(seed)).resolve()
     shutil.rmtree(folder, ignore_errors=True)
@@ -43,7 +46,11 @@ def main(words: list[str]) -> int:
     _say(f"seed {seed}; if it fails, everything is in {folder}; again with")
     _say(f"  python -m tests.soak {' '.join(again)}")
     options = run.Options(seed, told.seconds, told.faults, told.processes, folder, told.short)
-    facts = run.soak(options, _say)
+    try:
+        facts = run.soak(options, _say)
+    except BaseException:
+        _say(f"FAILED; everything is in {folder}")
+        raise
     done = facts.ledger.done
     _say("faults: " + ", ".join(f"{kind} {done[kind]}" for kind in sorted(done)))
     findings = invariants.check(facts)

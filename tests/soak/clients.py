@@ -20,7 +20,7 @@ from random import Random
 from typing import Final
 
 from tests.helpers.server import ROOT, Server, environment
-from tests.soak import record, visits
+from tests.soak import menu, record, visits
 from tests.soak.guest import Host
 
 END_TIME: Final = 60.0
@@ -133,7 +133,7 @@ class Threads:
         self._file = file.open("a", encoding="utf-8")
         self._lock = threading.Lock()
         self.over = threading.Event()
-        jobs = [(visits.chat,)] * order.chats + [tuple(visits.VISITS)] * order.visitors
+        jobs = [(visits.chat,)] * order.chats + [tuple(menu.VISITS)] * order.visitors
         self._pool = ThreadPoolExecutor(len(jobs))
         self._begun = [self._pool.submit(self._visit, *each) for each in enumerate(jobs)]
 
@@ -145,12 +145,12 @@ class Threads:
 
     def _visit(self, number: int, job: Sequence[visits.Purpose]) -> None:
         order, dice = self._order, Random(self._order.seed * 100 + number)
-        weights = [visits.VISITS[each] for each in job]
+        weights = [menu.VISITS[each] for each in job]
         while not self.over.is_set():
             (what,) = dice.choices(job, weights)
             host = Host(what.__name__, (order.host, order.port), order.console)
             place = f"{order.name}.{number}"
-            visits.pay(what, visits.Visit(host, dice, self.over, order.calm, place))
+            menu.pay(what, visits.Visit(host, dice, self.over, order.calm, place))
             lines = "".join(record.dump(each) for each in host.records)
             with self._lock:
                 self._file.write(lines)

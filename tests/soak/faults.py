@@ -27,15 +27,15 @@ from tests.helpers import commands
 from tests.helpers.raw import CALL
 from tests.helpers.server import Server
 from tests.helpers.wait import wait_until
-from tests.soak.guest import GoneError, Host
+from tests.soak.guest import PATIENCE, GoneError, Host
 from tests.soak.ledger import Ledger
 from tests.soak.lookout import Lookout, Worker
 from tests.soak.plan import Planned
 from tests.soak.record import Record
 
-HANG: Final = 4.0
+HANG: Final = 5.0
 """workers.hang_timeout; a process that is only stopped for a while goes on long before."""
-REQUEST_TIME: Final = 1.0
+REQUEST_TIME: Final = 2.0
 """limits.request_time."""
 LONGEST_PAUSE: Final = 1.5
 DEATH: Final = 2 * HANG + 2
@@ -173,7 +173,7 @@ class Faults:
         return "asked for"
 
     def restart_workers(self, _: Planned) -> str:
-        told = commands.asked(self._server, "restart-workers")
+        told = commands.asked(self._server, "restart-workers", patience=PATIENCE)
         return "done" if told["ok"] else str(told["error"])
 
     def one_more(self, _: Planned) -> str:

@@ -14,7 +14,18 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from tests.helpers.raw import CALL, EVAL, PING, Address, ClosedError, Packet, Raw, request
+from tests.helpers.raw import (
+    AUTH,
+    CALL,
+    EVAL,
+    PING,
+    Address,
+    ClosedError,
+    Packet,
+    Raw,
+    request,
+    scramble,
+)
 from tests.helpers.text_console import TextConsole
 from tests.soak.record import Record
 
@@ -49,6 +60,10 @@ class Host:
     def stranger(self, **options: Any) -> Guest:
         """A client that is connected and has read nothing."""
         return self._welcome(lambda: Raw(self.address, PATIENCE, greet=False, **options))
+
+    def called(self, ear: socket.socket) -> Guest:
+        """A client that the server connects to; nothing was read."""
+        return self._welcome(lambda: _Answered(ear.accept()[0]))
 
     def operator(self) -> Guest:
         """A client of the console that was greeted."""
@@ -92,6 +107,10 @@ class Guest:
     def settle(self) -> None:
         """Ask for session and worker."""
         self.record.session, self.record.pid = self.call("whereami")
+
+    def log_in(self, name: str, password: str) -> None:
+        proof = scramble(self.raw.salt, password)
+        self.ask(AUTH, {0x23: name, 0x21: ["chap-sha1", proof]})
 
     def call(self, name: str, *arguments: object) -> list[Any]:
         return list(self.ask(CALL, {0x22: name, 0x21: list(arguments)}).data)
@@ -183,3 +202,14 @@ class Guest:
             self.record.ended = time.monotonic()
             self.record.failed.append(f"{what}: {type(error).__name__}: {error}")
             raise GoneError(what) from error
+
+
+class _Answered(Raw):
+    """A client that was called by the server instead of calling it."""
+
+    def __init__(self, end: socket.socket) -> None:
+        self.deadline = PATIENCE
+        self._buffer = bytearray()
+        self._sync = 0
+        self.socket = end
+        self.greeting = b""

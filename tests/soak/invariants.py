@@ -93,6 +93,8 @@ class Facts:
     log: Sequence[str]
     end: str
     """What was wrong when the server was stopped, empty when nothing was."""
+    probed: Sequence[Finding] = ()
+    """What :mod:`tests.soak.probes` found before that."""
     bounds: Bounds = field(default_factory=Bounds)
 
 
@@ -104,19 +106,20 @@ def check(facts: Facts) -> list[Finding]:
         found += _of_calm(each) if each.calm else _of_storm(each, facts)
     found += _of_processes(facts)
     found += _of_log(facts)
-    found.append(_equal("nothing left after stop", "", facts.end))
+    found += facts.probed
+    found.append(equal("nothing left after stop", "", facts.end))
     return found
 
 
 def _of_any(each: Round, facts: Facts) -> list[Finding]:
     wrong = unexcused(each.records, facts.ledger, facts.drain_timeout)
     return [
-        _equal(f"{each.name}: sessions in the table at the end", 0, each.left),
-        _equal(f"{each.name}: sessions in status at the end", 0, each.shown),
-        _equal(f"{each.name}: workers' loads at the end", {}, each.loads),
-        _equal(f"{each.name}: on_connect or on_disconnect ran twice", [], each.journal.repeated()),
+        equal(f"{each.name}: sessions in the table at the end", 0, each.left),
+        equal(f"{each.name}: sessions in status at the end", 0, each.shown),
+        equal(f"{each.name}: workers' loads at the end", {}, each.loads),
+        equal(f"{each.name}: on_connect or on_disconnect ran twice", [], each.journal.repeated()),
         _none(f"{each.name}: failures without a fault", map(_described, wrong)),
-        _equal(f"{each.name}: connections refused", 0, each.figures.refused),
+        equal(f"{each.name}: connections refused", 0, each.figures.refused),
     ]
 
 
@@ -125,13 +128,13 @@ def _of_calm(each: Round) -> list[Finding]:
     connected = sum(record.connected for record in records)
     given = +Counter({name: times for name, times in figures.ended.items() if times})
     return [
-        _equal(f"{each.name}: sessions = connections", connected, figures.sessions),
-        _equal(f"{each.name}: on_connect = connections", connected, len(journal.connects)),
-        _equal(f"{each.name}: on_disconnect without on_connect", [], journal.not_begun()),
-        _equal(f"{each.name}: on_connect without on_disconnect", [], journal.not_ended()),
-        _equal(f"{each.name}: reasons of ends", dict(journal.reasons()), dict(given)),
-        _equal(f"{each.name}: requests = answers", _answered(records), figures.requests),
-        _equal(f"{each.name}: errors", sum(one.refused for one in records), figures.errors),
+        equal(f"{each.name}: sessions = connections", connected, figures.sessions),
+        equal(f"{each.name}: on_connect = connections", connected, len(journal.connects)),
+        equal(f"{each.name}: on_disconnect without on_connect", [], journal.not_begun()),
+        equal(f"{each.name}: on_connect without on_disconnect", [], journal.not_ended()),
+        equal(f"{each.name}: reasons of ends", dict(journal.reasons()), dict(given)),
+        equal(f"{each.name}: requests = answers", _answered(records), figures.requests),
+        equal(f"{each.name}: errors", sum(one.refused for one in records), figures.errors),
     ]
 
 
@@ -145,15 +148,15 @@ def _of_storm(each: Round, facts: Facts) -> list[Finding]:
     doubt = set(journal.not_ended()) - facts.ledger.in_doubt
     most = facts.ledger.lost_in_doubt + logbook.given_up(facts.log)
     return [
-        _within(
+        within(
             f"{each.name}: sessions = connections", connected - unmet, figures.sessions, connected
         ),
-        _within(f"{each.name}: on_connect", greeted, len(journal.connects), figures.sessions),
-        _equal(f"{each.name}: on_disconnect without on_connect", [], journal.not_begun()),
-        _within(
+        within(f"{each.name}: on_connect", greeted, len(journal.connects), figures.sessions),
+        equal(f"{each.name}: on_disconnect without on_connect", [], journal.not_begun()),
+        within(
             f"{each.name}: on_connect without on_disconnect", 0, len(doubt), most, sorted(doubt)
         ),
-        _within(
+        within(
             f"{each.name}: requests = answers",
             _answered(records) - BATCH * deaths,
             figures.requests,
@@ -169,7 +172,7 @@ def _of_processes(facts: Facts) -> list[Finding]:
     roles = gauges.by_role(first), gauges.by_role(last)
     for role in sorted(roles[0].keys() | roles[1].keys()):
         before, after = (each.get(role, []) for each in roles)
-        found.append(_equal(f"{role}: processes", len(before), len(after)))
+        found.append(equal(f"{role}: processes", len(before), len(after)))
         if before and after:
             found += _growth(role, before, after, facts.bounds)
     known = {gauge.pid: gauge for gauge in middle}
@@ -204,9 +207,9 @@ def _of_log(facts: Facts) -> list[Finding]:
     expected = ("killed by signal 9", "exit code 0", "exit code 3", "exit code 4")
     other = [f"{who}: {why}" for who, why in ends if why not in expected]
     return [
-        _equal("workers that ended by themselves", [], facts.ledger.deaths),
-        _within("workers that hang", 0, hung, hangs),
-        _equal("other ends of processes", [], other),
+        equal("workers that ended by themselves", [], facts.ledger.deaths),
+        within("workers that hang", 0, hung, hangs),
+        equal("other ends of processes", [], other),
         _none("errors in the log without a fault", logbook.surprises(facts.log)),
     ]
 
@@ -223,13 +226,13 @@ def _described(record: Record) -> str:
     )
 
 
-def _equal(name: str, expected: object, found: object) -> Finding:
+def equal(name: str, expected: object, found: object) -> Finding:
+    """Found has to be what was expected."""
     return Finding(name, _shown(expected), _shown(found), expected == found)
 
 
-def _within(
-    name: str, least: int, found: int, most: int, details: Iterable[object] = ()
-) -> Finding:
+def within(name: str, least: int, found: int, most: int, details: Iterable[object] = ()) -> Finding:
+    """Found has to be between two bounds."""
     text = str(most) if least == most else f"{least} to {most}"
     return Finding(name, text, str(found), least <= found <= most, tuple(map(str, details)))
 

@@ -36,6 +36,8 @@ class Record:
     answered: int = 0
     refused: int = 0
     """Answers that are errors, as they should be."""
+    mistyped: list[str] = field(default_factory=list)
+    """Users whose password was wrong, as often as it was."""
     failed: list[str] = field(default_factory=list)
     """Answers that are wrong or did not come."""
     cut: str = ""

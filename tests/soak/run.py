@@ -20,8 +20,9 @@ from tests.helpers import commands
 from tests.helpers.inside import Inside
 from tests.helpers.server import DATA, Server, running
 from tests.helpers.wait import wait_until
-from tests.soak import clients, figures, gauges, journal, plan, visits
+from tests.soak import clients, figures, gauges, journal, plan, probes, visits
 from tests.soak.faults import HANG, REQUEST_TIME, Faults
+from tests.soak.guest import PATIENCE
 from tests.soak.invariants import Facts, Round
 from tests.soak.journal import Journal
 from tests.soak.ledger import Ledger
@@ -39,6 +40,10 @@ SETTLE_TIME: Final = 40.0
 REST: Final = 1.5
 """Seconds that a settled server has to give memory back."""
 
+PER_ADDRESS: Final = 240
+"""More than all clients of a soak have at a time."""
+PER_USER: Final = 100
+
 SETTINGS: Final[dict[str, Any]] = {
     "workers": {"hang_timeout": HANG, "drain_timeout": DRAIN_TIMEOUT, "max": 16},
     "limits": {"request_time": REQUEST_TIME},
@@ -46,7 +51,7 @@ SETTINGS: Final[dict[str, Any]] = {
     "session": {
         "login_timeout": 2,
         "output_limit": 1 << 20,
-        "limits": {"total": 500, "per_user": 400, "per_address": 450},
+        "limits": {"total": 500, "per_user": PER_USER, "per_address": PER_ADDRESS},
     },
     "credentials": {
         "users": {
@@ -91,13 +96,15 @@ def soak(options: Options, say: Callable[[str], None]) -> Facts:
         course = Course(options, say, server, inside)
         lookout = stack.enter_context(Lookout(inside, course.ledger))
         rounds = [course.round(name, share, lookout) for name, share in options.shares]
+        probed = probes.all_of(server, inside, rounds, PER_ADDRESS, PER_USER)
         end = ""
         lookout.close()
         try:
             server.stop()
         except AssertionError as error:
             end = str(error)
-        return Facts(rounds, course.ledger, DRAIN_TIMEOUT, server.log.splitlines(), end)
+        log = server.log.splitlines()
+        return Facts(rounds, course.ledger, DRAIN_TIMEOUT, log, end, probed)
 
 
 class Course:
@@ -150,7 +157,8 @@ class Course:
         workers = lookout.workers()
         serving = [worker for worker in workers if worker.on_duty]
         if len(serving) != WORKERS:
-            commands.asked(self._server, "workers", by=1 if len(serving) < WORKERS else -1)
+            by = 1 if len(serving) < WORKERS else -1
+            commands.asked(self._server, "workers", patience=PATIENCE, by=by)
         return (
             len(serving) == len(workers) == WORKERS
             and all(worker.state == WorkerState.READY for worker in workers)

@@ -1,32 +1,27 @@
-"""What clients come for: each function is one visit, from the connection to its end.
+"""What clients come for alone: each function is one visit, from the connection to its end.
 
 A visit gets a :class:`Visit`: who it meets, its dice, and the event that ends the soak. It checks
 every answer. In ``calm`` nobody leaves with a request that is not answered, so that the server's
-figures and the clients' have to be the same; otherwise some do.
+figures and the clients' have to be the same; otherwise some do. Visits of several clients are in
+:mod:`tests.soak.encounters`.
 """
 
 from __future__ import annotations
 
-import contextlib
 import socket
 import threading
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 from typing import Final
 
 from tests.helpers.raw import AUTH, CALL, PING, scramble
-from tests.soak.guest import EVENT, PATIENCE, GoneError, Guest, Host
+from tests.soak.guest import Guest, Host
 
-WATCH: Final = 74
 PASSWORD: Final = "Sesame-0pen"
 USERS: Final = ("ann", "bob", "cid")
 NO_LOGIN: Final = 47
 """Error of a wrong password."""
-FLOOD: Final = 4 << 20
-"""Bytes of answers that no client reads: more than session.output_limit and the sockets hold."""
-LETTERS: Final = 20
 MEMORABLE: Final = 300_000
 """Bytes of each large answer."""
 
@@ -41,6 +36,9 @@ class Visit:
     calm: bool
     place: str
     """A name that no other visit has at the same time."""
+
+
+Purpose = Callable[[Visit], None]
 
 
 def chat(visit: Visit) -> None:
@@ -121,66 +119,6 @@ def slow_reader(visit: Visit) -> None:
         guest.expect(len(answer.data[0]) == MEMORABLE, "a long text")
 
 
-def deaf(visit: Visit) -> None:
-    """Ask for more than session.output_limit lets wait, and do not read: the server ends it."""
-    guest, other = visit.host.guest(receive=16384), visit.host.guest()
-    for each in (guest, other):
-        each.settle()
-    guest.record.also, other.record.also = [other.record.pid], [guest.record.pid]
-    guest.send(CALL, {0x22: "flood", 0x21: [FLOOD]})
-    end = time.monotonic() + PATIENCE
-    while other.call("box.session.exists", guest.record.session) == [1]:
-        other.expect(time.monotonic() < end, "a client that does not read is still there")
-        visit.over.wait(0.02)
-    # It was answered, to a connection that was closed.
-    guest.record.answered += 1
-
-
-def letters(visit: Visit) -> None:
-    """Three sessions write to each other; what was taken on arrives, once and in order."""
-    host, dice = visit.host, visit.dice
-    guests = [host.guest() for _ in range(3)]
-    for guest in guests:
-        guest.settle()
-    for number in range(dice.randrange(1, LETTERS)):
-        sender, receiver = dice.sample(guests, 2)
-        _write(sender, receiver, [f"{visit.place} {number} {k}" for k in range(dice.randrange(4))])
-        if visit.over.is_set():
-            break
-
-
-def _write(sender: Guest, receiver: Guest, texts: list[str]) -> None:
-    receiver.record.also = [sender.record.pid]
-    sender.record.also = [receiver.record.pid]
-    for text in texts:
-        told = sender.call("send", receiver.record.session, text)
-        sender.expect(told == [""], f"a letter to {receiver.record.session}: {told}")
-    got: list[str] = []
-    while len(got) < len(texts):
-        more = receiver.call("box.session.receive", 5)[0]
-        receiver.expect(bool(more), f"a letter of {sender.record.session} did not come")
-        got += more
-    receiver.expect(got == texts, f"letters {got}, not {texts}")
-
-
-def watcher(visit: Visit) -> None:
-    """One watches a key, another one sets it."""
-    key = f"soak.{visit.place}"
-    one, other = visit.host.guest(), visit.host.guest()
-    for guest in (one, other):
-        guest.settle()
-    one.record.also, other.record.also = [other.record.pid], [one.record.pid]
-    for _ in range(visit.dice.randrange(1, 5)):
-        value = time.monotonic_ns()
-        other.eval("box.broadcast(...)", key, value)
-        one.send(WATCH, {0x57: key})
-        one.record.answered += 1
-        with one.at("waiting for an event"):
-            event = one.raw.packet()
-        one.expect(event.type == EVENT, f"packet of type {event.type}")
-        one.expect(event.body.get(0x58) == value, "the newest value")
-
-
 def login(visit: Visit) -> None:
     """Log in as several users, one after another, also with wrong passwords."""
     guest, dice = visit.host.guest(), visit.dice
@@ -189,6 +127,7 @@ def login(visit: Visit) -> None:
         name, right = dice.choice(USERS), dice.random() < 0.8
         proof = scramble(guest.raw.salt, PASSWORD if right else "Sesam")
         sync = guest.send(AUTH, {0x23: name, 0x21: ["chap-sha1", proof]})
+        guest.record.mistyped += [] if right else [name]
         answer = guest.answer(sync, AUTH)
         guest.expect(answer.code == (0 if right else NO_LOGIN), f"login: error {answer.code}")
         if right:
@@ -251,26 +190,3 @@ def _ping(guest: Guest, dice: Random) -> None:
 
 
 TOPICS: Final = (_echo, _eval, _pause, _pushes, _storage, _itself, _heap, _ping)
-
-Purpose = Callable[[Visit], None]
-
-VISITS: Final[Mapping[Purpose, int]] = {
-    brief: 40,
-    abrupt: 15,
-    letters: 8,
-    login: 8,
-    watcher: 6,
-    console: 6,
-    slow_reader: 4,
-    half_closed: 6,
-    silent: 1,
-    deaf: 2,
-    chat: 6,
-}
-"""How often each is chosen, of all."""
-
-
-def pay(what: Purpose, visit: Visit) -> None:
-    """One visit; its host has the records."""
-    with contextlib.closing(visit.host), contextlib.suppress(GoneError):
-        what(visit)
