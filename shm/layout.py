@@ -250,7 +250,12 @@ SLOT: Final = Record(
                 "when bytes came or a request ended last, monotonic seconds, 0: not yet",
             ),
             Field("pending_out", "u32", _W, "bytes waiting to be sent"),
-            Field("opened", "u32", _W, "when it was let in, monotonic hundredths of a second"),
+            Field(
+                "opened",
+                "u32",
+                _W,
+                "when it was let in, monotonic hundredths of a second, 0: on_connect is to begin",
+            ),
             Field("in_flight", "u32", _W, "requests being executed"),
             Field("uid", "u32", _W, "user id of the session"),
             Field("reason", "u32", _W, "why it ends, see shm.states.EndReason"),

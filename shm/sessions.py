@@ -63,7 +63,7 @@ class LostSession(NamedTuple):
 
 @dataclass(frozen=True)
 class Reclaimed:
-    """Slots that were freed: their ids, and what the sessions were that were LIVE.
+    """Slots that were freed: their ids, and the LIVE sessions whose on_connect had begun.
 
     ``slots`` are copies of those that were LIVE or CLOSING.
     """
@@ -206,7 +206,7 @@ class SessionTable:
         row.reclaimed += len(freed)
         live = [copy for copy in slots if copy[_STATE] == SlotState.LIVE]
         row.lost += sum(copy[_FD] != _NO_FD for copy in live)
-        return Reclaimed(freed, [_lost(copy) for copy in live], slots)
+        return Reclaimed(freed, [_lost(copy) for copy in live if _has_begun(copy)], slots)
 
     def settle(self, worker: int) -> None:
         """Count the slot that a dead worker had freed and not counted yet, if it had.
@@ -294,6 +294,7 @@ class SessionTable:
         self._states[slot * _STRIDE + _STATE_WORD] = SlotState.FREE
 
 
+_OPENED: Final = layout.Slot.opened
 _UID: Final = layout.Slot.uid
 _NO_FIGURES: Final = bytes(layout.SLOT.size - _IDENTITY.size)
 
@@ -304,6 +305,11 @@ def _marked(values: bytes, wanted: Iterable[int]) -> bytes:
     for value in wanted:
         table[value] = 1
     return values.translate(table)
+
+
+def _has_begun(copy: bytes) -> bool:
+    """Whether the functions of on_connect have begun for a session, if there are any."""
+    return any(copy[_OPENED.offset : _OPENED.offset + _OPENED.size])
 
 
 def _lost(copy: bytes) -> LostSession:

@@ -189,6 +189,7 @@ def test_reclaim_tells_what_the_live_ones_were(segment: Segment, table: SessionT
     for number, uid in ((1, 32), (2, 0xFFFFFFFF), (4, 7)):
         segment.slots[number].state = SlotState.LIVE if number < 4 else SlotState.CLOSING
         segment.slots[number].uid = uid
+        segment.slots[number].opened = 1 << 31
         segment.slots[number].reason = 9
     found = table.reclaim(0, ALL)
     assert found.ids == [1, 2, 3, 4]
@@ -210,6 +211,18 @@ def test_reclaim_counts_those_whose_end_was_not_counted(
     segment.slots[3].state = SlotState.CLOSING
     table.reclaim(0, ALL)
     assert (segment.rows[0].reclaimed, segment.rows[0].lost) == (4, 1)
+
+
+def test_a_session_whose_on_connect_has_not_begun_is_not_lost(
+    segment: Segment, table: SessionTable
+) -> None:
+    for number, opened in ((1, 0), (2, 1)):
+        table.claim(b"p", 0, SALT)
+        segment.slots[number].state = SlotState.LIVE
+        segment.slots[number].opened = opened
+    found = table.reclaim(0, ALL)
+    assert found.ids == [1, 2]
+    assert [session.id for session in found.lost] == [2]
 
 
 def test_reclaim_up_to_the_newest_id(segment: Segment, table: SessionTable) -> None:

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.raw import Raw
+from shm.segment import Segment
+from tests.helpers.raw import CALL, Raw, request
 from tests.helpers.server import Server
 from tests.helpers.wait import wait_until
 from tests.whole.conftest import Start
@@ -214,3 +215,40 @@ def test_no_worker_is_left_and_the_log_says_so(
     assert stage.count() == 0
     (line,) = stage.server.lines("without on_disconnect")
     assert "sessions=5" in line
+
+
+VISITS = """
+local journal = io.open(%r, 'a')
+journal:setvbuf('no')
+box.session.on_connect(function() journal:write('came ', box.session.id(), '\\n') end)
+box.session.on_disconnect(function() journal:write('left ', box.session.id(), '\\n') end)
+function endless() while true do end end
+"""
+
+
+def test_who_had_not_come_does_not_leave(start: Start, tmp_path: Path) -> None:
+    """A worker dies in a request, and has accepted connections whose on_connect never began."""
+    notes = tmp_path / "notes"
+    server = start(app=VISITS % str(notes), workers=1, settings={"limits": {"request_time": 0.2}})
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(Raw(server.address)) for _ in range(20)]
+        (pid,) = clients[0].eval("return box.info.pid").data
+        os.kill(pid, signal.SIGSTOP)
+        newcomers = [stack.enter_context(Raw(server.address, greet=False)) for _ in range(20)]
+        (path,) = server.segments()
+        segment = Segment.attach(path.name)
+        wait_until(lambda: segment.header.claimed >= 40, what="claims for the newcomers")
+        segment.close()
+        for client in clients:
+            client.send(request({0: CALL, 1: 1}, {0x22: "endless", 0x21: []}))
+        os.kill(pid, signal.SIGCONT)
+        for client in [*clients, *newcomers]:
+            client.wait_closed(20)
+        wait_until(lambda: notes.read_text().count("left") >= 20, 20, "the farewells")
+        with Raw(server.address, deadline=20) as last:
+            last.ping()
+    server.stop()
+    lines = [line.split() for line in notes.read_text().splitlines()]
+    came = sorted(int(session) for what, session in lines if what == "came")
+    assert sorted(int(session) for what, session in lines if what == "left") == came
+    assert len(came) >= 21

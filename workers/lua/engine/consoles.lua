@@ -222,7 +222,7 @@ end
 local function serve(one)
   local id, fd = one.id, one.fd
   user.enter(fd)
-  local ok, raised = visits.hear()
+  local ok, raised = visits.hear(id)
   if not ok then
     visits.refuse(id, fd, raised)
   elseif visits.admit(id, fd) then

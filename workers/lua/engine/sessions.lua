@@ -45,7 +45,7 @@ typedef struct {
 
 local C = sys.C
 local pcall = pcall
-local floor = math.floor
+local floor, max = math.floor, math.max
 local st, cur = state.st, state.cur
 local GUEST, ADMIN = state.GUEST, state.ADMIN
 local reasons = shared.reason
@@ -151,9 +151,9 @@ local function first_user(id, slot)
   return GUEST
 end
 
--- The time as a slot's `opened` has it.
+-- The time as a slot's `opened` has it; never 0.
 function sessions.hundredths()
-  return floor(sys.clock(sys.CLOCK_MONOTONIC) * 100) % WORD
+  return max(floor(sys.clock(sys.CLOCK_MONOTONIC) * 100) % WORD, 1)
 end
 
 -- Take over a claimed session with its descriptor; false when the claim is not ours any more.
@@ -330,7 +330,7 @@ function sessions.publish_own_fds(open)
   for _ in pairs(leaving) do
     gone = gone + 1
   end
-  row.own_fds = math.max(open - (sessions.count - gone) - tonumber(row.kept), 0)
+  row.own_fds = max(open - (sessions.count - gone) - tonumber(row.kept), 0)
 end
 
 -- Stop talking to a client without losing what was just sent: closing with unread input would

@@ -11,7 +11,8 @@
 --
 -- Both see the session: id, peer, user, storage; their effective user is admin, and they may wait.
 -- on_disconnect runs once for every session that was opened, after its on_connect when that still
--- runs, and beside requests that still wait. Sessions of the control socket skip both, so that
+-- runs, and beside requests that still wait; when the worker dies, elsewhere, for those whose
+-- on_connect had begun. Sessions of the control socket skip both, so that
 -- there is a way in when on_connect always fails. Without such functions nothing of this happens.
 
 local answer = require('beespace.engine.answer')
@@ -86,10 +87,17 @@ local function why_refused(fd)
   return sys.is_ended(fd) and shared.reason.CLIENT or shared.reason.SHUTDOWN
 end
 
--- The session begins: its client is not read before its functions have run.
+-- The session begins: its client is not read before its functions have run. When this process dies
+-- before they begin, on_disconnect does not run either.
 function visits.begin(id, fd)
+  slot_of(id).opened = 0
   output.keep_out(fd)
   arriving[id] = HERE
+end
+
+-- From now on on_disconnect follows, whatever happens.
+local function begin_functions(id)
+  slot_of(id).opened = sessions.hundredths()
 end
 
 -- The functions of the session `id` have run; whether its client is still there. When it has left,
@@ -131,7 +139,8 @@ end
 
 -- Run the functions of on_connect and of on_auth for a console, which is admin from the start; what
 -- pcall returns.
-function visits.hear()
+function visits.hear(id)
+  begin_functions(id)
   return pcall(function()
     user.as(ADMIN, run_all, ON_CONNECT)
     user.as(ADMIN, run_all, ON_AUTH, ADMIN_NAME, true)
@@ -156,6 +165,7 @@ end
 
 local function arrive(id, fd)
   local session = sessions.all[fd]
+  begin_functions(id)
   local ok, raised = run(ON_CONNECT, id, session.id == id and fd or -1)
   if settle(id) then
     let_in(id, fd, ok, raised)
