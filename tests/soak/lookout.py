@@ -75,7 +75,11 @@ class Lookout(Closing):
                     self._ledger.drains.setdefault(worker.pid, time.monotonic())
             for pid in served - {worker.pid for worker in workers}:
                 self._ledger.death(pid)
-            served = {worker.pid for worker in workers if worker.state == WorkerState.READY}
+            served = {
+                worker.pid
+                for worker in workers
+                if worker.on_duty and worker.state == WorkerState.READY
+            }
 
 
 def _worker(index: int, row: Any) -> Worker:
