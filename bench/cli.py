@@ -18,7 +18,19 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from bench import console, grid, idle, messages, outcome, page, profile, progress, report, targets
+from bench import (
+    console,
+    grid,
+    idle,
+    listing,
+    messages,
+    outcome,
+    page,
+    profile,
+    progress,
+    report,
+    targets,
+)
 from bench import run as suite
 from bench.address import AddressError
 from bench.bars import BARS, Role
@@ -318,6 +330,32 @@ def console_command(
     _write(json_file, document)
     own = [each for each in besides if each.target == besides[0].target]
     if strict and not all(each.met for each in own):
+        raise typer.Exit(1)
+
+
+@app.command("list")
+def list_command(
+    sessions: Annotated[
+        int, typer.Option(min=100, max=listing.MOST_SESSIONS, help="Idle sessions that are there.")
+    ] = listing.SESSIONS,
+    rounds: Rounds = 5,
+    json_file: JsonFile = None,
+    strict: Strict = False,
+) -> None:
+    """Very many sessions counted, and listed page by page beside requests of another one."""
+    with listing.filled(sessions, _progress) as endpoint:
+        counts = listing.counts(endpoint, rounds)
+        pages = listing.pages(endpoint, rounds, _progress)
+    report.counts(counts, sessions).show()
+    report.pages(pages).show()
+    document = {
+        "machine": report.machine(),
+        "sessions": sessions,
+        "counts": [asdict(each) for each in counts],
+        "pages": [asdict(each) for each in pages],
+    }
+    _write(json_file, document)
+    if strict and not (all(each.met for each in counts) and pages[-1].met):
         raise typer.Exit(1)
 
 

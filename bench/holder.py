@@ -1,9 +1,10 @@
-"""Holds idle sessions: ``python -m bench.holder ADDRESS``.
+"""Holds idle sessions: ``python -m bench.holder ADDRESS SOURCE``.
 
 Started by ``bench.idle``, talks by lines: ``open N`` connects N more and has a PING answered on
 each, ``warm N`` calls bench_garbage (see app.lua) instead, ``close`` closes all; each is answered
 with ``done`` or with what went wrong. Ends with its input. More than _BY_SOURCE connections come
-from several addresses of the loopback network, so that no pair of addresses runs out of ports.
+from several addresses of the loopback network, 127.0.0.SOURCE and those behind it, so that no pair
+of addresses runs short of ports.
 """
 
 from __future__ import annotations
@@ -39,8 +40,9 @@ def raise_limit(most: int) -> None:
 class Sessions:
     """The open connections."""
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: Address, source: int) -> None:
         self._address = address
+        self._first = source
         self._ends: list[socket.socket] = []
 
     def open(self, count: int, request: bytes) -> None:
@@ -67,7 +69,7 @@ class Sessions:
     def _source(self) -> str | None:
         if not self._address.host.startswith("127."):
             return None
-        return f"127.0.0.{2 + len(self._ends) // _BY_SOURCE}"
+        return f"127.0.0.{self._first + len(self._ends) // _BY_SOURCE}"
 
 
 def _read(end: socket.socket, size: int) -> bytes:
@@ -84,7 +86,7 @@ def main(arguments: list[str]) -> None:
     """Obey the lines of standard input."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     raise_limit(MOST_FILES)
-    sessions = Sessions(Address.parse(arguments[0]))
+    sessions = Sessions(Address.parse(arguments[0]), int(arguments[1]))
     for line in sys.stdin:
         command, _, count = line.strip().partition(" ")
         try:

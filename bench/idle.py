@@ -78,10 +78,10 @@ class Holder:
 
 
 @contextmanager
-def holder(endpoint: Endpoint) -> Iterator[Holder]:
-    """A holder for one server; gone after the block."""
+def holder(endpoint: Endpoint, source: int = 2) -> Iterator[Holder]:
+    """A holder for one server, whose connections come from 127.0.0.source on; gone afterwards."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "bench.holder", str(endpoint.address)],
+        [sys.executable, "-m", "bench.holder", str(endpoint.address), str(source)],
         cwd=CHECKOUT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

@@ -1,6 +1,8 @@
 """Load in the background, from a process of its own: ``python -m bench.loader ADDRESS WHAT ...``.
 
     load KIND CONNECTIONS DEPTH   requests of one kind, closed loop
+    pages ROWS WORKER             one session of that worker, which lists all sessions, so many at
+                                  a time, over and over
     burn SLICE WORKER             one session of that worker whose calls compute so many seconds
                                   each, one after the other; any worker where there is only one
     churn CLIENTS                 so many at a time that connect, call once and leave
@@ -142,12 +144,27 @@ def _churn(endpoint: Endpoint, clients: str) -> tuple[int, float]:
             return visits, seconds
 
 
+def _pages(endpoint: Endpoint, rows: str, worker: str) -> tuple[int, float]:
+    body: dict[int, Any] = {packets.KEY_FUNCTION: "box.session.list"}
+    with ExitStack() as stack:
+        session, last, requests = on_worker(endpoint, int(worker), stack), 0, 0
+        print("ready", flush=True)
+        begun = time.monotonic()
+        while True:
+            body[packets.KEY_TUPLE] = [{"limit": int(rows), "after": last}]
+            answer = session.exchange(packets.request(packets.TYPE_CALL, 1, body), 1)
+            (page,) = packets.decode(answer).data()
+            last, requests = page[-1]["id"] if page else 0, requests + 1
+            if _is_over(begun + MOST_SECONDS):
+                return requests, time.monotonic() - begun
+
+
 def main(arguments: list[str]) -> int:
     """Run; 1 when something is wrong, which is then said."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     address, what, *rest = arguments
     endpoint = Endpoint(address, Address.parse(address))
-    run: Any = {"load": _load, "burn": _burn, "churn": _churn}[what]
+    run: Any = {"load": _load, "pages": _pages, "burn": _burn, "churn": _churn}[what]
     try:
         requests, seconds = run(endpoint, *rest)
     except (OSError, AnswerError, TargetError, lua.LuaError) as error:

@@ -17,6 +17,8 @@ from bench.bars import Figure, Role, Verdict
 from bench.client import BUSY_CLIENT, NOISY_MACHINE
 from bench.console import P99_BAR, BesideFigure, StatementFigure
 from bench.idle import IdleFigure
+from bench.listing import COUNT_BAR, PAGE, CountFigure, PageFigure
+from bench.listing import P99_BAR as PAGES_BAR
 from bench.messages import MessageFigure
 from bench.rounds import Plan, Series
 from bench.session import Endpoint
@@ -147,6 +149,39 @@ def beside(figures: Sequence[BesideFigure]) -> Table:
         tuple(rows),
         notes=(f"bar: p99 at most {P99_BAR / 1000:g} ms while the console is busy",),
     )
+
+
+def counts(figures: Sequence[CountFigure], sessions: int) -> Table:
+    """One row a filter."""
+    rows = [
+        (
+            f"count({figure.filter})",
+            f"{figure.counted:,}",
+            f"{figure.seconds * 1000:.2f}",
+            _outcome(figure.met),
+        )
+        for figure in figures
+    ]
+    note = f"bar: at most {COUNT_BAR * 1000:g} ms"
+    title = f"{sessions:,} sessions counted (medians)"
+    return Table(title, ("box.session.", "counted", "ms", "bar"), tuple(rows), 1, (note,))
+
+
+def pages(figures: Sequence[PageFigure]) -> Table:
+    """One row without a list and one with."""
+    rows = [
+        (
+            "nothing" if figure.pages is None else f"{figure.pages:,.0f} pages/s of {PAGE:,} rows",
+            f"{figure.requests:,}",
+            *(f"{micros / 1000:,.2f}" for micros in (figure.p50, figure.p99, figure.slowest)),
+            "" if figure.pages is None else _outcome(figure.met),
+        )
+        for figure in figures
+    ]
+    columns = ("beside", "requests", "p50 ms", "p99 ms", "max ms", "bar")
+    note = f"bar: p99 at most {PAGES_BAR / 1000:g} ms"
+    title = "Requests while all sessions are listed (medians)"
+    return Table(title, columns, tuple(rows), 1, (note,))
 
 
 def statements(figures: Sequence[StatementFigure]) -> Table:

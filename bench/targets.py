@@ -88,12 +88,15 @@ def find_tarantool() -> str | None:
 
 
 @contextmanager
-def beespace(workers: int) -> Iterator[Endpoint]:
-    """This checkout's server with bench/app.lua; guest may execute everything."""
+def beespace(workers: int, settings: str = "") -> Iterator[Endpoint]:
+    """This checkout's server with bench/app.lua; guest may execute everything.
+
+    ``settings`` are more lines of its configuration.
+    """
     with tempfile.TemporaryDirectory(prefix="bench-beespace-") as folder:
         port = free_port()
         config = Path(folder, "config.yaml")
-        config.write_text(_BEESPACE_CONFIG)
+        config.write_text(_BEESPACE_CONFIG + settings)
         command = [
             *(sys.executable, "-m", "server", "serve", str(APPLICATION), "--config", str(config)),
             *("--listen", f"127.0.0.1:{port}", "--workers", str(workers)),
