@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from server.crew import Crew
-from server.ends import describe
 from server.post import Post
 
 
@@ -56,15 +55,15 @@ class Changeover:
             self._reason = self._reason or reason
         return post in self.new
 
-    def ended(self, post: Post, was_ready: bool, code: int | None) -> None:
+    def ended(self, post: Post, was_ready: bool, reason: str) -> None:
         """A worker's process has ended."""
         if post in self.new and not self._over:
             when = "before the others were ready" if was_ready else "before it was ready"
-            self._give_up(f"new worker {post.number} ended {when}: {describe(code)}")
+            self._give_up(f"new worker {post.number} ended {when}: {reason}")
 
-    def abandon(self) -> None:
-        """The server stops."""
-        self._over = True
+    def abandon(self, reason: str) -> None:
+        """It comes to nothing; somebody else ends the new workers."""
+        self._finish(reason)
 
     def _hire(self, numbers: Sequence[int]) -> None:
         try:

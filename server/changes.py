@@ -2,7 +2,7 @@
 
     reload (SIGHUP)             the settings, then new workers in the place of all old ones
     restart_workers (SIGUSR2)   the same without reading the settings
-    resize (SIGTTIN, SIGTTOU)   one worker more, or the last one drains
+    resize (SIGTTIN, SIGTTOU)   workers more, or the last ones drain
 
 :mod:`server.supervisor` and the command socket call these, and tell what becomes of workers. Each
 answers with ``{ok: True, ...}`` or ``{ok: False, error: text}``, when it is over. One change of the
@@ -62,22 +62,13 @@ class Changes:
     def end(self) -> None:
         """The server stops: a change that runs comes to nothing."""
         if self._changeover is not None:
-            self._changeover.abandon()
-            self._changeover = None
+            self._changeover.abandon("the server stops")
 
     def settings_for(self, post: Post) -> Settings:
         """What the worker of a post is started with."""
         running = self._changeover
         new = running is not None and post.generation == running.generation
         return self._next if new else self.settings
-
-    def commands(self) -> dict[str, Callable[[dict[str, Any], Answer], None]]:
-        """By name, for the command socket: called with arguments and who gets the answer."""
-        return {
-            "reload": lambda _, answer: self.reload(answer),
-            "restart-workers": lambda _, answer: self.restart_workers(answer),
-            "workers": lambda arguments, answer: self.resize(arguments.get("by", 1), answer),
-        }
 
     def reload(self, answer: Answer = _ignore) -> None:
         """Read the settings again, apply them, and let new workers load the application.
@@ -160,20 +151,27 @@ class Changes:
             self._replace("restart of workers", len(self._crew.serving()), answer, {})
 
     def resize(self, by: int, answer: Answer = _ignore) -> None:
-        """One worker more (``by`` is 1), or one fewer (-1)."""
-        what = "one worker more" if by > 0 else "one worker fewer"
+        """So many workers more, or fewer when ``by`` is below 0; the last ones drain."""
+        count = "one worker" if abs(by) == 1 else f"{abs(by)} workers"
+        what = f"{count} {'fewer' if by < 0 else 'more'}"
         if self._refused(what, answer):
             return
         serving = self._crew.serving()
         if by > 0:
             self._next = self.settings
-            self._change(what, self._generation, [len(serving)], [], answer, {})
-        elif len(serving) == 1:
-            self._fail(what, "one worker is the least", answer, {})
+            numbers = range(len(serving), len(serving) + by)
+            self._change(what, self._generation, numbers, [], answer, {})
+        elif len(serving) + by < 1:
+            self._fail(what, f"one worker is the least, {len(serving)} serve", answer, {})
         else:
-            self._crew.relieve([], serving[-1:], self.settings.workers.drain_timeout)
-            self._log.info(f"{what}: done", workers=len(serving) - 1)
-            answer({"ok": True, "workers": len(serving) - 1})
+            leaving = serving[len(serving) + by :]
+            self._crew.relieve([], leaving, self.settings.workers.drain_timeout)
+            self._log.info(f"{what}: done", workers=len(serving) + by)
+            answer({"ok": True, "workers": len(serving) + by})
+
+    def resize_to(self, count: int, answer: Answer = _ignore) -> None:
+        """So many workers in all."""
+        self.resize(count - len(self._crew.serving()), answer)
 
     def worker_ready(self, post: Post) -> bool:
         """A worker is ready; whether it is one that a change has started."""
@@ -187,10 +185,10 @@ class Changes:
         """A worker says why it cannot serve; whether it is one that a change has started."""
         return self._changeover is not None and self._changeover.failed(post, reason)
 
-    def worker_ended(self, post: Post, was_ready: bool, code: int | None) -> None:
+    def worker_ended(self, post: Post, was_ready: bool, reason: str) -> None:
         """A worker's process has ended."""
         if self._changeover is not None:
-            self._changeover.ended(post, was_ready, code)
+            self._changeover.ended(post, was_ready, reason)
 
     def _refused(self, what: str, answer: Answer) -> bool:
         if self._changeover is not None:

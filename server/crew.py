@@ -344,7 +344,7 @@ class Crew:
         )
         if not post.leaving:
             freed += self._reclaim(post, CLAIMED)
-        again = self._listener.worker_ended(post, child.ready, code)
+        again = self._listener.worker_ended(post, child.ready, post.outlook.reason)
         if not post.on_duty:
             why = ends.describe(code)
             self._log.info(f"{age} worker ended", worker=post.number, reason=why, sessions=freed)

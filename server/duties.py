@@ -15,7 +15,7 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 from server import inventory, status
 from server.changes import Changes
@@ -73,10 +73,16 @@ def _reopen_logs(server: Server) -> Mapping[str, Any]:
 
 
 def _resize(server: Server, arguments: Mapping[str, Any]) -> Later:
-    by = arguments.get("by")
-    if by not in (1, -1):
-        raise CommandError('expected {"by": 1} or {"by": -1}')
-    return _change(server, lambda answer: server.changes.resize(int(by), answer))
+    by, to = arguments.get("by"), arguments.get("to")
+    if to is None and _is_count(by) and by:
+        return _change(server, lambda answer: server.changes.resize(int(by), answer))
+    if by is None and _is_count(to) and to > 0:
+        return _change(server, lambda answer: server.changes.resize_to(int(to), answer))
+    raise CommandError('expected {"to": COUNT} or {"by": MORE}, below 0 for fewer')
+
+
+def _is_count(value: Any) -> TypeGuard[int]:
+    return type(value) is int
 
 
 def _change(server: Server, begin: Callable[[Callable[[dict[str, Any]], None]], None]) -> Later:

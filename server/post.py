@@ -58,8 +58,8 @@ class Listener(Protocol):
     def worker_adjusts(self, post: Post, values: dict[str, Any]) -> None:
         """A worker's application wants settings, by their dotted keys, to be others everywhere."""
 
-    def worker_ended(self, post: Post, was_ready: bool, code: int | None) -> bool:
-        """A worker's process has ended; whether another one is to be started."""
+    def worker_ended(self, post: Post, was_ready: bool, reason: str) -> bool:
+        """A worker's process has ended, why; whether another one is to be started."""
 
     def tell_acceptor(self, message: dict[str, Any], fds: Iterable[int] = ()) -> bool:
         """Send to the acceptor; False when there is none."""

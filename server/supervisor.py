@@ -151,12 +151,12 @@ class Supervisor:
         """Let all processes have the settings that an application wants."""
         self._changes.adjust(values, post.number)
 
-    def worker_ended(self, post: Post, was_ready: bool, code: int | None) -> bool:
+    def worker_ended(self, post: Post, was_ready: bool, reason: str) -> bool:
         """Whether a dead worker is replaced: only while the server runs."""
         if self._phase in (Phase.BOOTING, Phase.FILLING):
             when = "while the server started" if was_ready else "before it was ready"
-            self._fail(ServerError(f"worker {post.number} ended {when}: {describe(code)}"))
-        self._changes.worker_ended(post, was_ready, code)
+            self._fail(ServerError(f"worker {post.number} ended {when}: {reason}"))
+        self._changes.worker_ended(post, was_ready, reason)
         self._finish()
         return self._phase is Phase.RUNNING
 

@@ -132,6 +132,8 @@ app.command()(operation.status)
 app.command()(operation.stop)
 app.command()(operation.reload)
 app.command()(operation.restart_workers)
+# Or "-1" would be an option that nobody knows.
+app.command(context_settings={"ignore_unknown_options": True})(operation.workers)
 app.command()(operation.reopen_logs)
 app.command()(sessions.sessions)
 app.command()(stats.stats)

@@ -8,13 +8,14 @@ work while workers hang. The names of the functions are those of the commands.
 from __future__ import annotations
 
 import json
+import re
 from typing import Annotated, Any, Final
 
 import typer
 
 from server.cli import asking, board
 from server.cli.asking import ANSWER_SECONDS, Conversation
-from server.errors import ServerError
+from server.errors import ExitStatus, ServerError
 
 SPARE_SECONDS: Final = 5.0
 """What ``stop`` waits on top of the time that the server says it may take."""
@@ -93,6 +94,36 @@ def restart_workers(run_dir: RunDir = None, name: Name = None, as_json: AsJson =
     _say(answer, f"{answer['workers']} new workers", as_json=as_json)
 
 
+def workers(
+    count: Annotated[
+        str,
+        typer.Argument(metavar="N|+N|-N", help="How many, or how many more or fewer."),
+    ],
+    run_dir: RunDir = None,
+    name: Name = None,
+    as_json: AsJson = False,
+) -> None:
+    """Have so many workers, or so many more or fewer: new ones start, the last ones drain."""
+    answer = told("workers", run_dir, name, patience=None, arguments=_resized(count))
+    _say(answer, _counted(answer["workers"]), as_json=as_json)
+
+
+def _resized(count: str) -> dict[str, int]:
+    """What to ask of the server; ServerError for what is no number."""
+    found = re.fullmatch(r"([+-]?)([1-9][0-9]{0,8})", count, re.ASCII)
+    if found is None:
+        raise ServerError(
+            f"workers: got {count!r}, expected a number of workers, such as 4, or of more or fewer "
+            "ones, such as +1 or -1",
+            exit_code=ExitStatus.SETTINGS,
+        )
+    return {"by": int(count)} if found[1] else {"to": int(count)}
+
+
+def _counted(workers: int) -> str:
+    return "1 worker" if workers == 1 else f"{workers} workers"
+
+
 def reopen_logs(run_dir: RunDir = None, name: Name = None, as_json: AsJson = False) -> None:
     """Let all processes open the log file anew, after it was renamed."""
     answer = told("reopen-logs", run_dir, name, patience=ANSWER_SECONDS)
@@ -102,11 +133,16 @@ def reopen_logs(run_dir: RunDir = None, name: Name = None, as_json: AsJson = Fal
 
 
 def told(
-    command: str, run_dir: str | None, name: str | None, *, patience: float | None
+    command: str,
+    run_dir: str | None,
+    name: str | None,
+    *,
+    patience: float | None,
+    arguments: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The answer of the server that is meant."""
     with Conversation(asking.folder(run_dir, name)) as server:
-        return server.ask(command, patience=patience)
+        return server.ask(command, arguments, patience=patience)
 
 
 def _say(answer: dict[str, Any], line: str, *, as_json: bool) -> None:

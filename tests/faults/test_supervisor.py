@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.faults.conftest import APP, Start
 from tests.faults.crowd import working
-from tests.helpers.commands import status
+from tests.helpers.commands import states
 from tests.helpers.inside import Inside
 from tests.helpers.raw import Raw
 from tests.helpers.server import Server, alive, refused, sockets_below
@@ -90,8 +90,3 @@ def test_not_even_processes_that_stand_still_or_load_outlive_it(
     successor = start(workers=1, listen=listen, arguments=same_folders(server.folder))
     with Raw(successor.address) as client:
         client.ping()
-
-
-def states(server: Server) -> list[str]:
-    """Those of all workers."""
-    return [worker["state"] for worker in status(server)["workers"]]

@@ -63,3 +63,8 @@ def stopped(pids: Iterable[int]) -> Iterator[None]:
 
 def status(server: Server) -> Any:
     return asked(server, "status")["answer"]
+
+
+def states(server: Server) -> list[str]:
+    """Those of all workers."""
+    return [worker["state"] for worker in status(server)["workers"]]

@@ -69,7 +69,7 @@ def test_a_failure_ends_it_with_what_the_worker_has_said() -> None:
     stage = Stage([0, 1])
     assert not stage.change.failed(Post(0), "another's")
     assert stage.change.failed(stage.hired[0], "app.lua:1: no")
-    stage.change.ended(stage.hired[0], was_ready=False, code=3)
+    stage.change.ended(stage.hired[0], was_ready=False, reason="exit code 3")
     assert stage.outcomes == ["app.lua:1: no"]
     assert stage.numbers() == [0]
 
@@ -77,12 +77,14 @@ def test_a_failure_ends_it_with_what_the_worker_has_said() -> None:
 def test_an_end_before_all_are_ready() -> None:
     stage = Stage([0, 1, 2])
     stage.ready(0)
-    stage.change.ended(Post(0), was_ready=True, code=-9)
+    stage.change.ended(Post(0), was_ready=True, reason="it hung: killed by signal 9")
     assert stage.outcomes == []
-    stage.change.ended(stage.hired[0], was_ready=True, code=-9)
-    assert stage.outcomes == ["new worker 0 ended before the others were ready: killed by signal 9"]
+    stage.change.ended(stage.hired[0], was_ready=True, reason="it hung: killed by signal 9")
+    assert stage.outcomes == [
+        "new worker 0 ended before the others were ready: it hung: killed by signal 9"
+    ]
     assert stage.dismissed == [0, 1, 2]
-    stage.change.ended(stage.hired[1], was_ready=False, code=-9)
+    stage.change.ended(stage.hired[1], was_ready=False, reason="killed by signal 9")
     stage.ready(2)
     assert len(stage.outcomes) == 1
 
@@ -94,9 +96,10 @@ def test_no_process_can_be_started() -> None:
     assert stage.dismissed == [0, 1]
 
 
-def test_a_server_that_stops_hears_no_more_of_it() -> None:
+def test_a_server_that_stops_says_so_and_hears_no_more_of_it() -> None:
     stage = Stage([0])
-    stage.change.abandon()
-    stage.change.ended(stage.hired[0], was_ready=False, code=0)
+    stage.change.abandon("the server stops")
+    stage.change.ended(stage.hired[0], was_ready=False, reason="exit code 0")
     stage.ready(0)
-    assert stage.outcomes == []
+    assert stage.outcomes == ["the server stops"]
+    assert stage.dismissed == []

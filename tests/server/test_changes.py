@@ -108,7 +108,7 @@ def test_a_failure_keeps_what_only_new_workers_get(stage: Stage) -> None:
     stage.write({"console": {"dialect": "new"}})
     stage.changes.reload(stage.answers.append)
     assert stage.changes.worker_failed(stage.hired[0], "app.lua:1: no")
-    stage.changes.worker_ended(stage.hired[0], was_ready=False, code=3)
+    stage.changes.worker_ended(stage.hired[0], was_ready=False, reason="exit code 3")
     assert stage.answers[0]["error"] == "app.lua:1: no"
     assert stage.changes.settings.console.dialect == "2.6"
     assert stage.drained == []
@@ -153,14 +153,32 @@ def test_the_number_of_workers_in_the_settings_counts_when_it_is_another_one(
     assert stage.answers[-1]["workers"] == 1
     stage.write({"iproto": {"threads": 1}})
     stage.changes.resize(-1, stage.answers.append)
-    assert stage.answers[-1]["error"] == "one worker is the least"
+    assert stage.answers[-1]["error"] == "one worker is the least, 1 serve"
 
 
-def test_commands(stage: Stage) -> None:
-    commands = stage.changes.commands()
-    assert sorted(commands) == ["reload", "restart-workers", "workers"]
-    commands["workers"]({"by": -1}, stage.answers.append)
-    assert stage.answers == [{"ok": True, "workers": 1}]
+def test_several_workers_come_and_go_at_once(stage: Stage) -> None:
+    stage.changes.resize_to(4, stage.answers.append)
+    stage.ready(0)
+    assert [post.number for post in stage.hired] == [2, 3], "the first alone, then the others"
+    assert stage.answers == []
+    stage.ready(1)
+    assert stage.answers == [{"ok": True, "workers": 4}]
+    assert stage.drained == []
+    stage.changes.resize_to(4, stage.answers.append)
+    stage.changes.resize(-4, stage.answers.append)
+    stage.changes.resize(-3, stage.answers.append)
+    assert stage.answers[1:] == [
+        {"ok": True, "workers": 4},
+        {"ok": False, "error": "one worker is the least, 4 serve"},
+        {"ok": True, "workers": 1},
+    ]
+    assert stage.drained == [1, 4, 5]
+
+
+def test_a_change_that_the_stop_ends_is_answered(stage: Stage) -> None:
+    stage.changes.resize(1, stage.answers.append)
+    stage.changes.end()
+    assert stage.answers == [{"ok": False, "error": "the server stops"}]
 
 
 def test_what_an_application_has_set_is_everybodys(stage: Stage) -> None:

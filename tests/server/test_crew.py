@@ -30,8 +30,8 @@ class Audience:
     def worker_adjusts(self, post: Post, values: dict[str, Any]) -> None:
         raise AssertionError((post, values))
 
-    def worker_ended(self, post: Post, was_ready: bool, code: int | None) -> bool:
-        self.told.append({"ended": (post.index, was_ready, code)})
+    def worker_ended(self, post: Post, was_ready: bool, reason: str) -> bool:
+        self.told.append({"ended": (post.index, was_ready, reason)})
         return False
 
     def tell_acceptor(self, message: dict[str, Any], _fds: Iterable[int] = ()) -> bool:

@@ -31,6 +31,10 @@ class Changes:
         self.asked.append(by)
         self.answer = answer
 
+    def resize_to(self, count: int, answer: Callable[[dict[str, Any]], None]) -> None:
+        self.asked.append(("to", count))
+        self.answer = answer
+
 
 def run(phase: str, changes: Changes, command: str, **arguments: Any) -> list[Any]:
     """The answers, which may come later."""
@@ -47,7 +51,8 @@ def run(phase: str, changes: Changes, command: str, **arguments: Any) -> list[An
         ("reload", {}, "reload"),
         ("restart-workers", {}, "restart"),
         ("workers", {"by": 1}, 1),
-        ("workers", {"by": -1}, -1),
+        ("workers", {"by": -3}, -3),
+        ("workers", {"to": 4}, ("to", 4)),
     ],
 )
 def test_changes_are_answered_when_they_are_over(
@@ -75,11 +80,14 @@ def test_changes_wait_for_a_server_that_runs(phase: str) -> None:
     assert changes.asked == []
 
 
-@pytest.mark.parametrize("by", [0, 2, "1", None, [1]])
-def test_workers_come_and_go_one_by_one(by: Any) -> None:
+@pytest.mark.parametrize(
+    "arguments",
+    [{}, {"by": 0}, {"by": True}, {"by": "1"}, {"by": [1]}, {"to": 0}, {"by": 1, "to": 2}],
+)
+def test_a_number_of_workers_is_one(arguments: dict[str, Any]) -> None:
     changes = Changes()
-    error = 'expected {"by": 1} or {"by": -1}'
-    assert run("running", changes, "workers", by=by) == [{"ok": False, "error": error}]
+    error = 'expected {"to": COUNT} or {"by": MORE}, below 0 for fewer'
+    assert run("running", changes, "workers", **arguments) == [{"ok": False, "error": error}]
     assert changes.asked == []
 
 

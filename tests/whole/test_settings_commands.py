@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import signal
 import stat
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tests.helpers.commands import asked, beespace, status, told
+import pytest
+
+from tests.helpers.commands import beespace, states, status, told
 from tests.helpers.raw import Raw
-from tests.helpers.server import Server, refused
+from tests.helpers.server import ROOT, Server, environment, refused
 from tests.helpers.wait import wait_until
 from tests.whole.conftest import Start
 
@@ -103,8 +109,59 @@ def test_a_reload_that_fails(start: Start) -> None:
     done = beespace("reload", run_dir=server.folder / "run")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("beespace: log.level: got 'loud', expected one of fatal, ")
-    answer = asked(server, "workers", by=5)
-    assert answer == {"ok": False, "error": 'expected {"by": 1} or {"by": -1}'}
+
+
+def test_the_number_of_workers(start: Start) -> None:
+    server = start(workers=1, settings={"workers": {"max": 4}})
+    run_dir = server.folder / "run"
+
+    done = beespace("workers", "3", run_dir=run_dir)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "3 workers\n", "")
+    assert states(server).count("ready") == len(server.worker_pids()) == 3
+    done = beespace("workers", "+2", run_dir=run_dir)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("beespace: 2 new workers need as many rows, 1 are free: ")
+    done = beespace("workers", "-2", run_dir=run_dir)
+    assert (done.returncode, done.stdout) == (0, "1 worker\n")
+    assert states(server).count("ready") == 1
+    done = beespace("workers", "-1", run_dir=run_dir)
+    assert (done.returncode, done.stderr) == (1, "beespace: one worker is the least, 1 serve\n")
+    assert told(server, "workers", "1") == {"workers": 1}
+
+
+@pytest.mark.parametrize("count", ["0", "-0", "x", "1.5", "--3", "٣"])
+def test_what_is_no_number_of_workers(count: str, tmp_path: Path) -> None:
+    done = beespace("workers", count, run_dir=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        f"beespace: workers: got {count!r}, expected a number of workers, such as 4, or of more or "
+        "fewer ones, such as +1 or -1\n"
+    )
+
+
+def test_a_reload_that_the_stop_ends_is_told(start: Start, tmp_path: Path) -> None:
+    slow = tmp_path / "slow"
+    server = start(workers=1, app=f"if io.open('{slow}') then while true do end end")
+    slow.touch()
+    with begun("reload", server) as process:
+        wait_until(lambda: "starting" in states(server), 10, "a new worker")
+        assert told(server, "stop") == {"pid": server.pid, "stopped": True}
+        out, error = process.communicate(timeout=20)
+    assert (process.returncode, out, error) == (1, "", "beespace: the server stops\n")
+
+
+@contextlib.contextmanager
+def begun(command: str, server: Server) -> Iterator[subprocess.Popen[str]]:
+    """A command whose answer takes a while."""
+    words = [sys.executable, "-m", "server", command, "--run-dir", str(server.folder / "run")]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        words, stdout=pipe, stderr=pipe, text=True, env=environment(), cwd=ROOT
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def test_check(tmp_path: Path) -> None:
