@@ -90,6 +90,14 @@ def test_its_command_is_one_of_ours(tmp_path: Path) -> None:
     assert load({"config": str(file)}, {}).app.file == tmp_path / "app.lua"
 
 
+def test_a_reload_that_fails_is_seen_by_systemd() -> None:
+    """Not a signal, which always succeeds; the command finds the server of this unit."""
+    words = command()
+    place = words[words.index("--run-dir") : words.index("--run-dir") + 2]
+    assert unit(SERVICE)["Service"]["ExecReload"].split() == [PROGRAM, "reload", *place]
+    assert "reload" in typer.main.get_command(app).commands  # type: ignore[attr-defined]
+
+
 def test_its_folders_are_those_it_owns() -> None:
     service, words = unit(SERVICE)["Service"], command()
     assert f"%t/{service['RuntimeDirectory']}" == words[words.index("--run-dir") + 1]
