@@ -12,7 +12,7 @@ PEER = (
     "an address like '10.0.0.1', '10.0.0.1:4000' or '[::1]:4000', a network like '10.0.0.0/8' or "
     "'2001:db8::/32', or a text that begins with 'unix/:'"
 ) + LIST
-COUNT = "a whole number from 1 on"
+COUNT = "a whole number from 0 on"
 SECONDS = "a number of seconds from 0 on"
 FIELDS = (
     "age, bytes_in, bytes_out, connected, id, idle, in_flight, inbox_bytes, listener, name, peer, "
@@ -41,7 +41,7 @@ KEYS = "age_gt, id, idle_gt, in_flight_gt, listener, name, peer, state, type, ui
         ("{uid = -1}", f"uid: got -1, expected the number of a user{LIST}"),
         ("{uid = -1LL}", f"uid: got -1LL, expected the number of a user{LIST}"),
         ("{peer = 'localhost'}", f"peer: got 'localhost', expected {PEER}"),
-        ("{not_peer = {'10.0.0.1/33'}}", f"not_peer: got '10.0.0.1/33', expected {PEER}"),
+        ("{not_peer = {'10.0.0.1/8'}}", f"not_peer: got '10.0.0.1/8', expected {PEER}"),
         ("{type = 'binry'}", f"type: got 'binry', expected 'binary' or 'console'{LIST}"),
         ("{type = 1}", f"type: got 1, expected 'binary' or 'console'{LIST}"),
         ("{state = 'free'}", f"state: got 'free', expected 'claimed' or 'closing' or 'live'{LIST}"),
@@ -56,9 +56,8 @@ KEYS = "age_gt, id, idle_gt, in_flight_gt, listener, name, peer, state, type, ui
             "in_flight_gt: got 'x', expected a number of requests from 0 on",
         ),
         ("{limit = -1}", f"limit: got -1, expected {COUNT}"),
-        ("{limit = 0}", f"limit: got 0, expected {COUNT}"),
         ("{limit = {}}", f"limit: got a table, expected {COUNT}"),
-        ("{after = 0.5}", "after: got 0.5, expected the id of a session, or 0"),
+        ("{after = 0.5}", f"after: got 0.5, expected {COUNT}"),
         (
             "{order = 'size'}",
             f"order: got 'size', expected one of {FIELDS}, or one with '-' in front",

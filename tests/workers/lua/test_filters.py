@@ -128,3 +128,14 @@ def test_ids(crowd: Crowd) -> None:
     assert engine.execute(count % "id = {}") == 0
     source = f"return box.session.list({{id = {{{d}, {a}}}, order = '-id'}})[1].id"
     assert engine.execute(source) == d
+
+
+def test_users_that_were_dropped_are_the_empty_name(crowd: Crowd) -> None:
+    engine, (a, b, c, d) = crowd
+    engine.slot(a).uid = 999
+    count = "return box.session.count({%s})"
+    assert engine.execute(count % "user = ''") == 1
+    assert engine.execute(count % f"user = {{'', 'admin'}}, id = {{{a}, {d}}}") == 2
+    assert engine.execute(count % "not_user = {'', 'bob'}") == 1
+    assert engine.execute(count % f"not_user = 'bob', id = {{{a}, {b}, {c}}}") == 1
+    engine.slot(a).uid = 0

@@ -52,6 +52,7 @@ def test_by_id_unless_asked_otherwise(full: Engine) -> None:
     assert ids(full, "") == everything
     assert ids(full, "{order = 'id'}") == everything
     assert ids(full, "{order = '-id'}") == everything[::-1]
+    assert ids(full, "{limit = 0}") == []
     assert ids(full, "{limit = 7}") == everything[:7]
     assert ids(full, "{limit = 7, order = '-id'}") == everything[:-8:-1]
 

@@ -97,8 +97,7 @@ local SINGLES = {
 }
 
 local whole_id = whole_number(0, MOST)
-local LIMIT = {whole_number(1, MOST), 'a whole number from 1 on'}
-local AFTER = {whole_id, 'the id of a session, or 0'}
+local COUNT = {whole_id, 'a whole number from 0 on'}
 
 local function read_one(what, key, value, kind, suffix)
   local read, expected = kind[1], kind[2]
@@ -158,7 +157,7 @@ local function read(what, key, value, taken)
   elseif key == 'order' then
     return read_order(what, value, taken.order)
   end
-  return read_one(what, key, value, key == 'limit' and LIMIT or AFTER, '')
+  return read_one(what, key, value, COUNT, '')
 end
 
 -- The id that an argument is; raises what is wrong with it.

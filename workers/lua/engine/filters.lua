@@ -21,6 +21,8 @@ local max, huge = math.max, math.huge
 local fits = networks.fits
 local name_of = labels.name
 local bytes_p = ffi.typeof('const uint8_t *')
+-- Name of the users that were dropped.
+local NOBODY = ''
 
 local filters = {
   -- Keys that tell which sessions are meant: of those that exist, and of those that have ended.
@@ -95,16 +97,21 @@ local function number_of_row(row)
   return tonumber(shared.rows[row].number)
 end
 
+-- Numbers of the users with these names; '' are all that were dropped.
 local function users(names)
   if names == nil then
     return nil
   end
-  local list = {}
+  local set = {}
   for _, name in ipairs(names) do
     local found = catalog.by_name[name]
-    list[#list + 1] = found ~= nil and found.id or nil
+    if found ~= nil then
+      set[found.id] = true
+    elseif name == NOBODY then
+      set[NOBODY] = true
+    end
   end
-  return list
+  return set
 end
 
 -- What is in both sets, nil standing for everything.
@@ -119,13 +126,6 @@ local function intersection(one, other)
   return both
 end
 
-local function union(one, other)
-  for _, value in ipairs(other or {}) do
-    one[value] = true
-  end
-  return one
-end
-
 -- A set that may be asked, nil when nothing is in it.
 local function unless_empty(set)
   return set ~= nil and next(set) ~= nil and set or nil
@@ -135,14 +135,15 @@ end
 -- `uid` are not meant when it is given. Raises what is wrong with the filter.
 function filters.plan(what, filter, taken, uid)
   local said = filter_keys.parse(what, filter, taken)
-  local only = intersection(set_of(users(said.user)), set_of(said.uid))
   local last_row = tonumber(shared.header.workers) - 1
   return {
     ids = distinct(said.id),
     id_set = set_of(said.id),
     not_ids = unless_empty(set_of(said.not_id)),
-    users = intersection(only, uid ~= nil and {[uid] = true} or nil),
-    not_users = unless_empty(union(set_of(users(said.not_user)) or {}, said.not_uid)),
+    uids = intersection(set_of(said.uid), uid ~= nil and {[uid] = true} or nil),
+    not_uids = unless_empty(set_of(said.not_uid)),
+    users = users(said.user),
+    not_users = unless_empty(users(said.not_user)),
     types = marks(said.type, said.not_type),
     states = marks(said.state, said.not_state),
     reasons = marks(said.reason, said.not_reason),
@@ -189,9 +190,16 @@ local function peer_fits(plan, peer, length)
     and (plan.not_peers == nil or not any(plan.not_peers, peer, length))
 end
 
+-- Whether a user is one of those that `users` has made.
+local function is_among(users_of, uid)
+  return users_of[uid] ~= nil or users_of[NOBODY] ~= nil and catalog.principals[uid] == nil
+end
+
 local function user_fits(plan, uid)
-  return (plan.users == nil or plan.users[uid] ~= nil)
-    and (plan.not_users == nil or plan.not_users[uid] == nil)
+  return (plan.uids == nil or plan.uids[uid] ~= nil)
+    and (plan.not_uids == nil or plan.not_uids[uid] == nil)
+    and (plan.users == nil or is_among(plan.users, uid))
+    and (plan.not_users == nil or not is_among(plan.not_users, uid))
 end
 
 local function name_fits(plan, record)

@@ -6,14 +6,16 @@
 --   127.0.0.1   ::1   [::1]                          this address, whatever the port
 --   10.0.0.0/8   2001:db8::/32                       all addresses of this network
 --
--- A peer whose IPv4 address is written as an IPv6 one ([::ffff:10.0.0.1]:1) is in networks of both.
+-- An IPv4 address that is written as an IPv6 one (::ffff:10.0.0.1) is the IPv4 address. A network
+-- has no bits behind its length.
 
 local bit = require('bit')
 local ffi = require('ffi')
 local sys = require('beespace.engine.sys')
 
 local C = sys.C
-local band, bswap, bxor, lshift = bit.band, bit.bswap, bit.bxor, bit.lshift
+local band, bnot, bswap = bit.band, bit.bnot, bit.bswap
+local bxor, lshift = bit.bxor, bit.lshift
 local copy, fill = ffi.copy, ffi.fill
 local tonumber, type = tonumber, type
 local IPV4, IPV6 = sys.AF_INET, sys.AF_INET6
@@ -23,7 +25,7 @@ local ZERO, NINE = 48, 57
 -- Longest text of an address with its zone that is looked at.
 local LONGEST = 255
 -- Third word of an IPv4 address that is written as an IPv6 one, as it lies in memory.
-local MAPPED = bswap(0xffff)
+local MAPPED, MAPPED_BITS = bswap(0xffff), 96
 
 ffi.cdef [[
 typedef struct {
@@ -41,10 +43,11 @@ local pattern_t = ffi.typeof('bee_network_t')
 local words = ffi.new('uint32_t[4]')
 local text = ffi.new('uint8_t[?]', LONGEST + 1)
 
--- Read an address of this family into `words`; whether it is one.
+-- Read an address that is written as one of this family into `words`; the family that it is of, nil
+-- when it is none.
 local function read(family, bytes, length)
   if length > LONGEST then
-    return false
+    return nil
   end
   copy(text, bytes, length)
   text[length] = 0
@@ -53,37 +56,33 @@ local function read(family, bytes, length)
   if zone ~= nil then
     zone[0] = 0
   end
-  return C.inet_pton(family, text, words) == 1
-end
-
--- Whether `words` hold an IPv4 address that was written as an IPv6 one, and from now on as itself.
-local function is_mapped()
-  if words[0] ~= 0 or words[1] ~= 0 or bxor(words[2], MAPPED) ~= 0 then
-    return false
+  if C.inet_pton(family, text, words) ~= 1 then
+    return nil
+  elseif family == IPV4 or words[0] ~= 0 or words[1] ~= 0 or bxor(words[2], MAPPED) ~= 0 then
+    return family
   end
   words[0], words[2], words[3] = words[3], 0, 0
-  return true
+  return IPV4
 end
 
--- Read the address in the text of a peer, which has a port, as one of this family.
-local function read_peer(family, peer, length)
+-- The same for the text of a peer, which has a port.
+local function read_peer(peer, length)
   local first = peer[0]
   if first == BRACKET then
     local stop = C.memchr(peer, END_BRACKET, length)
-    return stop ~= nil and read(IPV6, peer + 1, tonumber(stop - peer) - 1)
-      and (family == IPV6 or is_mapped())
-  elseif family == IPV4 and first >= ZERO and first <= NINE then
+    return stop ~= nil and read(IPV6, peer + 1, tonumber(stop - peer) - 1) or nil
+  elseif first >= ZERO and first <= NINE then
     local stop = C.memchr(peer, COLON, length)
-    return stop ~= nil and read(IPV4, peer, tonumber(stop - peer))
+    return stop ~= nil and read(IPV4, peer, tonumber(stop - peer)) or nil
   end
-  return false
+  return nil
 end
 
 -- Whether a pattern means the peer whose text is the first `length` bytes at `peer`.
 function networks.fits(pattern, peer, length)
   if pattern.length >= 0 then
     return pattern.length == length and C.memcmp(pattern.text, peer, length) == 0
-  elseif length == 0 or not read_peer(pattern.family, peer, length) then
+  elseif length == 0 or read_peer(peer, length) ~= pattern.family then
     return false
   end
   local address, mask = pattern.address, pattern.mask
@@ -110,12 +109,16 @@ local function word_of(bits)
   return bits >= 32 and -1 or bswap(lshift(-1, 32 - bits))
 end
 
--- The addresses that begin like `words` in `bits` bits.
+-- The addresses that begin like `words` in `bits` bits; nil when others of its bits are set.
 local function network(family, bits)
   local pattern = pattern_t()
   pattern.family, pattern.length = family, -1
   for index = 0, 3 do
-    pattern.address[index], pattern.mask[index] = words[index], word_of(bits - 32 * index)
+    local mask = word_of(bits - 32 * index)
+    if band(words[index], bnot(mask)) ~= 0 then
+      return nil
+    end
+    pattern.address[index], pattern.mask[index] = words[index], mask
   end
   return pattern
 end
@@ -126,7 +129,15 @@ local function read_alone(host)
   if host:find(':', 1, true) then
     family, inner = IPV6, host:match('^%[(.*)%]$') or host
   end
-  return read(family, inner, #inner) and family or nil
+  return read(family, inner, #inner)
+end
+
+local function read_network(host, bits)
+  local family = read_alone(host)
+  if family == IPV4 and host:find(':', 1, true) then
+    bits = bits - MAPPED_BITS
+  end
+  return family and bits >= 0 and bits <= BITS[family] and network(family, bits) or nil
 end
 
 -- The pattern of a text, nil when it is none of those above; peers are cut after `most` bytes.
@@ -138,9 +149,7 @@ function networks.pattern(value, most)
   end
   local host, bits = value:match('^([^/]+)/(%d+)$')
   if host ~= nil then
-    local family = read_alone(host)
-    bits = tonumber(bits)
-    return family and bits <= BITS[family] and network(family, bits) or nil
+    return read_network(host, tonumber(bits))
   end
   host = value:match('^(%[[^%]]*%]):%d+$') or value:match('^([%d.]+):%d+$')
   if host ~= nil then
