@@ -13,6 +13,7 @@ comes; before that every other worker has been told, by a number in the segment,
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -77,6 +78,7 @@ class Catalog:
             return _packed([False, error.code, error.values])
         except CatalogError as error:
             logs.get().error("the catalog cannot be changed", operation=name, reason=str(error))
+            self._open_anew()
             return _packed([False, "SYSTEM", [f"the catalog cannot be changed: {error}"]])
         if store.changes != before:
             self._renew()
@@ -91,6 +93,17 @@ class Catalog:
         if self._opened is None:
             self._opened = Store.open(self._path, self._durable)
         return self._opened
+
+    def _open_anew(self) -> None:
+        """Leave nothing of a trouble that may be over soon.
+
+        SQLite opens a file that it may not write for reading only, and so it stays. What is open is
+        kept when the file cannot be opened now: it can be read at least.
+        """
+        with contextlib.suppress(CatalogError):
+            store = Store.open(self._path, self._durable)
+            self.close()
+            self._opened = store
 
 
 def _packed(value: Any) -> bytes:

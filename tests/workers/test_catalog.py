@@ -9,6 +9,7 @@ from typing import Any
 import msgpack
 import pytest
 
+from shm.catalog.errors import CatalogError
 from shm.catalog.passwords import Rules
 from shm.catalog.store import FILE, Store
 from workers import bridge
@@ -110,6 +111,23 @@ def test_a_catalog_that_is_gone(tmp_path: Path) -> None:
         *(False, "SYSTEM", ["the catalog cannot be changed: it cannot be opened"]),
     ]
     assert services.renewed == 0
+
+
+def test_a_file_that_was_opened_for_reading_only_is_opened_anew(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    services.catalog._store()._connection.execute("PRAGMA query_only = ON")
+    refused = [False, "SYSTEM", ["the catalog cannot be changed: it is read-only"]]
+    with monkeypatch.context() as patched:
+
+        def refuse(*_: object) -> Store:
+            raise CatalogError("it cannot be opened")
+
+        patched.setattr(Store, "open", refuse)
+        assert services.change("create_principal", 1, "user", "u") == refused
+    assert len(services.snapshot()["principals"]) == 5, "what was open is kept"
+    assert services.change("create_principal", 1, "user", "u") == refused
+    assert services.change("create_principal", 1, "user", "u") == [True, 32]
 
 
 def test_weak_passwords(services: Services) -> None:
