@@ -113,6 +113,16 @@ def test_totals_survive_the_last_worker_that_a_reload_replaces(start: Start) -> 
     assert found["totals"]["counters"]["pings"] == 1
 
 
+def test_the_longest_turn_of_a_loop(shared: Server) -> None:
+    spin = "local c = require('clock') local t = c.time() + 0.2 while c.time() < t do end"
+    with Raw(shared.address) as client:
+        client.eval(spin)
+        wait_until(
+            lambda: max(worker["loop_time"] for worker in stats(shared)["workers"]) >= 0.2,
+            what="a long turn",
+        )
+
+
 def test_watching(shared: Server, tmp_path: Path) -> None:
     words = ("stats", "--run-dir", str(shared.folder / "run"), "--watch", "--interval", "0.1")
     with Terminal(*words, state=tmp_path) as terminal:

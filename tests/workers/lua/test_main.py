@@ -143,6 +143,37 @@ def test_fibers_are_counted() -> None:
         assert engine.row.fibers == 3
 
 
+TURNS = """
+local st, health = require('beespace.engine.state').st, require('beespace.engine.health')
+local told = {}
+health.begin(0)
+for second = 1, 13 do
+  st.longest = second == 3 and 0.25 or 0.001
+  health.publish()
+  told[second] = tonumber(require('beespace.engine.table').row.loop_time)
+end
+return table.concat(told, ' ')
+"""
+
+
+def test_the_longest_turn_is_told_for_some_seconds() -> None:
+    with Engine() as engine:
+        short, long = 1_000_000, 250_000_000
+        told = [short] * 2 + [long] * 8 + [short] * 3
+        assert [int(word) for word in engine.execute(TURNS).split()] == told
+
+
+def test_a_long_request_makes_a_long_turn() -> None:
+    with Engine() as engine, engine.connect() as client:
+        engine.execute(HEALTH + "health.begin(require('clock').monotonic())")
+        client.eval(
+            "local c = require('clock') local t = c.time() while c.time() < t + 0.05 do end"
+        )
+        engine.turn()
+        engine.execute(HEALTH + "health.publish()")
+        assert engine.row.loop_time > 50_000_000
+
+
 def test_without_a_warm_up_everything_works() -> None:
     with Engine(warm=False) as engine, engine.connect() as client:
         assert client.in_step()

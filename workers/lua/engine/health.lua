@@ -1,4 +1,4 @@
--- Figures of this worker that others read: Lua heap, fibers, traces, trace aborts.
+-- Figures of this worker that others read: Lua heap, fibers, traces and their aborts, loop turns.
 --
 -- main() starts it; the loop publishes once a tick. Trace aborts are counted always (they are
 -- rare) and logged behind the developer switch, since each one is a piece of the request path that
@@ -14,7 +14,10 @@ local jit = require('jit')
 local jit_util = require('jit.util')
 local fibers = require('beespace.engine.fibers')
 local shared = require('beespace.engine.table')
+local state = require('beespace.engine.state')
 
+local max = math.max
+local st = state.st
 local collectgarbage, tonumber, tostring = collectgarbage, tonumber, tostring
 
 local FIRST_CURE = 2
@@ -23,6 +26,10 @@ local LONGEST_PAUSE = 3600
 local TOO_MANY_ABORTS = 8
 
 local health = {traces = 0, aborts = 0}
+
+-- The longest turns, in seconds, of this window of tellings and of the one before.
+local turns = {before = 0, now = 0, told = 0}
+local WINDOW = 5
 
 local cure = {aborts = 0, pause = FIRST_CURE, not_before = 0}
 
@@ -69,9 +76,28 @@ function health.cure(now, warm)
   health.settle(now)
 end
 
--- Write the figures into the worker's row.
+-- The loop begins to turn at `now`, seconds of a monotonic clock.
+function health.begin(now)
+  st.woke, st.longest = now, 0
+  turns.before, turns.now, turns.told = 0, 0, 0
+end
+
+-- The longest turn of the last WINDOW tellings, and of up to as many before.
+local function longest_turn()
+  turns.now = max(turns.now, st.longest)
+  st.longest = 0
+  local longest = max(turns.now, turns.before)
+  turns.told = turns.told + 1
+  if turns.told == WINDOW then
+    turns.before, turns.now, turns.told = turns.now, 0, 0
+  end
+  return longest
+end
+
+-- Write the figures into the worker's row; once a second.
 function health.publish()
   local row = shared.row
+  row.loop_time = longest_turn() * 1e9
   row.lua_heap = tonumber(collectgarbage('count')) * 1024
   row.fibers = fibers.count
   row.jit_traces = health.traces

@@ -50,6 +50,7 @@ local watch = require('beespace.engine.watch')
 
 local C = sys.C
 local error, pcall, tonumber = error, pcall, tonumber
+local max = math.max
 local yield = coroutine.yield
 local ube32, read_length = decode.ube32, framing.read_length
 local BROKEN, SHORT = framing.BROKEN, framing.SHORT
@@ -263,7 +264,9 @@ local function wait()
   if messages.dirty ~= 0 and st.rehearsal == 0 then
     flush_next()
   end
-  local found = C.epoll_wait(st.poll, events, EVENTS, patience())
+  local sleep = patience()
+  st.longest = max(st.longest, sys.clock(sys.CLOCK_MONOTONIC) - st.woke)
+  local found = C.epoll_wait(st.poll, events, EVENTS, sleep)
   st.k = 0
   st.n = found > 0 and found or 0
   local now = sys.clock(sys.CLOCK_MONOTONIC)

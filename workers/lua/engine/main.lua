@@ -207,6 +207,7 @@ end
 -- Serve until the loop shall end, then end every session.
 function main.serve()
   arrears.say_hello()
+  health.begin(sys.clock(sys.CLOCK_MONOTONIC))
   repeat
     fibers.drive()
     if st.stop == loop.CURE then

@@ -42,6 +42,7 @@ typedef struct {
   double next_tick; /* when the loop looks after what is due, monotonic seconds */
   double next_sweep; /* when engine/lifetimes looks after sessions, monotonic seconds */
   double woke;      /* end of the last wait, monotonic seconds */
+  double longest;   /* longest turn of the loop since engine/health told of it, seconds */
   double catalog;   /* generation of the users and rights that this worker has */
   volatile double *generation;  /* that of the server, in the segment */
   uint64_t sync;    /* sync of the packet being executed, big-endian as on the wire */
