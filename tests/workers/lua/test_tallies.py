@@ -139,7 +139,9 @@ def test_a_new_session_counts(user: User, end: tuple[socket.socket, int]) -> Non
         assert user.tally == 1
 
 
-def test_a_new_session_that_comes_too_late(user: User, end: tuple[socket.socket, int]) -> None:
+def test_a_new_session_that_comes_too_late(
+    user: User, end: tuple[socket.socket, int], capfd: pytest.CaptureFixture[str]
+) -> None:
     """Others were faster while it was on its way."""
     engine = user.engine
     engine.execute(f"box.session.new{{fd = ..., user = '{user.name}'}}", end[1])
@@ -149,6 +151,8 @@ def test_a_new_session_that_comes_too_late(user: User, end: tuple[socket.socket,
         assert user.full.encode() in end[0].recv(4096)
         assert user.tally == 2
         assert engine.slot(session).reason == EndReason.LIMIT
+        line = f"I> closing connection unix/:(socket): {user.full}"
+        assert line in capfd.readouterr().err
         end[0].close()
         engine.run_until(lambda: not engine.table.exists(session))
 

@@ -12,6 +12,7 @@
 local access = require('beespace.engine.access')
 local adoption = require('beespace.engine.adoption')
 local catalog = require('beespace.engine.catalog')
+local complaints = require('beespace.engine.complaints')
 local errors = require('beespace.box.error')
 local fibers = require('beespace.engine.fibers')
 local logins = require('beespace.engine.logins')
@@ -89,6 +90,7 @@ local function turn_away(id, raised)
   local slot = shared.slots[id % shared.capacity]
   if slot.id == id and shared.is_open(slot) then
     local fd = tonumber(slot.fd)
+    complaints.closing(id, shared.peer(id) or '?', errors.describe(raised))
     output.later(fd, state.output, reply.fail(state.output, 0, 0, raised))
     sessions.linger(fd, shared.reason.LIMIT)
   end

@@ -1,10 +1,10 @@
 -- What clients do wrong, in the log: some lines a second, and how many more there were.
 --
 -- Whoever answers a packet that could not be read calls about(), engine/auth calls login() for a
--- login that failed, engine/visits refusal() for a client that on_connect refused, engine/lifetimes
--- expired() and the loop deaf() for sessions that are closed; engine/chores calls tick() once a
--- second. Each kind has its own lines, so nobody fills the log, and nobody hides one kind behind
--- the other.
+-- login that failed, engine/visits refusal() for a client that on_connect refused, who closes a
+-- session at a limit or for its login closing(), and the loop deaf(); engine/chores calls tick()
+-- once a second. Each kind has its own lines, so nobody fills the log, and nobody hides one kind
+-- behind the other.
 
 local bridge = require('beespace.bridge')
 local state = require('beespace.engine.state')
@@ -20,8 +20,9 @@ local logins = {level = 'warn', more = '%d more logins failed', said = 0, unsaid
 local refusals = {
   level = 'warn', more = '%d more connections were refused by on_connect', said = 0, unsaid = 0,
 }
-local expirations = {
-  level = 'info', more = '%d more connections were closed at a time limit', said = 0, unsaid = 0,
+local closings = {
+  level = 'info', more = '%d more connections were closed at a limit or for their login', said = 0,
+  unsaid = 0,
 }
 local deafness = {
   level = 'warn', more = '%d more connections were closed at session.output_limit', said = 0,
@@ -63,9 +64,9 @@ function complaints.refusal(peer, reason)
   say(refusals, ('on_connect refused %s: %s'):format(peer, reason))
 end
 
--- The session `id`, whose address is `peer`, is closed at a time limit, for this reason.
-function complaints.expired(id, peer, reason)
-  say(expirations, ('closing connection %s: %s'):format(peer, reason), id)
+-- The session `id`, whose address is `peer`, is closed for this reason.
+function complaints.closing(id, peer, reason)
+  say(closings, ('closing connection %s: %s'):format(peer, reason), id)
 end
 
 -- The session `id` is closed because its client does not read.
@@ -78,7 +79,7 @@ function complaints.tick()
   begin_second(packets)
   begin_second(logins)
   begin_second(refusals)
-  begin_second(expirations)
+  begin_second(closings)
   begin_second(deafness)
 end
 

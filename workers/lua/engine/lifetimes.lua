@@ -165,7 +165,7 @@ local WHY = {
 }
 
 local function finish(fd, id, reason)
-  complaints.expired(id, shared.peer(id) or '?', WHY[reason](fd))
+  complaints.closing(id, shared.peer(id) or '?', WHY[reason](fd))
   if reason == reasons.MAX_AGE then
     -- Its last answer may still be on its way.
     sessions.linger(fd, reason)

@@ -32,6 +32,9 @@ local logins = {
   keep = false,
   -- Sessions that are logged in.
   count = 0,
+  -- Called with the id of a session that is ended, since its login holds no longer; engine/endings
+  -- sets it.
+  stale = function(_) end,
 }
 
 -- By descriptor: 1 more than the serial number of the password that the session has logged in with,
@@ -98,11 +101,12 @@ function catalog.changed(operation, uid)
   end
 end
 
-local function end_if_stale(_, slot)
+local function end_if_stale(id, slot)
   local fd = tonumber(slot.fd)
   local serial = serials[fd]
   if serial ~= 0 and not holds(tonumber(slot.uid), serial) then
     store(fd, 0)
+    logins.stale(id)
     sessions.linger(fd, CREDENTIALS)
   end
 end

@@ -58,6 +58,7 @@ require('beespace.box.session_list')
 require('beespace.box.session_new')
 require('beespace.box.session_su')
 require('beespace.box.session_triggers')
+require('beespace.engine.endings')
 require('beespace.engine.visits')
 
 -- What applications may require is loaded now: it needs our files, which they cannot reach later.
