@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from contextlib import ExitStack
 
 from tests.helpers.raw import Raw
@@ -27,3 +28,42 @@ def test_any_worker_tells_of_the_sessions_of_all(shared: Server) -> None:
             of_one = [number for number, (worker, _) in known.items() if worker == 1]
             assert client.eval(source, list(known)).data == [len(of_one)]
         assert clients[0].name.rpartition(":")[0] in rows[0]["listener"]
+
+
+def test_rows_are_whole_while_sessions_come_and_go(shared: Server) -> None:
+    """Sessions of both workers change their names all the time: no list mixes two of them."""
+    change = """
+        local s = box.session
+        for turn = 1, 200 do
+          local text = ('%d.'):format(s.id()):rep(1 + turn % 6)
+          s.set_name(text)
+          s.set_attr('n', text:sub(1, 9))
+          if turn % 20 == 0 then require('fiber').sleep(0) end
+        end"""
+    stop = threading.Event()
+
+    def come_and_go() -> None:
+        while not stop.is_set():
+            with Raw(shared.address) as client:
+                client.eval(change)
+
+    threads = [threading.Thread(target=come_and_go) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    try:
+        with Raw(shared.address) as reader:
+            rows = [
+                row
+                for name in ("list", "history")
+                for _ in range(50)
+                for row in reader.eval(f"return box.session.{name}{{not_name = ''}}").data[0]
+            ]
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert len({row["id"] for row in rows}) > 10
+    for row in rows:
+        number = f"{row['id']}."
+        assert row["name"] == number * (len(row["name"]) // len(number))
+        assert row["attrs"] in ({}, {"n": (number * 9)[: len(row["attrs"].get("n", ""))]})
