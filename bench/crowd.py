@@ -1,44 +1,52 @@
 """Tens of thousands of sessions that do nothing, held by several processes.
 
-Called by scenarios of ``bench.suite`` that look at a large table; each holder (``bench.holder``)
-has as many descriptors as one process may.
+Called by ``bench.listing`` and scenarios of ``bench.suite`` that look at a large table; each holder
+(``bench.holder``) has as many descriptors as one process may.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Final
 
-from bench import idle
+from bench import idle, targets
 from bench.session import Endpoint
 
-A_HOLDER: Final = 15_000
-"""Sessions that one process holds."""
+HELD: Final = 15_000
+"""Sessions of one worker, and of one process that holds their other ends."""
+
+_SETTINGS: Final = "iproto: {keepalive: {idle: 0}}"
+"""Probes of so many connections at a time are more than the loopback's queue takes."""
+_SOURCES: Final = 4
+"""Addresses of a holder."""
 
 
 class Crowd:
-    """The sessions; they leave with the block of :func:`crowd`."""
+    """A server of this checkout, and its idle sessions; they leave with the block of :func:`at`."""
 
     def __init__(self, endpoint: Endpoint, stack: ExitStack) -> None:
-        self._endpoint = endpoint
+        self.endpoint = endpoint
         self._stack = stack
         self._holders: list[idle.Holder] = []
         self.size = 0
 
-    def grow(self, size: int) -> None:
+    def grow(self, size: int, progress: Callable[[str], None]) -> None:
         """Be so many, each of which has had a PING answered; TargetError when one fails."""
         while self.size < size:
-            at = self.size % A_HOLDER
+            progress(f"{self.size:,} of {size:,} sessions")
+            at = self.size % HELD
             if at == 0:
-                self._holders.append(self._stack.enter_context(idle.holder(self._endpoint)))
-            more = min(size - self.size, A_HOLDER - at)
+                first = 2 + len(self._holders) * _SOURCES
+                self._holders.append(self._stack.enter_context(idle.holder(self.endpoint, first)))
+            more = min(size - self.size, HELD - at)
             self._holders[-1].open(more)
             self.size += more
 
 
 @contextmanager
-def crowd(endpoint: Endpoint) -> Iterator[Crowd]:
-    """Nobody yet."""
+def crowd(sessions: int) -> Iterator[Crowd]:
+    """A server with workers for so many sessions, and nobody yet."""
     with ExitStack() as stack:
-        yield Crowd(endpoint, stack)
+        workers = max(1, -(-sessions // HELD))
+        yield Crowd(stack.enter_context(targets.beespace(workers, _SETTINGS)), stack)

@@ -1,6 +1,6 @@
 """Sessions counted and listed while very many are there: how long, and what others notice of it.
 
-Called by ``bench.cli``. The sessions are idle ones, held by other processes (``bench.holder``).
+Called by ``bench.cli``. The sessions are idle ones (``bench.crowd``).
 Counts are timed in the server, by the clock of its worker. Then another process
 (``bench.loader``) lists all sessions page by page, again and again, while a probe (``bench.probe``)
 asks over another session of the same worker; before that the same without.
@@ -13,8 +13,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from bench import packets, targets
-from bench.idle import holder
+from bench import packets
+from bench.crowd import crowd
 from bench.loader import behind, on_worker
 from bench.packets import AnswerError
 from bench.probe import Probe
@@ -28,8 +28,6 @@ P99_BAR: Final = 10_000.0
 """Microseconds that 99 of 100 requests may take beside a list."""
 SESSIONS: Final = 60_000
 MOST_SESSIONS: Final = 65_000
-HELD: Final = 15_000
-"""Sessions of one worker, and of one process that holds their other ends."""
 PAGE: Final = 1000
 """Rows of a page."""
 SECONDS: Final = 3.0
@@ -43,10 +41,6 @@ FILTERS: Final = (
 )
 """Of the counts, as Lua."""
 
-_SETTINGS: Final = "iproto: {keepalive: {idle: 0}}"
-"""Probes of so many connections at a time are more than the loopback's queue takes."""
-_SOURCES: Final = 4
-"""Addresses of a holder."""
 _COUNT: Final = """
 local clock = require('clock').monotonic
 local begun = clock()
@@ -92,13 +86,9 @@ class PageFigure:
 @contextmanager
 def filled(sessions: int, progress: Callable[[str], None]) -> Iterator[Endpoint]:
     """A server of our own with so many idle sessions; TargetError when it does not take them."""
-    workers = max(1, -(-sessions // HELD))
-    with ExitStack() as stack:
-        endpoint = stack.enter_context(targets.beespace(workers, _SETTINGS))
-        for place, first in enumerate(range(0, sessions, HELD)):
-            clients = stack.enter_context(holder(endpoint, 2 + place * _SOURCES))
-            progress(f"{first:,} of {sessions:,} sessions")
-            clients.open(min(HELD, sessions - first))
+    with crowd(sessions) as there:
+        there.grow(sessions, progress)
+        endpoint = there.endpoint
         with _naming(endpoint), Session(endpoint) as session:
             if (count := _evaluate(session, _COUNT % "")[0]) < sessions:
                 raise AnswerError(f"it has {count} sessions, expected {sessions}")

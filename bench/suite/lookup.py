@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from bench import packets
-from bench.crowd import crowd
+from bench.crowd import HELD, crowd
 from bench.loader import behind, on_worker
 from bench.outcome import Curve, Line, Outcome, Promise
 from bench.packets import AnswerError
@@ -55,14 +55,13 @@ def run(context: Context) -> Outcome:
     plan, sizes = context.plan(), context.size(SIZES, (100, 500))
     turns = context.size(TURNS, 20_000)
     found: list[Cost] = []
-    with context.servers([f"beespace:{WORKERS}"]) as (endpoint,), crowd(endpoint) as there:
+    with crowd(WORKERS * HELD) as there:
         for size in sizes:
-            context.progress(f"{size:,} sessions")
-            there.grow(size)
+            there.grow(size, context.progress)
             try:
-                found += _measure(endpoint, size, turns, plan)
+                found += _measure(there.endpoint, size, turns, plan)
             except (OSError, AnswerError) as error:
-                raise TargetError(f"{size} sessions of {endpoint.name!r}: {error}") from error
+                raise TargetError(f"look-ups among {size} sessions: {error}") from error
     judged = [each for each in found if each.function == "exists" and each.which != ALL]
     slowest = max(each.nanoseconds for each in judged)
     return Outcome(

@@ -11,10 +11,12 @@ from bench.outcome import Outcome
 from bench.suite import (
     ceiling,
     churn,
+    console,
     cores,
     fibers,
     idle,
     latency,
+    listing,
     lookup,
     mixed,
     push,
@@ -48,6 +50,8 @@ _ALL: Final = (
     Entry("lookup", "exists and peer against the number of sessions", lookup.run, 90, own=True),
     Entry("idle", "memory of idle sessions", idle.run, 60, own=True),
     Entry("push", "messages from worker to worker", push.run, 60, own=True),
+    Entry("list", "60,000 sessions counted and listed", listing.run, 60, own=True),
+    Entry("console", "requests beside a busy console", console.run, 90, own=True),
     Entry("start", "from the command to the first answer", start.run, 60, own=True),
 )
 
