@@ -1,7 +1,8 @@
 """``beespace top``: looks at a running server again and again, on a screen or once as text.
 
 It reads the server's segment and the system's figures, so it works on a server that hangs; see
-:mod:`server.onlooker`. What is shown: :mod:`server.top`.
+:mod:`server.onlooker`. What is shown: :mod:`server.top`. Both are imported when they are needed,
+since every command waits for this file.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -18,12 +19,12 @@ from server.cli import asking
 from server.cli.asking import Conversation
 from server.cli.operation import Name, RunDir
 from server.errors import ExitStatus, ServerError
-from server.onlooker import Onlooker
-from server.snapshot import Snapshot
-from server.top import plain
-from server.top.frame import SORTS, frame
-from server.top.view import View
+from server.top.view import SORTS, View
 from shm.filters import Filter, FilterError
+
+if TYPE_CHECKING:
+    from server.onlooker import Onlooker
+    from server.snapshot import Snapshot
 
 KILL_SECONDS: Final = 10.0
 """How long a server may take to end one session."""
@@ -75,6 +76,8 @@ def top(
     ] = False,
 ) -> None:
     """Watch a server live. Without a terminal, one picture as text. Exit code 3: none runs."""
+    from server.onlooker import Onlooker
+
     view = _view(conditions or [], sort)
     place = asking.folder(run_dir, name)
     asking.end_by_signals()
@@ -102,6 +105,9 @@ def _view(conditions: list[str], sort: str) -> View:
 
 
 def _print(watched: Watched, view: View, interval: float) -> None:
+    from server.top import plain
+    from server.top.frame import frame
+
     before = watched.look(view.filter)
     time.sleep(interval)
     for line in plain.lines(frame(before, watched.look(view.filter))):

@@ -21,23 +21,6 @@ from shm.census import SessionRow
 NONE: Final = "-"
 SILENCE: Final = 3.0
 """Seconds without a turn of the supervisor's loop, or of a worker's, that are worth a word."""
-SORTS: Final = (
-    "id",
-    "user",
-    "peer",
-    "type",
-    "worker",
-    "state",
-    "age",
-    "idle",
-    "requests",
-    "in_flight",
-    "bytes_in",
-    "bytes_out",
-    "pending_out",
-    "name",
-)
-"""Fields that sessions can be sorted by, as the keys go through them."""
 
 
 @dataclass(frozen=True)

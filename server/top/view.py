@@ -7,12 +7,28 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from server.top.frame import SORTS
 from shm import filters
 from shm.filters import Filter
 
 MOST: Final = 500
 """Sessions that are listed at most: who looks for others narrows the filter."""
+SORTS: Final = (
+    "id",
+    "user",
+    "peer",
+    "type",
+    "worker",
+    "state",
+    "age",
+    "idle",
+    "requests",
+    "in_flight",
+    "bytes_in",
+    "bytes_out",
+    "pending_out",
+    "name",
+)
+"""Fields that sessions can be sorted by, as the keys go through them."""
 
 
 @dataclass(frozen=True)

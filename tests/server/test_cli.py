@@ -133,3 +133,14 @@ def test_a_password_leaves_the_list_of_processes_before_the_command_is_loaded() 
         cwd=ROOT,
     )
     assert (done.stdout, done.stderr) == ("beespace connect\n", "")
+
+
+def test_no_command_waits_for_what_only_some_need() -> None:
+    heavy = (
+        "{'asyncio', 'multiprocess', 'psutil', 'pydantic', 'rich', 'sqlite3', 'textual', 'yaml'}"
+    )
+    code = f"import sys, server.cli.command; print({heavy} & {{*sys.modules}})"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=30, cwd=ROOT
+    )
+    assert (done.stdout, done.stderr) == ("set()\n", "")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from server.top.frame import SORTS
-from server.top.view import MOST, View
+from server.top.view import MOST, SORTS, View
 from shm.filters import FilterError
 
 
