@@ -42,9 +42,9 @@ class Changes:
     ``begin`` is called when there are resources and a crew.
     """
 
-    def __init__(self, load: Callable[[], Settings], tell_acceptor: Tell) -> None:
+    def __init__(self, load: Callable[[], Settings], tell_helpers: Tell) -> None:
         self._load = load
-        self._tell_acceptor = tell_acceptor
+        self._tell_helpers = tell_helpers
         self._changeover: Changeover | None = None
         self._generation = 0
         self.settings = self._next = load()
@@ -131,7 +131,7 @@ class Changes:
         self.log_order = self.log_order.changed(live)
         logs.configure(self.log_order, ROLE)
         for message in reload.messages(live):
-            self._tell_acceptor(message)
+            self._tell_helpers(message)
             self._crew.tell(message)
 
     def reopen_logs(self) -> None:
@@ -140,7 +140,7 @@ class Changes:
             return
         with self._spare.lent():
             logs.reopen()
-        self._tell_acceptor({"op": "reopen_logs"})
+        self._tell_helpers({"op": "reopen_logs"})
         self._crew.tell({"op": "reopen_logs"})
         self._log.info("log file reopened", file=self.log_order.file)
 

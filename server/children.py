@@ -21,7 +21,7 @@ import multiprocess
 from server.spare import Spare
 from shm import channel, launch
 from shm.channel import Channel
-from shm.launch import AcceptorOrder, WorkerOrder
+from shm.launch import Order, WorkerOrder
 
 SPARE: Final = 16
 """Descriptors that it takes to start a child, generously; four of them stay open."""
@@ -81,7 +81,7 @@ class Child:
 def start(
     role: str,
     module: str,
-    order_for: Callable[[socket.socket], WorkerOrder | AcceptorOrder],
+    order_for: Callable[[socket.socket], Order],
     spare: Spare,
 ) -> Child:
     """Start a child that runs ``module.main(order)``.
@@ -112,9 +112,7 @@ def start_worker(
             theirs.close()
 
 
-def _start(
-    role: str, module: str, order_for: Callable[[socket.socket], WorkerOrder | AcceptorOrder]
-) -> Child:
+def _start(role: str, module: str, order_for: Callable[[socket.socket], Order]) -> Child:
     ours, theirs = channel.pair()
     try:
         context = multiprocess.get_context("spawn")

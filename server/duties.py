@@ -23,6 +23,7 @@ from server.commands import CommandError, Commands, Later
 from server.crew import Crew
 from server.porter import Porter
 from server.resources import Resources
+from server.surveyor import Surveyor
 from server.vigil import Vigil
 
 
@@ -35,6 +36,7 @@ class Server:
     resources: Resources
     crew: Crew
     porter: Porter
+    surveyor: Surveyor
     vigil: Vigil
     changes: Changes
     stop: Callable[[], float]
@@ -63,6 +65,7 @@ def _status(server: Server) -> Mapping[str, Any]:
         server.vigil.silence,
         server.porter,
         server.crew.posts(),
+        server.surveyor,
     )
     return status.report(facts, os.getpid(), time.time(), time.monotonic())
 

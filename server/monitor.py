@@ -113,14 +113,16 @@ class Machine:
     """What there is, and what of it was used."""
 
     cpus: int
-    ticks: int
-    """Of all CPUs since the machine started, idle ones included, in clock ticks of the system."""
+    seconds: float
+    """CPU time of all CPUs since the machine started, that in which they were idle included."""
+    hertz: int
+    """Clock ticks of the system in a second."""
 
 
 def machine() -> Machine:
     """The machine that this process runs on."""
     seconds = sum(psutil.cpu_times()[:_TIMES])
-    return Machine(psutil.cpu_count() or 1, round(seconds * os.sysconf("SC_CLK_TCK")))
+    return Machine(psutil.cpu_count() or 1, seconds, os.sysconf("SC_CLK_TCK"))
 
 
 def children(pid: int) -> list[tuple[int, str]]:

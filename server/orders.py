@@ -8,7 +8,7 @@ from server import reload
 from server.post import Post
 from server.resources import Resources
 from server.settings import Settings
-from shm.launch import AcceptorOrder, LogOrder, WorkerOrder
+from shm.launch import AcceptorOrder, LogOrder, MetricsOrder, WorkerOrder
 
 
 def worker(
@@ -62,4 +62,19 @@ def acceptor(
         proxied=frozenset(
             number for number, listener in enumerate(resources.all_listeners) if listener.uri.proxy
         ),
+    )
+
+
+def metrics(
+    settings: Settings, resources: Resources, version: str, log: LogOrder, control: socket.socket
+) -> MetricsOrder:
+    """For the process of metrics."""
+    return MetricsOrder(
+        name=settings.name,
+        version=version,
+        segment=resources.segment.name,
+        control=control,
+        listeners=tuple(listener.socket for listener in resources.metrics),
+        catalog=str(resources.catalog),
+        log=log,
     )

@@ -36,6 +36,7 @@ take."""
 
 SHORT_HANG: Final = "a request that runs longer than workers.hang_timeout ends its worker"
 OPEN_CONSOLE: Final = "console open to the network: whoever reaches it is admin, without a password"
+OPEN_METRICS: Final = "metrics open to the network: whoever reaches them sees names and figures"
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,8 @@ class Resources:
     control: Listener
     commands: Listener
     """Where the supervisor itself takes commands."""
+    metrics: tuple[Listener, ...]
+    """Where the process of metrics answers; none when there is no such process."""
     bus: tuple[tuple[socket.socket, socket.socket], ...]
     """Reading and writing end of every worker's row, see :func:`shm.channel.bus`."""
 
@@ -71,6 +74,10 @@ class Resources:
     def all_listeners(self) -> tuple[Listener, ...]:
         """In the order of their names in the segment's header."""
         return (*self.listeners, *self.consoles, self.control)
+
+    def told_metrics(self) -> dict[str, str]:
+        """Where metrics are, if anywhere, for the log."""
+        return {"metrics": ",".join(str(each.uri) for each in self.metrics)} if self.metrics else {}
 
 
 @contextmanager
@@ -102,6 +109,9 @@ def opened(settings: Settings, log: Any, sockets: Sequence[Given] = ()) -> Itera
         consoles = _consoles(home, share, log, local=not settings.console.allow_remote)
         for console in consoles:
             held.callback(console.close)
+        metrics = _metrics(settings, log)
+        for listener in metrics:
+            held.callback(listener.close)
         control = listeners.open_own(home.control_path, "control")
         held.callback(control.close)
         _record(home, share, settings, consoles)
@@ -110,7 +120,9 @@ def opened(settings: Settings, log: Any, sockets: Sequence[Given] = ()) -> Itera
         bus = channel.bus(settings.worker_rows)
         for end in itertools.chain(*bus):
             held.callback(end.close)
-        resources = Resources(segment, table, catalog, bound, consoles, control, commands, bus)
+        resources = Resources(
+            segment, table, catalog, bound, consoles, control, commands, metrics, bus
+        )
         _announce(segment, resources, own_console=share.console_listen is None)
         yield resources
 
@@ -119,7 +131,11 @@ def _record(
     home: RunDir, share: Share, settings: Settings, consoles: Sequence[Listener] = ()
 ) -> None:
     """Write down the sockets that are going to be opened, and the consoles that are open."""
-    named = {"iproto.listen": share.listen, "console.listen": share.console_listen or ()}
+    named = {
+        "iproto.listen": share.listen,
+        "console.listen": share.console_listen or (),
+        "metrics.listen": settings.metrics.listen or (),
+    }
     own = {os.path.realpath(path) for path in (home.control_path, home.command_path)}
     sockets = []
     if share.console_listen is None:
@@ -146,10 +162,24 @@ def _consoles(home: RunDir, share: Share, log: Any, *, local: bool) -> tuple[Lis
     if uris is None:
         return (listeners.open_own(home.console_path, "console"),)
     opened = (*share.consoles, *listeners.open_all(uris, "console.listen", local=local))
-    for console in opened:
-        if isinstance(console.uri, TcpUri) and not is_loopback(console.socket.getsockname()[0]):
-            log.warning(OPEN_CONSOLE, console=str(console.uri))
+    _warn(opened, log, OPEN_CONSOLE, "console")
     return opened
+
+
+def _metrics(settings: Settings, log: Any) -> tuple[Listener, ...]:
+    """The listeners of metrics, if there are any."""
+    uris, remote = settings.metrics.listen or (), settings.metrics.allow_remote
+    opened = listeners.open_all(uris, "metrics.listen", local=not remote)
+    _warn(opened, log, OPEN_METRICS, "metrics")
+    return opened
+
+
+def _warn(opened: Sequence[Listener], log: Any, warning: str, what: str) -> None:
+    """Say which of them other machines can reach."""
+    for listener in opened:
+        address = listener.socket.getsockname()
+        if isinstance(listener.uri, TcpUri) and not is_loopback(address[0]):
+            log.warning(warning, **{what: str(listener.uri)})
 
 
 def _locked(data_dir: Path) -> int:

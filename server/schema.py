@@ -99,6 +99,17 @@ class Console(_Section):
     dialect: Annotated[str, BeforeValidator(values.dialect), Expected("2.6 or new")] = "2.6"
 
 
+class Metrics(_Section):
+    """Metrics and health over HTTP; None means that there is no such process."""
+
+    listen: Annotated[
+        tuple[uri.TcpUri | uri.UnixUri, ...] | None,
+        BeforeValidator(values.uris(values.MAX_METRICS)),
+        Expected(f"listen URIs: {uri.EXPECTED}"),
+    ] = None
+    allow_remote: _Switch = False
+
+
 class Limits(_Section):
     """Upper bounds on sessions."""
 

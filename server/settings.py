@@ -25,7 +25,17 @@ import pydantic
 from pydantic import BeforeValidator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from server import context, credentials, places, session_users, shown, uri, values, yamlfile
+from server import (
+    context,
+    credentials,
+    places,
+    session_users,
+    shown,
+    together,
+    uri,
+    values,
+    yamlfile,
+)
 from server.credentials import Credentials
 from server.errors import SettingsError
 from server.schema import (
@@ -38,6 +48,7 @@ from server.schema import (
     Iproto,
     Log,
     Lua,
+    Metrics,
     Process,
     Security,
     Session,
@@ -87,6 +98,7 @@ class Settings(BaseSettings):
     ] = places.DEFAULT_NAME
     iproto: Iproto = Iproto()
     console: Console = Console()
+    metrics: Metrics = Metrics()
     session: Session = Session()
     limits: Bounds = Bounds()
     lua: Lua = Lua()
@@ -190,7 +202,13 @@ def load(flags: Mapping[str, Any], environment: Mapping[str, str]) -> Settings:
         except pydantic.ValidationError as error:
             wrong |= _lines(error, checked)
     if not wrong:
-        wrong = _check_consoles(made, layers) | _check_log(made, layers)
+        wrong = together.faults(
+            made.iproto,
+            made.console,
+            made.metrics,
+            made.log,
+            lambda key: next(layer.origin[key] for layer in layers if key in layer.given),
+        )
     if not (wrong or contexts.problems or problems):
         problems += declared.weak(made.security.rules)
     wrong |= {f"{key}: {text} ({file})": key for key, text in (*contexts.problems, *problems)}
@@ -244,32 +262,6 @@ def _made(layers: Sequence[_Layer]) -> Settings:
             return tuple(_Source(settings_cls, layer) for layer in layers)
 
     return Loaded()
-
-
-def _check_consoles(made: Settings, layers: Sequence[_Layer]) -> dict[str, str]:
-    """The line for what ``console.listen`` may have only together with other keys, if any."""
-    key = "console.listen"
-    for one in made.consoles or ():
-        if isinstance(one, uri.TcpUri) and not (one.is_loopback or made.console.allow_remote):
-            expected = "a unix socket or a loopback address, or console.allow_remote: true"
-        elif getattr(one, "port", 1) != 0 and any(
-            uri.same_place(one, other) for other in made.iproto.listen
-        ):
-            expected = "no URI of iproto.listen"
-        else:
-            continue
-        origin = next(layer.origin[key] for layer in layers if key in layer.given)
-        return {f"{key}: got {str(one)!r}, expected {expected} ({origin})": key}
-    return {}
-
-
-def _check_log(made: Settings, layers: Sequence[_Layer]) -> dict[str, str]:
-    """The line for a log that goes to a file without a name, if it does."""
-    if made.log.to != "file" or made.log.file is not None:
-        return {}
-    origin = next(layer.origin["log.to"] for layer in layers if "log.to" in layer.given)
-    key = "log.file"
-    return {f"{key}: got none, expected the path of a file, since log.to is file ({origin})": key}
 
 
 def keys() -> dict[str, str]:

@@ -18,6 +18,7 @@ from server.post import Post
 from server.resources import Resources
 from server.restart import Outlook
 from server.settings import Settings
+from server.surveyor import Surveyor
 from shm.segment import Segment
 from shm.states import WorkerState
 
@@ -34,6 +35,7 @@ class Facts:
     """Seconds since the loop of a process turned."""
     porter: Porter
     posts: Sequence[Post]
+    surveyor: Surveyor
 
 
 def report(facts: Facts, pid: int, time: float, now: float) -> dict[str, Any]:
@@ -59,6 +61,7 @@ def report(facts: Facts, pid: int, time: float, now: float) -> dict[str, Any]:
         "max_sessions": settings.session.limits.total,
         "refused": int(header.refused),
         "ended": _ended(resources.segment),
+        "metrics": _metrics(facts, now),
         "acceptor": _acceptor(facts, now),
         "workers": workers,
     }
@@ -73,15 +76,36 @@ def _ended(segment: Segment) -> dict[str, int]:
 def _acceptor(facts: Facts, now: float) -> dict[str, Any]:
     header, porter = facts.resources.segment.header, facts.porter
     pid = int(header.acceptor_pid)
-    ready = "ready" if porter.ready else "starting"
-    waiting = "absent" if porter.outlook == Outlook() else "dead"
     return {
         "pid": pid or None,
-        "state": ready if pid else waiting,
+        "state": _state(pid, porter.ready, porter.outlook),
         "restarts": int(header.acceptor_restarts),
         "turned": facts.silence(pid),
         **_past_and_next(porter.outlook, now),
     }
+
+
+def _metrics(facts: Facts, now: float) -> dict[str, Any] | None:
+    """The process of metrics; None when there is to be none."""
+    header, surveyor = facts.resources.segment.header, facts.surveyor
+    if not facts.resources.metrics:
+        return None
+    pid = int(header.metrics_pid)
+    return {
+        "listeners": [str(listener.uri) for listener in facts.resources.metrics],
+        "pid": pid or None,
+        "state": _state(pid, surveyor.ready, surveyor.outlook),
+        "restarts": int(header.metrics_restarts),
+        "turned": facts.silence(pid),
+        **_past_and_next(surveyor.outlook, now),
+    }
+
+
+def _state(pid: int, ready: bool, outlook: Outlook) -> str:
+    """Of a process that is no worker."""
+    if pid:
+        return "ready" if ready else "starting"
+    return "absent" if outlook == Outlook() else "dead"
 
 
 def _worker(facts: Facts, post: Post, now: float) -> dict[str, Any]:

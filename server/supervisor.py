@@ -38,10 +38,17 @@ from server.post import Post
 from server.resources import Resources, opened
 from server.settings import Settings
 from server.spare import Spare
+from server.surveyor import Surveyor
 from server.version import beespace_version
 from server.vigil import Vigil
 from shm import logs
-from shm.launch import ACCEPTOR_MODULE, WORKER_MODULE, AcceptorOrder, WorkerOrder
+from shm.launch import (
+    ACCEPTOR_MODULE,
+    WORKER_MODULE,
+    AcceptorOrder,
+    MetricsOrder,
+    WorkerOrder,
+)
 from shm.states import Phase
 
 GRACE_SECONDS: Final = 1.0
@@ -73,7 +80,7 @@ class Supervisor:
         self._acceptor_module = acceptor_module
         self._version = beespace_version()
         self._loop = Loop()
-        self._changes = Changes(load, self.tell_acceptor)
+        self._changes = Changes(load, self._tell_helpers)
         self._phase = Phase.BOOTING
         self._failure: ServerError | None = None
         self._cpu = CpuSampler()
@@ -103,6 +110,7 @@ class Supervisor:
             held.callback(self._spare.close)
             self._crew = self._make_crew()
             self._porter = self._make_porter()
+            self._surveyor = self._make_surveyor()
             self._vigil = self._make_vigil()
             self._changes.begin(self._log, self._resources, self._crew, self._notifier, self._spare)
             desk = self._make_desk()
@@ -110,11 +118,13 @@ class Supervisor:
             try:
                 self._attempt(partial(self._crew.start, 0))
                 self._vigil.keep(lambda: vigil.bounds(self._settings))
+                self._surveyor.begin()
                 self._loop.run()
             finally:
                 self._kill()
                 # These hold views of the segment, which is about to be unmapped.
-                del self._crew, self._porter, self._vigil, self._resources, self._changes
+                del self._crew, self._porter, self._surveyor, self._vigil
+                del self._resources, self._changes
         if self._failure is not None:
             raise self._failure
         self._log.info("stopped")
@@ -164,6 +174,11 @@ class Supervisor:
         """Send to the acceptor; False when there is none."""
         return self._porter.tell(message, fds)
 
+    def _tell_helpers(self, message: dict[str, Any]) -> None:
+        """Send to every child but the workers."""
+        self.tell_acceptor(message)
+        self._surveyor.tell(message)
+
     def _make_desk(self) -> Desk:
         server = duties.Server(
             phase=self._doing,
@@ -171,6 +186,7 @@ class Supervisor:
             resources=self._resources,
             crew=self._crew,
             porter=self._porter,
+            surveyor=self._surveyor,
             vigil=self._vigil,
             changes=self._changes,
             stop=self._stop_for_command,
@@ -214,6 +230,17 @@ class Supervisor:
             self._loop, segment, self._log, self, module, self._acceptor_order, self._spare
         )
 
+    def _make_surveyor(self) -> Surveyor:
+        return Surveyor(
+            self._loop,
+            self._resources.segment,
+            self._log,
+            self._metrics_order,
+            self._spare,
+            wanted=lambda: bool(self._resources.metrics) and self._phase is not Phase.STOPPING,
+            gone=self._finish,
+        )
+
     def _make_vigil(self) -> Vigil:
         resources = self._resources
         return Vigil(
@@ -222,8 +249,9 @@ class Supervisor:
 
     def _wards(self) -> Iterator[tuple[int | None, Child]]:
         yield from self._crew.children()
-        if self._porter.child is not None:
-            yield None, self._porter.child
+        for child in (self._porter.child, self._surveyor.child):
+            if child is not None:
+                yield None, child
 
     def _worker_order(
         self, post: Post, control: socket.socket, intake: socket.socket
@@ -234,6 +262,10 @@ class Supervisor:
     def _acceptor_order(self, control: socket.socket) -> AcceptorOrder:
         log = self._changes.log_order
         return orders.acceptor(self._settings, self._resources, self._version, log, control)
+
+    def _metrics_order(self, control: socket.socket) -> MetricsOrder:
+        log = self._changes.log_order
+        return orders.metrics(self._settings, self._resources, self._version, log, control)
 
     def acceptor_started(self) -> bool:
         """Introduce the workers to a new acceptor; whether it may open the doors at once."""
@@ -278,6 +310,7 @@ class Supervisor:
             listeners=",".join(str(listener.uri) for listener in self._resources.listeners),
             control=self._resources.control.path,
             console=",".join(str(console.uri) for console in self._resources.consoles) or "none",
+            **self._resources.told_metrics(),
             workers=settings.worker_count,
             pid=os.getpid(),
             app=settings.app.file or "none",
@@ -346,10 +379,14 @@ class Supervisor:
     def _kill(self) -> None:
         self._porter.kill()
         self._crew.kill()
+        self._surveyor.kill()
 
     def _finish(self) -> None:
-        """Leave the loop when the last child of a stopping server has ended."""
-        if self._phase is Phase.STOPPING and not (self._porter.child or self._crew.pids()):
+        """Leave the loop when the last child of a stopping server has ended: that of metrics."""
+        if self._phase is not Phase.STOPPING or self._porter.child or self._crew.pids():
+            return
+        self._surveyor.stop()
+        if self._surveyor.child is None:
             self._loop.stop()
 
 

@@ -55,6 +55,8 @@ MIN_OUTPUT: Final = 1024 * 1024
 MAX_OUTPUT: Final = 2**31
 MIN_LUA_MEMORY: Final = 32 * 1024 * 1024
 MAX_LUA_MEMORY: Final = 2**40
+MAX_METRICS: Final = 8
+"""Listeners of metrics."""
 AUTO: Final = "auto"
 
 LOG_LEVELS: Final = ("fatal", "syserror", "error", "crit", "warn", "info", "verbose", "debug")
@@ -234,7 +236,7 @@ def uris(most: int, *, proxied: bool = False) -> Callable[[Any], tuple[uri.Uri, 
         if len(found) > most:
             raise uri.UriError(f"expected at most {most} listen URIs")
         if not proxied and any(one.proxy for one in found):
-            raise uri.UriError("expected no proxy_protocol for consoles")
+            raise uri.UriError("expected no proxy_protocol, which is for iproto.listen")
         return found
 
     return read

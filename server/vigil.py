@@ -1,4 +1,4 @@
-"""Ends workers and acceptors that hang, and says what they were doing. Part of the supervisor.
+"""Ends workers and other children that hang, and says what they were doing. Part of the supervisor.
 
     children, their rows --a look every PERIOD--> server.hang --verdict--> log line, SIGKILL
                                                                 |
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Final
 
 from server import hang, monitor
 from server.children import Child
@@ -25,7 +25,10 @@ from shm.segment import Segment
 from shm.sessions import SessionTable
 
 Wards = Callable[[], Iterable[tuple[int | None, Child]]]
-"""Who is watched now: row of the segment, None for the acceptor, and the process."""
+"""Who is watched now: row of the segment, None for who has none, and the process."""
+
+_BEATS: Final = {"acceptor": "acceptor_turns", "metrics": "metrics_turns"}
+_NAMES: Final = {"acceptor": "the acceptor", "metrics": "the process of metrics"}
 
 
 class Vigil:
@@ -68,12 +71,12 @@ class Vigil:
         if not child.ready:
             return None
         if row is None:
-            return int(self._segment.header.acceptor_turns)
+            return int(getattr(self._segment.header, _BEATS[child.role]))
         return int(self._segment.rows[row].heartbeat)
 
     def _end(self, row: int | None, child: Child, verdict: Verdict) -> None:
         who = {} if row is None else {"worker": int(self._segment.rows[row].number)}
-        what = "the acceptor" if row is None else "a worker"
+        what = _NAMES[child.role] if row is None else "a worker"
         why = "is not ready in time" if verdict.starting else "hangs"
         with self._spare.lent():
             process = monitor.status(child.pid)

@@ -11,6 +11,8 @@ and up to MAX_FDS descriptors may travel with it. Nothing of a request passes he
     to a worker        {op: lost, first, sessions}, {op: settings, values}, {op: reopen_logs},
                        {op: stop}
     from a worker      {op: ready, sight}, {op: failed, error}, {op: adjust, values}
+    to that of metrics   {op: settings, values}, {op: reopen_logs}, {op: stop}
+    from that of metrics {op: ready}
 
 ``death`` is the number of the death within the row, from 1: an answer to an earlier one says
 nothing about claims that were made since.

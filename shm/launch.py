@@ -21,6 +21,7 @@ from typing import Any, Final
 
 WORKER_MODULE = "workers.process"
 ACCEPTOR_MODULE = "server.acceptor"
+METRICS_MODULE = "server.metrics.process"
 
 _LAST_STANDARD_FD: Final = 2
 _SAFE_PATH: Final = "PYTHONSAFEPATH"
@@ -100,6 +101,24 @@ class AcceptorOrder:
     """Indexes of the listeners whose clients come through a proxy that says who they are."""
 
 
+@dataclass(frozen=True)
+class MetricsOrder:
+    """Everything the process of metrics needs to know."""
+
+    name: str
+    version: str
+    segment: str
+    control: socket.socket
+    listeners: tuple[socket.socket, ...]
+    """Bound sockets."""
+    catalog: str
+    """Path of the catalog's file, which is there."""
+    log: LogOrder = field(default_factory=LogOrder)
+
+
+Order = WorkerOrder | AcceptorOrder | MetricsOrder
+
+
 @contextlib.contextmanager
 def only_installed_modules() -> Iterator[None]:
     """Keep the current folder out of the first imports of a Python process that is started here.
@@ -118,7 +137,7 @@ def only_installed_modules() -> Iterator[None]:
             os.environ[_SAFE_PATH] = before
 
 
-def run(module: str, order: WorkerOrder | AcceptorOrder) -> None:
+def run(module: str, order: Order) -> None:
     """Target of a child process: hand the order to ``main`` of the named module."""
     _die_with_parent(order.control)
     _keep_descriptors()

@@ -16,6 +16,7 @@ _RIGHT: Final = frozenset({"pid", "sessions", "restarts", "loop"})
 
 def lines(answer: Mapping[str, Any]) -> Iterator[str]:
     """The whole board."""
+    metrics = answer.get("metrics")
     told = {
         "server": f"{answer['name']}, {answer['state']}, process {answer['pid']}, "
         f"beespace {answer['version']}",
@@ -23,6 +24,7 @@ def lines(answer: Mapping[str, Any]) -> Iterator[str]:
         "listeners": ", ".join(answer["listeners"]),
         "consoles": ", ".join(answer["consoles"]) or "none",
         "control": answer["control"],
+        **({"metrics": ", ".join(metrics["listeners"])} if metrics else {}),
         "application": answer["app"] or "none",
         "run dir": answer["run_dir"],
         "data dir": answer["data_dir"],
@@ -35,6 +37,7 @@ def lines(answer: Mapping[str, Any]) -> Iterator[str]:
         yield f"{name:<12} {value}"
     yield ""
     rows = [_row("acceptor", answer["acceptor"])]
+    rows += [_row("metrics", metrics)] if metrics else []
     rows += [_row(f"worker {worker['number']}", worker) for worker in answer["workers"]]
     yield from table([_HEAD, *rows], _RIGHT)
 

@@ -38,6 +38,7 @@ ANSWER = {
     "max_sessions": 100,
     "refused": 3,
     "ended": {"client": 1031, "error": 0, "idle": 7, "worker_died": 12},
+    "metrics": None,
     "acceptor": {"pid": 4712, "state": "ready", "turned": 0.25, **CALM},
     "workers": [
         {"number": 0, "pid": 4713, "state": "ready", "sessions": 12, "turned": 31.04, **CALM},
@@ -73,6 +74,16 @@ worker 0  4713  ready        12         0  31.0 s  -
 worker 1     -  dead          0        11       -  \
 2026-11-18 11:08:20 exit code 3; next start in 28.4 s; it dies again and again
 """
+
+
+def test_a_board_with_metrics() -> None:
+    child = {"pid": 4715, "state": "ready", "turned": 0.5, **CALM}
+    metrics = {"listeners": ["127.0.0.1:9464", "unix/:/m"], **child}
+    lines = list(board.lines({**ANSWER, "metrics": metrics}))
+    assert lines[5] == "metrics      127.0.0.1:9464, unix/:/m"
+    assert [line for line in lines if line.startswith("metrics  ")][1:] == [
+        "metrics   4715  ready         -         0   0.5 s  -"
+    ]
 
 
 def test_the_board() -> None:

@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 
+from server import uri
 from server.errors import ExitStatus, ServerError
-from server.resources import OPEN_CONSOLE, RESERVE, SHORT_HANG, opened
-from server.schema import Console
+from server.resources import OPEN_CONSOLE, OPEN_METRICS, RESERVE, SHORT_HANG, opened
+from server.schema import Console, Metrics
 from server.settings import Settings, load
 from shm import layout
 from shm.catalog import snapshot
@@ -215,18 +216,69 @@ def test_requests_that_may_run_longer_than_their_worker_are_told(
 
 @pytest.mark.parametrize(
     ("key", "name"),
-    [("iproto", "console"), ("iproto", "control"), ("console", "control")],
+    [
+        ("iproto", "console"),
+        ("iproto", "control"),
+        ("console", "control"),
+        ("metrics", "control"),
+        ("metrics", "supervisor"),
+    ],
 )
 def test_our_own_sockets_are_no_bodys(
     settings: Callable[..., Settings], tmp_path: Path, key: str, name: str
 ) -> None:
     uri = f"unix/:{tmp_path}/./run/{name}.sock"
-    wanted = settings(uri) if key == "iproto" else settings(console=[uri])
+    wanted = {
+        "iproto": lambda: settings(uri),
+        "console": lambda: settings(console=[uri]),
+        "metrics": lambda: with_metrics(settings(), uri),
+    }[key]()
     with pytest.raises(ServerError) as caught, opened(wanted, Log()):
         pass
     line = f"{key}.listen: got '{uri}', expected no socket of the server's own"
     assert caught.value.lines == (line,)
     assert list((tmp_path / "run").iterdir()) == []
+
+
+def with_metrics(settings: Settings, *uris: str, remote: bool = False) -> Settings:
+    listen = tuple(uri.parse(each) for each in uris)
+    metrics = Metrics.model_construct(listen=listen, allow_remote=remote)
+    return settings.model_copy(update={"metrics": metrics})
+
+
+def test_metrics_of_this_machine(settings: Callable[..., Settings], tmp_path: Path) -> None:
+    path, log = tmp_path / "m.sock", Log()
+    with opened(settings(), log) as resources:
+        assert (resources.metrics, resources.told_metrics()) == ((), {})
+    wanted = with_metrics(settings(), "localhost:0", "[::1]:0", f"unix/:{path}")
+    with opened(wanted, log) as resources:
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        ports = [each.socket.getsockname()[1] for each in resources.metrics[:2]]
+        assert resources.told_metrics() == {
+            "metrics": f"localhost:{ports[0]},[::1]:{ports[1]},unix/:{path}"
+        }
+        # They are no listeners of sessions, but must not outlive the server.
+        assert resources.segment.header.listeners == 3
+        state = json.loads((tmp_path / "run" / "server.json").read_text())
+        assert str(path) in state["sockets"]
+    assert not path.exists()
+    assert [text for text in log.warnings if "metrics" in text] == []
+
+
+def test_metrics_for_other_machines_are_allowed_and_told(
+    settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What a name stands for is known only now.
+    found = (socket.AF_INET, socket.SOCK_STREAM, 0, "", ("0.0.0.0", 0))
+    monkeypatch.setattr("server.listeners.socket.getaddrinfo", lambda *_, **__: [found])
+    log = Log()
+    with pytest.raises(ServerError) as caught, opened(with_metrics(settings(), "host:0"), log):
+        pass
+    assert caught.value.lines[0].startswith("metrics.listen: got 'host:0', expected a free address")
+    assert caught.value.lines[0].endswith("0.0.0.0, which it stands for, is no loopback address")
+    with opened(with_metrics(settings("unix/:/tmp/x"), "host:0", remote=True), log) as resources:
+        told = {"metrics": str(resources.metrics[0].uri)}
+        assert f"{OPEN_METRICS} {told}" in log.warnings
 
 
 def test_a_console_at_a_port_in_use_gives_everything_back(

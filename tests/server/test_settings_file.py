@@ -19,8 +19,8 @@ SESSION = (
     "idle_timeout, inbox_limit, limits, login_timeout, max_age, max_age_jitter, output_limit, users"
 )
 TOP = (
-    "app, compat, config, console, credentials, developer, events, iproto, limits, log, lua, name, "
-    "process, security, session, workers"
+    "app, compat, config, console, credentials, developer, events, iproto, limits, log, lua, "
+    "metrics, name, process, security, session, workers"
 )
 
 FILE_LINES = [

@@ -130,10 +130,13 @@ local function check_proof(name, user, proof)
   right = right and user ~= nil and user.hash ~= nil
   local verdict, in_a_row, in_all = failures.attempt(name, user ~= nil, address_of(peer), right,
     name == GUEST_NAME)
+  local row = shared.row
   if verdict == failures.REFUSED then
+    row.refused_logins = row.refused_logins + 1
     complaints.login(name, peer, 'refused, there were too many failures')
     error(errors.client('AUTH_DELAY'))
   elseif verdict == failures.WRONG then
+    row.wrong_logins = row.wrong_logins + 1
     complaints.login(name, peer, ('failed, %d in a row, %d in all'):format(in_a_row, in_all))
     tell(name, false)
     mismatch()

@@ -1,0 +1,1 @@
+"""Metrics and health over HTTP: a process of its own, which only reads the segment."""
