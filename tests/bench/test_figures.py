@@ -123,7 +123,7 @@ def test_a_latency_bar_is_missed_from_above() -> None:
 
 
 def test_every_bar_names_a_scenario() -> None:
-    assert {bar.scenario for bar in BARS} == set(SCENARIOS)
+    assert {bar.scenario for bar in BARS} <= set(SCENARIOS)
 
 
 def test_idle_table() -> None:

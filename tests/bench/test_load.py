@@ -168,7 +168,7 @@ def test_the_command_writes_a_table_and_json(tmp_path: Path) -> None:
     with stub.serve() as endpoint:
         done = subprocess.run(
             [
-                *(sys.executable, "-m", "bench", "run", "ping", "exists"),
+                *(sys.executable, "-m", "bench", "load", "ping", "exists"),
                 *("--target", str(endpoint.address), "--conns", "2", "--depth", "4"),
                 *("--rounds", "1", "--seconds", "0.1", "--warmup", "0", "--json", str(file)),
             ],
@@ -188,7 +188,7 @@ def test_an_interrupted_run_leaves_no_process(number: int) -> None:
     with stub.serve() as endpoint:
         process = subprocess.Popen(
             [
-                *(sys.executable, "-m", "bench", "run", "ping", "--seconds", "1"),
+                *(sys.executable, "-m", "bench", "load", "ping", "--seconds", "1"),
                 *("--target", str(endpoint.address), "--target", "echo", "--rounds", "50"),
             ],
             cwd=CHECKOUT,
@@ -219,10 +219,10 @@ def _await_children(pid: int) -> list[psutil.Process]:
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (["run", "pong"], "scenario 'pong': expected one of ping"),
-        (["run", "ping", "--target", "nowhere"], "'nowhere': expected host:port"),
-        (["run", "ping", "--target", "beespace:0"], "with 1 to 64 workers"),
-        (["run", "ping", "--target", "echo"], "another target to learn the answers from"),
+        (["load", "pong"], "kind 'pong': expected one of ping"),
+        (["load", "ping", "--target", "nowhere"], "'nowhere': expected host:port"),
+        (["load", "ping", "--target", "beespace:0"], "with 1 to 64 workers"),
+        (["load", "ping", "--target", "echo"], "another target to learn the answers from"),
     ],
 )
 def test_bad_options_are_named(arguments: list[str], text: str) -> None:
