@@ -217,6 +217,21 @@ def test_the_last_request_is_as_late_as_the_end_of_one_that_waits(client: Client
     assert client.slot.last_request > begun + 0.03
 
 
+def test_a_request_without_client_from_the_start_leaves_the_slot_to_the_others(
+    client: Client,
+) -> None:
+    """It was no reason to keep the slot, so its end is none to give it up."""
+    slot, number = client.slot, client.id
+    client.engine.execute("gone = {}")
+    leave = "require('beespace.engine.sessions').close(box.session.fd()) wait(0.001) gone.me = true"
+    client.offer(evaluation(1, "wait(0.05) gone.other = true") + evaluation(2, leave))
+    client.engine.run_until(lambda: client.engine.execute("return gone.me == true"))
+    assert client.engine.execute("return gone.other == nil")
+    assert (slot.id, slot.in_flight) == (number, 1)
+    client.engine.run_until(lambda: slot.id == 0)
+    assert client.engine.execute("return gone.other == true")
+
+
 def test_what_waits_is_counted_down_after_the_client_has_left(client: Client) -> None:
     client.offer(b"".join(evaluation(n, "wait(...)", 0.02 * n) for n in (1, 2, 3)))
     client.engine.turn()

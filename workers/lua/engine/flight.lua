@@ -91,13 +91,13 @@ local function count(one, more)
   row.in_progress, row.queued = flight.total - queued, queued
 end
 
--- One request more of the session that is being read waits.
+-- One request more of the session that is being read waits; whether the session's slot stays for it.
 local function count_one(fd, more)
   local session = sessions.all[fd]
   count(1, more)
   if session.id ~= cur.id then
     -- The request lost its own client, by pushing too much for instance, before it began to wait.
-    return
+    return false
   end
   session.in_flight = session.in_flight + 1
   publish(session)
@@ -110,6 +110,7 @@ local function count_one(fd, more)
     input.save(fd, st.i, st.have, 0)
     st.have = st.i
   end
+  return true
 end
 
 function fibers.detached(record)
@@ -123,7 +124,7 @@ function fibers.detached(record)
     busy[st.stream] = {first = 1, last = 0}
     shared.row.streams = shared.row.streams + 1
   end
-  count_one(cur.fd, 0)
+  record.homeless = not count_one(cur.fd, 0)
 end
 
 -- True when the packet input[i .. st.i) must wait for its stream; it is kept then.
@@ -261,7 +262,7 @@ function flight.release()
   fibers.over(record)
   if sessions.has_client() then
     count_back(fd)
-  else
+  elseif not record.homeless then
     count_off_left(id)
   end
   count(-1, 0)
