@@ -13,7 +13,7 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from server.errors import ExitStatus, ServerError
@@ -44,7 +44,7 @@ def end_with_reader() -> None:
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
 
 
-def once(lines: Sequence[str]) -> None:
+def once(lines: Iterable[str]) -> None:
     """Print the lines."""
     for line in lines:
         print(line)

@@ -7,7 +7,7 @@ into the command line.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 
@@ -15,7 +15,7 @@ import typer
 
 from server.cli import asking, repeating
 from server.cli.choosing import chosen, refuse_unknown
-from server.cli.operation import AsJson, Name, RunDir, show
+from server.cli.operation import AsJson, Name, RunDir
 from shm.filters import Filter
 
 if TYPE_CHECKING:
@@ -59,10 +59,7 @@ def sessions(
         if watch:
             repeating.again(lambda: _frame(read(server, wanted), as_json=as_json), interval)
         seen = read(server, wanted)
-    if as_json:
-        show(seen.plain)
-    else:
-        repeating.once(seen.lines)
+    repeating.once(_json_lines(seen.plain) if as_json else seen.lines)
 
 
 class Seen(NamedTuple):
@@ -80,6 +77,15 @@ def known(server: Onlooker) -> dict[str, Sequence[str]]:
         "user": list(server.users().values()),
         "listener": [name for name in listener_names(server.segment).values() if name],
     }
+
+
+def _json_lines(plain: Mapping[str, Any]) -> Iterator[str]:
+    """JSON with a session a line: there may be very many."""
+    yield f'{{"count": {plain["count"]}, "sessions": ['
+    rows = plain["sessions"]
+    for index, row in enumerate(rows, 1):
+        yield f"{json.dumps(row, ensure_ascii=False)}{',' if index < len(rows) else ''}"
+    yield "]}"
 
 
 def _frame(seen: Seen, *, as_json: bool) -> Sequence[str]:

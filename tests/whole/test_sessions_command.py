@@ -66,6 +66,19 @@ def test_what_people_see(shared: Server) -> None:
     assert re.fullmatch(TABLE, done.stdout), done.stdout
 
 
+def test_json_has_a_session_a_line(shared: Server) -> None:
+    with clients(shared, 2) as made:
+        mine = those(sorted(number(client) for client in made))
+        done = beespace("sessions", *mine, "--json", run_dir=shared.folder / "run")
+    first, *rows, last = done.stdout.splitlines()
+    assert (first, last) == ('{"count": 2, "sessions": [', "]}")
+    assert [json.loads(row.removesuffix(","))["id"] for row in rows] == [
+        row["id"] for row in json.loads(done.stdout)["sessions"]
+    ]
+    done = beespace("sessions", "--worker", "7", "--json", run_dir=shared.folder / "run")
+    assert json.loads(done.stdout) == {"count": 0, "sessions": []}
+
+
 def test_the_same_as_lua_tells(start: Start) -> None:
     server = start(workers=2)
     with clients(server, 3), Raw(server.control) as admin, Raw(server.control) as ada:
