@@ -21,6 +21,8 @@ class Figures:
     refused: int
     requests: int
     errors: int
+    buried: int
+    """Sessions that were written into the history, by workers and by the supervisor."""
     ended: Counter[str]
     """Sessions that workers ended, by the name of the reason."""
 
@@ -31,6 +33,7 @@ class Figures:
             self.refused - before.refused,
             self.requests - before.requests,
             self.errors - before.errors,
+            self.buried - before.buried,
             self.ended - before.ended,
         )
 
@@ -47,6 +50,7 @@ def take(inside: Inside) -> Figures:
         int(header.refused + header.refused_address),
         sum(int(row.requests) for row in rows),
         sum(int(row.errors) for row in rows),
+        int(header.buried) + sum(int(row.buried) for row in rows),
         ended,
     )
 

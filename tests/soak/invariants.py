@@ -133,6 +133,7 @@ def _of_calm(each: Round) -> list[Finding]:
         equal(f"{each.name}: on_disconnect without on_connect", [], journal.not_begun()),
         equal(f"{each.name}: on_connect without on_disconnect", [], journal.not_ended()),
         equal(f"{each.name}: reasons of ends", dict(journal.reasons()), dict(given)),
+        equal(f"{each.name}: history = connections", connected, figures.buried),
         equal(f"{each.name}: requests = answers", _answered(records), figures.requests),
         equal(f"{each.name}: errors", sum(one.refused for one in records), figures.errors),
     ]
@@ -195,7 +196,7 @@ def _growth(
     memory = max(each.memory for each in after) - max(each.memory for each in before)
     return [
         _most(f"{role}: more descriptors", fds, bounds.fds),
-        _most_mib(f"{role}: more memory, MiB", memory, bounds.memory[role]),
+        _most_mib(f"{role}: more memory, MiB", memory, bounds.memory.get(role, 2 * MIB)),
     ]
 
 

@@ -11,7 +11,7 @@ had begun in it (its slot was CLOSING) may have ended without a line, see :mod:`
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 
@@ -57,6 +57,18 @@ class Journal:
     def reasons(self) -> Counter[str]:
         """How often each reason was given."""
         return Counter(note.reason for note in self.disconnects)
+
+    def whereabouts(self) -> Callable[[str, float, float], Note | None]:
+        """What finds on_connect of a peer's session between two times; ports are used again."""
+        notes: dict[str, list[Note]] = {}
+        for note in self.connects:
+            notes.setdefault(note.peer, []).append(note)
+
+        def find(peer: str, since: float, until: float) -> Note | None:
+            among = notes.get(peer, [])
+            return next((note for note in among if since <= note.time <= until), None)
+
+        return find
 
     def since(self, before: Journal) -> Journal:
         """What is new."""

@@ -69,9 +69,13 @@ class Ledger:
         if record.failed:
             drained = any(self._drained(pid, record.ended, drain_timeout) for pid in own)
             return drained or bool(self.pressed & own)
-        return not record.pid and any(
-            begin <= record.ended and record.began <= end for begin, end in self.windows
-        )
+        return not record.pid and self._was_unsafe(record.began, record.ended, drain_timeout)
+
+    def _was_unsafe(self, began: float, ended: float, drain_timeout: float) -> bool:
+        """Whether something happened to some process between two times."""
+        ends = [time + drain_timeout for time in self.drains.values()]
+        windows = [*self.windows, *((end - SLACK, end + FALL) for end in ends)]
+        return any(begin <= ended and began <= end for begin, end in windows)
 
     def _explains(self, pid: int, time: float, drain_timeout: float) -> bool:
         if pid in self.struck and time >= self.struck[pid] - SLACK:

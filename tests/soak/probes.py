@@ -39,6 +39,7 @@ def all_of(
         if not guests:
             return found
         found += _spread(inside)
+        found += _table(guests)
         found += _logins(guests, per_user)
         found += _failures(guests[-1], rounds)
     with contextlib.suppress(AssertionError):
@@ -52,6 +53,19 @@ def _spread(inside: Inside) -> list[Finding]:
     counts = [int(row.sessions) for row in rows]
     least = int(max(counts) * (1 - SPREAD))
     return [within("probe: sessions of the emptiest worker", least, min(counts), max(counts))]
+
+
+def _table(guests: Sequence[Raw]) -> list[Finding]:
+    """What sessions are told of all sessions, and of those that have ended."""
+    count = guests[0].call("box.session.count").data[0]
+    told = guests[-1].eval(
+        "local ids, twice = {}, 0 for _, row in ipairs(box.session.history{}) do "
+        "twice = twice + (ids[row.id] or 0) ids[row.id] = 1 end return twice, next(ids) ~= nil"
+    )
+    return [
+        equal("probe: box.session.count()", len(guests), count),
+        equal("probe: sessions that are in the history twice", [0, True], told.data),
+    ]
 
 
 def _logins(guests: Sequence[Raw], per_user: int) -> list[Finding]:

@@ -171,12 +171,14 @@ class Course:
     def _note(self, name: str, calm: bool, records: list[Record], left: int) -> Round:
         figures_now = figures.take(self._inside)
         notes = journal.parse((self._options.folder / "journal").read_text().splitlines())
+        new = notes.since(self._journal)
+        _place(records, new)
         made = Round(
             name,
             calm,
             records,
             figures_now.since(self._figures),
-            notes.since(self._journal),
+            new,
             left,
             commands.status(self._server)["sessions"],
             figures.loads(self._inside),
@@ -184,3 +186,12 @@ class Course:
         )
         self._figures, self._journal = figures_now, notes
         return made
+
+
+def _place(records: Sequence[Record], notes: Journal) -> None:
+    """Find out whose the sessions were that were not told themselves."""
+    find = notes.whereabouts()
+    for record in records:
+        if record.pid == 0 and record.peer:
+            note = find(record.peer, record.began, record.ended)
+            record.pid = note.pid if note else 0

@@ -28,7 +28,7 @@ JOURNAL = journal.parse(
         "disconnect 2 200 2.0 127.0.0.1:2 error",
     ]
 )
-FIGURES = Figures(2, 0, 5, 1, Counter(client=1, error=1))
+FIGURES = Figures(2, 0, 5, 1, 2, Counter(client=1, error=1))
 GAUGES = (
     Gauge(10, "supervisor", 70, 40 * MIB),
     Gauge(11, "acceptor", 20, 20 * MIB),
@@ -79,6 +79,7 @@ NOT_BEGUN = replace(JOURNAL, connects=JOURNAL.connects[:1])
         (in_storm(figures=replace(FIGURES, sessions=3)), ["storm: sessions = connections"]),
         (in_storm(figures=FEWER), ["storm: requests = answers"]),
         (in_calm(figures=replace(FIGURES, errors=2)), ["calm: errors"]),
+        (in_calm(figures=replace(FIGURES, buried=1)), ["calm: history = connections"]),
         (in_calm(figures=replace(FIGURES, ended=Counter(client=2))), ["calm: reasons of ends"]),
         (in_storm(figures=replace(FIGURES, refused=1)), ["storm: connections refused"]),
         (in_storm(records=[CUT, RECORDS[1]]), ["storm: failures without a fault"]),

@@ -51,3 +51,16 @@ def test_what_is_new() -> None:
 def test_another_line_is_refused(line: str) -> None:
     with pytest.raises(ValueError, match="no line of a journal"):
         journal.parse([line])
+
+
+def test_sessions_are_found_by_peer_and_time() -> None:
+    find = journal.parse([*LINES, "connect 3 300 20.0 127.0.0.1:4001"]).whereabouts()
+
+    def pid(peer: str, since: float, until: float) -> int:
+        note = find(peer, since, until)
+        return note.pid if note else 0
+
+    assert pid("127.0.0.1:4001", 12.0, 13.0) == 100
+    assert pid("127.0.0.1:4001", 19.0, 21.0) == 300
+    assert pid("127.0.0.1:4001", 14.0, 19.0) == 0
+    assert pid("127.0.0.1:4002", 12.0, 13.0) == 0

@@ -43,6 +43,7 @@ def failed(pid: int, ended: float, *also: int) -> Record:
         (cut(DRAINED, 51.0), False),
         (failed(DRAINED, 53.0), True),
         (cut(0, 21.0), True),
+        (cut(0, 54.0, began=52.0), True),
         (cut(0, 10.0), False),
         (cut(0, 40.0, began=30.0), False),
         (cut(0, 40.0, began=21.0), True),

@@ -167,6 +167,18 @@ def _itself(guest: Guest, dice: Random) -> None:
     guest.expect(told == [guest.record.session, 1, guest.record.peer], f"itself: {told}")
 
 
+def _survey(guest: Guest, dice: Random) -> None:
+    """Look around: rows of the table while it changes."""
+    mine = guest.record.session
+    rows = guest.call("box.session.list", {"limit": 30, "after": dice.randrange(mine)})[0]
+    ids = [row["id"] for row in rows]
+    guest.expect(ids == sorted(set(ids)), f"sessions out of order: {ids}")
+    guest.expect(all(row["peer"] and row["connected"] for row in rows), f"rows: {rows}")
+    own = guest.call("box.session.info", mine)[0]
+    told = (own["id"], own["peer"], own["state"])
+    guest.expect(told == (mine, guest.record.peer, "live"), f"itself: {own}")
+
+
 def _heap(guest: Guest, dice: Random) -> None:
     """Many at once; answers come in any order."""
     count = dice.randrange(2, 40)
@@ -189,4 +201,4 @@ def _ping(guest: Guest, dice: Random) -> None:
     guest.ping()
 
 
-TOPICS: Final = (_echo, _eval, _pause, _pushes, _storage, _itself, _heap, _ping)
+TOPICS: Final = (_echo, _eval, _pause, _pushes, _storage, _itself, _survey, _heap, _ping)
