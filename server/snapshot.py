@@ -268,6 +268,8 @@ def _supervisor(header: Any, now: Moment) -> Supervisor:
 
 def _worker(index: int, row: Any) -> Worker:
     pid = int(row.pid)
+    # Until a new process has begun, the row tells what a dead one had.
+    there = pid and row.state != WorkerState.STARTING
     return Worker(
         number=int(row.number),
         row=index,
@@ -279,9 +281,9 @@ def _worker(index: int, row: Any) -> Worker:
         started=float(row.started),
         cpu=int(row.cpu_permille) / _PERMILLE if pid else 0.0,
         beat=int(row.heartbeat),
-        loop_time=int(row.loop_time) * _NANO if pid else 0.0,
+        loop_time=int(row.loop_time) * _NANO if there else 0.0,
         counters={name: int(getattr(row, name)) for name in COUNTERS},
-        gauges={name: int(getattr(row, name)) if pid else 0 for name in GAUGES},
+        gauges={name: int(getattr(row, name)) if there else 0 for name in GAUGES},
         ended=ended(row),
     )
 

@@ -116,7 +116,8 @@ def _worker(facts: Facts, post: Post, now: float) -> dict[str, Any]:
         "row": post.index,
         "pid": pid or None,
         "state": WorkerState(row.state).name.lower(),
-        "sessions": int(row.sessions) if pid else 0,
+        # Until a new process has begun, the row tells how many a dead one had.
+        "sessions": int(row.sessions) if pid and row.state != WorkerState.STARTING else 0,
         "restarts": int(row.restarts),
         "turned": facts.silence(pid),
         **_past_and_next(post.outlook, now),

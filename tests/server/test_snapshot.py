@@ -77,6 +77,17 @@ def test_workers(wide: Segment) -> None:
     assert set(there.gauges) == set(snapshot.GAUGES)
 
 
+def test_a_worker_that_starts_has_nothing_of_a_dead_one(wide: Segment) -> None:
+    row = wide.rows[1]
+    row.pid, row.sessions, row.kept, row.loop_time, row.requests = 77, 5, 2, 1000, 9
+    for state, factor in ((WorkerState.READY, 1), (WorkerState.STARTING, 0)):
+        row.state = state
+        (there,) = (each for each in take(wide).workers if each.pid)
+        assert there.gauges["sessions"] == 5 * factor
+        assert there.loop_time == pytest.approx(1e-6 * factor)
+        assert there.counters["requests"] == 9
+
+
 def test_those_on_duty_come_first_and_free_rows_not_at_all(wide: Segment) -> None:
     for index, number, on_duty in ((0, 1, 0), (1, 0, 0), (2, 1, 1), (3, 0, 1)):
         row = wide.rows[index]

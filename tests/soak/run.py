@@ -162,6 +162,7 @@ class Course:
         return (
             len(serving) == len(workers) == WORKERS
             and all(worker.state == WorkerState.READY for worker in workers)
+            and not any(worker.pid in self.ledger.struck for worker in workers)
             and lookout.acceptor() != 0
         )
 

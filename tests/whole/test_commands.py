@@ -155,6 +155,27 @@ def test_status_tells_how_a_process_ended(start: Start) -> None:
     assert status(server)["workers"][0]["restarts"] == 0
 
 
+def test_a_worker_that_starts_has_no_sessions_of_a_dead_one(start: Start) -> None:
+    server = start(workers=1)
+    with contextlib.ExitStack() as stack:
+        for _ in range(3):
+            stack.enter_context(Raw(server.address)).ping()
+        (worker,) = status(server)["workers"]
+        assert worker["sessions"] == 3
+        os.kill(worker["pid"], signal.SIGKILL)
+        states = []
+
+        def back() -> bool:
+            answer = status(server)
+            (found,) = answer["workers"]
+            states.append((found["state"], found["sessions"], answer["sessions"]))
+            return bool(found["pid"] != worker["pid"] and found["state"] == "ready")
+
+        wait_until(back, 20, "another worker", longest=0.005)
+    assert ("starting", 0, 0) in states
+    assert {each[1:] for each in states if each[0] == "starting"} == {(0, 0)}
+
+
 def test_status_tells_when_a_broken_worker_is_started_again(start: Start, tmp_path: Path) -> None:
     broken = tmp_path / "broken"
     server = start(workers=2, app=f"if io.open('{broken}') then error('no bees') end")
