@@ -1,4 +1,4 @@
-"""What a large answer leaves behind is collected without any code that allocates."""
+"""What large answers and requests leave behind is collected without any code that allocates."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pytest
 
 from tests.helpers.consoles import open_console
 from tests.helpers.engine import Engine
+from tests.helpers.requests import evaluation
 
 
 @pytest.fixture
@@ -38,6 +39,34 @@ def test_a_large_answer_is_given_back(engine: Engine) -> None:
     assert engine.execute("return ticks()"), "there is nothing to do"
     settle(engine)
     assert engine.execute("return collectgarbage('count')") < before + 8000
+
+
+@pytest.mark.parametrize("reads", [True, False])
+def test_a_large_answer_of_the_binary_port_is_too(engine: Engine, reads: bool) -> None:
+    before = engine.execute("collectgarbage() return collectgarbage('count')")
+    client = engine.connect()
+    client.offer(evaluation(1, "return ('x'):rep(20000000)"))
+    if reads:
+        client.read()
+        assert len(client.packets()) == 1
+    else:
+        engine.run()
+        client.close()
+    assert engine.execute("return ticks()"), "there is nothing to do"
+    settle(engine)
+    assert engine.execute("return collectgarbage('count')") < before + 10_000
+    client.close()
+
+
+def test_so_is_a_large_request(engine: Engine) -> None:
+    before = engine.execute("collectgarbage() return collectgarbage('count')")
+    with engine.connect() as client:
+        assert client.eval("return 1", "x" * 20_000_000).data == [1]
+        assert engine.execute("return ticks()"), "there is nothing to do"
+        settle(engine)
+        assert engine.execute("return collectgarbage('count')") < before + 10_000
+        client.eval("return ...", "x" * 100_000)
+        assert engine.execute("return ticks()") is False
 
 
 def test_small_answers_are_left_to_the_collector(engine: Engine) -> None:

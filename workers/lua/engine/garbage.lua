@@ -1,9 +1,10 @@
--- What large answers leave behind: given back to the system though nothing else happens.
+-- What large answers and requests leave behind: given back to the system though nothing else
+-- happens.
 --
--- engine/consoles says how long a text was: left(bytes). A text of 100 MB stays in Lua's heap,
--- several times, until the collector comes there, which moves only when code allocates. So
--- engine/chores lets it go on for SLICE seconds at each tick, until it has been through twice: what
--- it had passed already when the text was dropped is found in the second turn.
+-- engine/consoles, engine/output and engine/input say how long it was: left(bytes). A text of 100
+-- MB stays in Lua's heap, several times, until the collector comes there, which moves only when
+-- code allocates. So engine/chores lets it go on for SLICE seconds at each tick, until it has been
+-- through twice: what it had passed already when the text was dropped is found in the second turn.
 
 local sys = require('beespace.engine.sys')
 
@@ -19,7 +20,7 @@ local garbage = {}
 -- Turns of the collector that are due.
 local turns = 0
 
--- A text of so many bytes is not needed any more.
+-- A text of so many bytes is not needed any more, or will not be soon.
 function garbage.left(bytes)
   if bytes >= LARGE then
     turns = TURNS

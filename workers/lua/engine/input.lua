@@ -10,6 +10,7 @@
 -- engine/consoles calls read() for its own.
 
 local ffi = require('ffi')
+local garbage = require('beespace.engine.garbage')
 local sys = require('beespace.engine.sys')
 local sessions = require('beespace.engine.sessions')
 local shared = require('beespace.engine.table')
@@ -131,6 +132,7 @@ local function collect(fd, session, buffers)
     count_apart(session, received)
     buffers.input_len = buffers.input_len + received
     if buffers.input_len == buffers.need then
+      garbage.left(buffers.need)
       start_batch(fd, restore(session))
     end
   end

@@ -9,6 +9,7 @@
 
 local bit = require('bit')
 local ffi = require('ffi')
+local garbage = require('beespace.engine.garbage')
 local sys = require('beespace.engine.sys')
 local sessions = require('beespace.engine.sessions')
 local shared = require('beespace.engine.table')
@@ -165,6 +166,7 @@ local function append(fd, session, from, length)
   local pending = waiting(buffers)
   shared.slots[session.slot].pending_out = pending
   if pending > PENDING_MAX then
+    garbage.left(length)
     set_stopped(fd, session, OUTPUT, true)
   end
   return true
