@@ -15,10 +15,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from shm import layout, regions, states
+from shm import layout, orders, regions, states
 from shm.record import Writer
 from shm.segment import Segment
-from shm.states import SessionType, SlotState
+from shm.states import EndReason, SessionType, SlotState
 
 _IDENTITY: Final = struct.Struct(f"<QIHBBd{layout.SALT_BYTES}sB{layout.PEER_BYTES}s")
 _STATE_WORD: Final = layout.Slot.state.offset // 4
@@ -59,6 +59,8 @@ class LostSession(NamedTuple):
     type: int
     listener: int
     peer: bytes
+    reason: int = 0
+    """Why it was to end before the worker died, 0: nobody wanted it to."""
 
 
 @dataclass(frozen=True)
@@ -204,9 +206,18 @@ class SessionTable:
             freed.append(number)
         row = self._segment.rows[worker]
         row.reclaimed += len(freed)
+        slots = [self._as_ordered(copy) for copy in slots]
         live = [copy for copy in slots if copy[_STATE] == SlotState.LIVE]
         row.lost += sum(copy[_FD] != _NO_FD for copy in live)
         return Reclaimed(freed, [_lost(copy) for copy in live if _has_begun(copy)], slots)
+
+    def _as_ordered(self, copy: bytes) -> bytes:
+        """The copy of a slot, whose session was killed if somebody had asked for that."""
+        if not orders.is_killed(self._segment, int.from_bytes(copy[:8], "little")):
+            return copy
+        changed = layout.Slot.from_buffer_copy(copy)
+        changed.reason = EndReason.KILLED
+        return bytes(changed)
 
     def settle(self, worker: int) -> None:
         """Count the slot that a dead worker had freed and not counted yet, if it had.
@@ -296,6 +307,7 @@ class SessionTable:
 
 _OPENED: Final = layout.Slot.opened
 _UID: Final = layout.Slot.uid
+_REASON: Final = layout.Slot.reason
 _NO_FIGURES: Final = bytes(layout.SLOT.size - _IDENTITY.size)
 
 
@@ -315,7 +327,8 @@ def _has_begun(copy: bytes) -> bool:
 def _lost(copy: bytes) -> LostSession:
     number, _, _, kind, listener, _, _, used, peer = _IDENTITY.unpack_from(copy)
     uid = int.from_bytes(copy[_UID.offset : _UID.offset + _UID.size], "little")
-    return LostSession(number, uid, kind, listener, peer[:used])
+    reason = int.from_bytes(copy[_REASON.offset : _REASON.offset + _REASON.size], "little")
+    return LostSession(number, uid, kind, listener, peer[:used], reason)
 
 
 def _session(number: int, copy: bytes) -> Session:

@@ -126,7 +126,8 @@ function session.reason()
   end
   local slot = shared.slots[id % shared.capacity]
   if slot.id ~= id then
-    return fibers.current().lost and reasons[shared.reason.WORKER_DIED] or nil
+    local lost = fibers.current().lost
+    return lost and (reasons[lost.reason] or reasons[shared.reason.WORKER_DIED]) or nil
   end
   return reasons[tonumber(slot.reason)]
 end

@@ -70,7 +70,8 @@ function begin_more()
 end
 
 -- Take over what the supervisor has sent: MessagePack of {{number of the first, sessions}, ...},
--- a session being {id, uid, type, listener, peer}.
+-- a session being {id, uid, type, listener, peer, reason}; the reason is 0 when nobody wanted its
+-- end before its worker died.
 function lost.take(payload)
   for _, batch in ipairs((codec.unpack(payload))) do
     for offset, fields in ipairs(batch[2]) do
@@ -81,6 +82,7 @@ function lost.take(payload)
         uid = fields[2],
         type = fields[3],
         peer = fields[5],
+        reason = fields[6],
       }
     end
   end
