@@ -47,6 +47,8 @@ class Statement(ctypes.Structure):
     _fields_ = [("id", ctypes.c_double), ("text", ctypes.c_char * 64)]
 
 
+IDENTITY: Final = 24
+"""Bytes of the pulse that stay the same while one piece of code runs."""
 STATEMENTS: Final = 16
 """How many a worker keeps; that of session ``id`` has the place ``id % STATEMENTS``."""
 
@@ -91,6 +93,16 @@ def _executed(read: Read, sight: Sight, session: int) -> str | None:
     if not session or int(statement.id) != session:
         return None
     return f"console: {statement.text.decode('utf-8', 'replace')}"
+
+
+def own_code(sight: Sight) -> tuple[bytes, int]:
+    """What identifies the code that runs in this process, and its session; 0: none, or unclear."""
+    before = ctypes.string_at(sight.pulse, IDENTITY)
+    pulse = Pulse.from_address(sight.pulse)
+    runs = pulse.in_request or pulse.away
+    session = int(ctypes.c_double.from_address(sight.session).value) if runs else 0
+    # Other code may have begun in between.
+    return before, session if ctypes.string_at(sight.pulse, IDENTITY) == before else 0
 
 
 def own_memory(at: int, size: int) -> bytes:

@@ -4,12 +4,14 @@ The supervisor starts it through :func:`shm.launch.run`; :func:`main` maps the s
 Lua runtime, runs the application, warms up, says it is ready, and gives the main thread to the Lua
 loop until it shall stop. From then on Python runs only when Lua asks: for the services of
 :mod:`workers.bridge` and :mod:`workers.catalog`, and for signals and the supervisor's messages
-(:class:`Attention`); beside it :mod:`workers.watchdog` looks for code that runs too long.
+(:class:`Attention`); beside it :mod:`workers.watchdog` looks for code that runs too long, and for
+orders that the loop does not get to.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import resource
 import signal
@@ -31,6 +33,7 @@ from shm.segment import Segment, SegmentError
 from shm.sessions import SessionTable
 from workers import bridge, watchdog
 from workers.catalog import Catalog
+from workers.enforcer import Enforcer
 from workers.press import Press
 from workers.runtime import LuaFailureError, Runtime
 
@@ -114,11 +117,12 @@ def main(order: WorkerOrder) -> None:
     attention = Attention(control)
     try:
         segment = Segment.attach(order.segment)
-        engine = _boot(order, segment, attention)
+        bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        engine = _boot(order, segment, attention, bell)
     except (LuaFailureError, SegmentError, OSError) as error:
         _tell(control, {"op": "failed", "error": str(error)[:LONGEST_REASON]})
         sys.exit(ExitCode.CANNOT_BOOT)
-    guard = engine.guarded(segment)
+    guard = engine.guarded(segment, order.index, bell)
     _tell(control, {"op": "ready", "sight": list(astuple(guard.places.sight))})
     try:
         with guard:
@@ -168,19 +172,23 @@ class _Engine:
         if self._watchdog is not None:
             self._watchdog.limit(limits)
 
-    def guarded(self, segment: Segment) -> watchdog.Watchdog:
-        """While it lasts, the limits hold."""
+    def guarded(self, segment: Segment, row: int, bell: int) -> watchdog.Watchdog:
+        """While it lasts, the limits hold, and orders are carried out; ``bell`` is an eventfd."""
         library = self._runtime.library
         places = watchdog.Places(*map(int, self.call(b"guard", library.encode())))
         lua = watchdog.LuaJit(library, places)
-        self._watchdog = watchdog.Watchdog(lua, places, self.limits, SessionTable(segment))
+        ring = functools.partial(os.eventfd_write, bell, 1)
+        enforcer = Enforcer(segment, row, places.sight, ring)
+        self._watchdog = watchdog.Watchdog(
+            lua, places, self.limits, SessionTable(segment), enforcer
+        )
         return self._watchdog
 
     def serve(self) -> None:
         self.call(b"serve")
 
 
-def _boot(order: WorkerOrder, segment: Segment, attention: Attention) -> _Engine:
+def _boot(order: WorkerOrder, segment: Segment, attention: Attention, bell: int) -> _Engine:
     context = bridge.Context(
         version=order.version,
         role=f"worker-{order.number}",
@@ -193,7 +201,8 @@ def _boot(order: WorkerOrder, segment: Segment, attention: Attention) -> _Engine
     services |= bridge.guarded({**press.services(), **(catalog.services() if catalog else {})})
     runtime = Runtime(services)
     engine = _Engine(runtime)
-    engine.call(b"prepare", runtime.table(_settings(order, segment, attention, press)))
+    settings = _settings(order, segment, attention, press) | {"orders_fd": bell}
+    engine.call(b"prepare", runtime.table(settings))
     take = _taker(context, engine, catalog)
     take(order.settings)
     attention.changed = take

@@ -1,6 +1,8 @@
-"""Ends Lua code that runs too long, or takes too much memory: a thread beside the Lua loop.
+"""Ends Lua code that runs too long, takes too much memory, or is not wanted any more: a thread
+beside the Lua loop.
 
-:mod:`workers.process` starts it for ``limits.request_time`` and ``lua.memory``. While Lua runs,
+:mod:`workers.process` starts it for ``limits.request_time``, ``lua.memory``, and for the orders of
+:mod:`shm.orders`, which :mod:`workers.enforcer` looks after. While Lua runs,
 Python's other threads run too, so this one can look at the loop's pulse, some numbers at the head
 of its state that change with each request and each time a fiber goes on, and at the size of Lua's
 heap. :mod:`workers.patience` decides what to do.
@@ -14,6 +16,8 @@ heap. :mod:`workers.patience` decides what to do.
                                              the process; the supervisor starts another one
     the heap is over lua.memory              set the hook: it collects garbage, and when that does
                                              not help raises an error in the code that runs
+    its request is cancelled, its session    set the hook: it raises an error in that code
+    is to end
 """
 
 from __future__ import annotations
@@ -30,14 +34,15 @@ from typing import Any, Final, Protocol, Self
 
 from shm import logs, running
 from shm.launch import ExitCode
-from shm.running import Pulse, Sight
+from shm.running import IDENTITY, Pulse, Sight
 from shm.sessions import SessionTable
+from workers.enforcer import Enforcer
 from workers.patience import Appetite, Attempt, Death, Patience
 
-IDENTITY: Final = 24
-"""Bytes of the pulse that stay the same while one piece of code runs."""
 TIME: Final = 1
 MEMORY: Final = 2
+CANCELLED: Final = 3
+KILLED: Final = 4
 
 _MASK_COUNT: Final = 8
 """LUA_MASKCOUNT: the hook is called after a number of instructions."""
@@ -46,11 +51,18 @@ _GC_COUNT: Final = 3
 _GC_SET_STEP_MULTIPLIER: Final = 7
 
 
+_UNWANTED: Final = (
+    "code runs whose request is cancelled: ending it",
+    "code runs whose session is to end: ending it",
+)
+
+
 class Doom(ctypes.Structure):
     """bee_doom_t, see lua/engine/interrupt.lua."""
 
     _fields_ = [
         ("pulse", ctypes.c_uint8 * IDENTITY),
+        ("session", ctypes.c_double),
         ("reason", ctypes.c_int32),
         ("pace", ctypes.c_int32),
         ("blamed", ctypes.c_int32),
@@ -132,6 +144,7 @@ class Watchdog:
     places: Places
     limits: Limits
     table: SessionTable
+    enforcer: Enforcer
     die: Callable[[], None] = field(default=lambda: os._exit(ExitCode.RUNAWAY))
 
     def __post_init__(self) -> None:
@@ -139,6 +152,7 @@ class Watchdog:
         self._doom = Doom.from_address(self.places.doom)
         self._patience = Patience(self.limits.time or math.inf)
         self._appetite = Appetite(self.limits.memory or math.inf)
+        self._unwanted = b""
         self._suspect: tuple[Any, dict[str, Any]] | None = None
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
@@ -161,16 +175,32 @@ class Watchdog:
         self._patience.limit = limits.time or math.inf
         self._appetite.limit = limits.memory or math.inf
 
+    @property
+    def _pause(self) -> float:
+        return min(self._patience.pause, self._appetite.pause, self.enforcer.pause)
+
     def _watch(self) -> None:
         blamed = 0
-        while not self._over.wait(min(self._patience.pause, self._appetite.pause)):
+        while not self._over.wait(self._pause):
             now, pulse = time.monotonic(), self._look()
+            self._care_for_orders(now)
             if self._doom.blamed != blamed:
                 blamed = self._doom.blamed
                 self._blame()
             if self._care_for_memory(pulse, now) or self._care_for_time(pulse, now):
                 self.die()
                 return
+
+    def _care_for_orders(self, now: float) -> None:
+        aim = self.enforcer.look(now)
+        if aim is None:
+            return
+        if aim.pulse != self._unwanted:
+            self._unwanted = aim.pulse
+            log, facts = self._facts()
+            log.warning(_UNWANTED[aim.killed], **facts)
+        self._doom.session = aim.session
+        self._attempt(aim.pulse, KILLED if aim.killed else CANCELLED)
 
     def _care_for_time(self, pulse: bytes | None, now: float) -> bool:
         """True when the process must end."""

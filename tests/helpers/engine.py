@@ -2,8 +2,8 @@
 
 An :class:`Engine` has a private segment and a real runtime, wired by ``engine/main`` as in a
 worker. Nothing runs by itself: :meth:`Engine.turn` lets the loop wait once and serve what it found,
-:meth:`Engine.run` goes on until nothing is ready. A :class:`Client` is one end of a socket pair
-whose other end went through the intake channel like a connection from the acceptor.
+:meth:`Engine.run` goes on until nothing is ready; ``bell`` is what workers.enforcer rings. A
+:class:`Client` is one end of a socket pair whose other end came by the intake channel.
 
     Client.send -> socket -> Engine.run -> socket -> Client.read -> packets
 """
@@ -56,9 +56,8 @@ return function()
 end
 """
 _END: Final = """
-local sys = require('beespace.engine.sys')
 require('beespace.engine.sessions').close_all()
-sys.C.close(require('beespace.engine.state').st.poll)
+require('beespace.engine.sys').C.close(require('beespace.engine.state').st.poll)
 """
 _HELD: Final = """
 local buffers = require('beespace.engine.sessions').all[...].buffers
@@ -87,10 +86,10 @@ class Engine(Closing):
         self.table = SessionTable(self.segment)
         self.row = self.segment.rows[0]
         self.acceptor, self._intake = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._control, control = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._worker_control = control
+        self._control, self._listens = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ((reader, writer),) = self.bus = channel.bus(1)
         self._woken, self._wake = os.pipe2(os.O_NONBLOCK)
+        self.bell = os.eventfd(0, os.EFD_NONBLOCK)
         self._ends: list[socket.socket] = []
         self.attended = 0
         self.asked = b"end"
@@ -123,9 +122,10 @@ class Engine(Closing):
             "version": "1.2.3",
             "max_fds": 4096,
             "intake_fd": self._intake.fileno(),
-            "control_fd": control.fileno(),
+            "control_fd": self._listens.fileno(),
             "wakeup_fd": self._woken,
             "press_fd": self.press.fileno(),
+            "orders_fd": self.bell,
             "bus_reader": reader.fileno(),
             "bus_writers": str(writer.fileno()),
             "max_packet_size": max_packet,
@@ -149,11 +149,11 @@ class Engine(Closing):
             self.execute(_END)
         for end in self._ends:
             end.close()
-        channels = (self.acceptor, self._intake, self._control, self._worker_control)
+        channels = (self.acceptor, self._intake, self._control, self._listens)
         for each in (*channels, *self.bus[0]):
             each.close()
-        os.close(self._woken)
-        os.close(self._wake)
+        for descriptor in (self._woken, self._wake, self.bell):
+            os.close(descriptor)
         self.catalog.close()
         self.press.close()
         self._folder.cleanup()

@@ -132,6 +132,7 @@ def test_a_session_that_was_to_end_is_reclaimed_as_killed(
 ) -> None:
     for session in (1, 3):
         segment.slots[session].state = SlotState.LIVE
+        segment.slots[session].opened = 1
     orders.place(segment, [3], Wish.KILL)
     found = table.reclaim(0, frozenset({SlotState.LIVE}))
     assert [(lost.id, lost.reason) for lost in found.lost] == [

@@ -194,8 +194,8 @@ def test_reclaim_tells_what_the_live_ones_were(segment: Segment, table: SessionT
     found = table.reclaim(0, ALL)
     assert found.ids == [1, 2, 3, 4]
     assert found.lost == [
-        LostSession(1, 32, SessionType.BINARY, 0, b"127.0.0.1:4000"),
-        LostSession(2, 0xFFFFFFFF, SessionType.BINARY, 1, b"\xff" * layout.PEER_BYTES),
+        LostSession(1, 32, SessionType.BINARY, 0, b"127.0.0.1:4000", 9),
+        LostSession(2, 0xFFFFFFFF, SessionType.BINARY, 1, b"\xff" * layout.PEER_BYTES, 9),
     ]
     assert table.reclaim(0, ALL) == Reclaimed([], [])
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import ctypes
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 
@@ -18,7 +17,8 @@ from tests.helpers.consoles import open_console
 from tests.helpers.engine import Engine, error_of
 from tests.helpers.raw import PING, Packet, request
 from tests.helpers.wait import wait_until
-from workers.watchdog import Limits, LuaJit, Places, Watchdog
+from tests.helpers.watchdog import BUSY, INTERPRETED, LOOPS, WAIT, enforcer_of, guarded, hooked
+from workers.watchdog import Limits, Places, Watchdog
 
 TEXT = "request took longer than limits.request_time (0.2 s)"
 LIMIT = 0.2
@@ -26,47 +26,10 @@ NO_MEMORY = "not enough memory: lua.memory is 67108864 bytes"
 MEMORY = 64 << 20
 
 
-def hooked(engine: Engine) -> int:
-    """What Lua's hook is called for."""
-    mask = ctypes.CDLL(engine.library).lua_gethookmask
-    mask.argtypes = [ctypes.c_void_p]
-    thread = engine.execute("_G.thread = coroutine.create(print) return tostring(_G.thread)")
-    return int(mask(int(bytes(thread).split(b": ")[1], 16)))
-
-
-@contextmanager
-def guarded(engine: Engine, limits: Limits) -> Iterator[None]:
-    places = engine.guard(limits)
-    with Watchdog(LuaJit(engine.library, places), places, limits, engine.table):
-        yield
-
-
 @pytest.fixture(scope="module")
 def engine() -> Iterator[Engine]:
     with Engine() as made, guarded(made, Limits(time=LIMIT)):
         yield made
-
-
-INTERPRETED = "jit.off(true, true) "
-LOOPS = [
-    INTERPRETED + "while true do end",
-    INTERPRETED + "while true do pcall(function() while true do end end) end",
-    INTERPRETED + "local t = {3, 2, 1} table.sort(t, function() while true do end end)",
-    INTERPRETED + "return setmetatable({}, {__index = function() while true do end end}).x",
-    "while true do pcall(function() end) end",
-    "while true do pcall(error, {}) end",
-    "while true do xpcall(function() local x = nil + 1 end, function() end) end",
-    """
-    local co = coroutine.wrap(function() while true do coroutine.yield() end end)
-    while true do co() end
-    """,
-    """
-    local function f(n) if n == 0 then return {} end return {f(n - 1)} end
-    while true do f(20) end
-    """,
-    "while true do local t = {} for i = 1, 100 do t[i] = tostring(i) end end",
-    "while true do box.session.peer() pcall(box.error, 1) end",
-]
 
 
 def test_the_statement_of_a_console_is_named(
@@ -117,9 +80,6 @@ def test_the_rest_of_the_batch_is_answered(engine: Engine) -> None:
         assert [(each.sync, each.code) for each in answers] == [(1, 0), (2, 32), (2, 32), (3, 0)]
 
 
-BUSY = "local now = require('clock').monotonic local e = now() + {} while now() < e do end return 1"
-
-
 def test_many_short_requests_are_left_alone(engine: Engine) -> None:
     """Together they take longer than one may."""
     source = BUSY.format(0.02)
@@ -139,14 +99,6 @@ def eventually(engine: Engine, source: str) -> Packet:
 
         (answer,) = wait_until(answered, 5, "the answer")
         return answer
-
-
-WAIT = """
-local fibers = require('beespace.engine.fibers')
-_G.pause = function() fibers.suspend(0.02) end
-_G.background = fibers.create
-_G.later = fibers.start
-"""
 
 
 def test_a_request_that_has_waited_is_ended(engine: Engine) -> None:
@@ -184,7 +136,8 @@ class Fake:
         self.died = threading.Event()
         self.attempts = 0
         places = Places(0, 0, at, at + 64, at + 128, at + 160, at + 160)
-        self.dog = Watchdog(self, places, Limits(time=0.01), engine.table, self.died.set)
+        enforcer = enforcer_of(engine, places)
+        self.dog = Watchdog(self, places, Limits(time=0.01), engine.table, enforcer, self.died.set)
 
     def heap(self) -> int:
         return 0

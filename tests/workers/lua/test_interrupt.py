@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from shm.running import IDENTITY
 from tests.helpers.engine import Engine
-from workers.watchdog import IDENTITY, MEMORY, TIME, Doom, Limits, LuaJit
+from workers.watchdog import MEMORY, TIME, Doom, Limits, LuaJit
 
 HEAP = 32 << 20
 HOARD = "local t = {} for i = 1, 400 do t[i] = ('x'):rep(100000) .. i end return t"

@@ -165,14 +165,25 @@ local function refresh_and_run(its_console, line)
   return console.run(its_console, line)
 end
 
+-- The statement that runs was cancelled, see engine/closing: the console is not.
+local function recover(record)
+  if record.interrupted then
+    record.interrupted = nil
+    record.cancelled = stopping.begun()
+  end
+end
+
 -- Run one statement: the text of its answer, nil when the console shall end without one.
 local function execute(one, line)
   count(one)
   flight.began(one.fd)
   state.says(one.id, line)
+  one.record.session = one.id
   local ok, text = pcall(refresh_and_run, one.console, line)
+  one.record.session = nil
   state.says(one.id, nil)
   flight.ended(one.id, one.fd)
+  recover(one.record)
   if ok then
     return text
   end
@@ -222,7 +233,9 @@ end
 local function serve(one)
   local id, fd = one.id, one.fd
   user.enter(fd)
+  one.record.session, one.record.arriving = id, true
   local ok, raised = visits.hear(id)
+  one.record.session, one.record.arriving = nil, nil
   if not ok then
     visits.refuse(id, fd, raised)
   elseif visits.admit(id, fd) then

@@ -9,8 +9,8 @@
 --     | resume -----------------> a fiber that is ready, until it waits (WAIT) or ends (DONE)
 --
 -- A request that does not wait costs nothing here: it has no record and no switch. A record stands
--- for one fiber: {status =, id =, name =, euid =, cancelled =, storage =, ...}; it is made for a
--- request when somebody asks for it, at the latest when the request waits.
+-- for one fiber: {status =, id =, name =, euid =, cancelled =, session = whose request it is, ...};
+-- it is made for a request when somebody asks for it, at the latest when the request waits.
 --
 -- Fibers are resumed only between two batches, so that the loop's buffers are free. st.away tells
 -- whose code runs: 0 the owner's, 1 that of a fiber which was switched to. What belongs to the code
@@ -120,7 +120,7 @@ function fibers.current()
   fibers.tidy()
   if owned == nil then
     owned = {status = 'running', name = 'main', euid = cur.euid, cancelled = false, switches = 0,
-      request = true}
+      request = true, session = cur.id}
     owned_batch, owned_at = st.batch, st.i
   end
   return owned

@@ -147,7 +147,7 @@ end
 -- Execute a packet of a stream whose turn has come.
 local function run_queued(id, fd, stream, packet)
   local record = fibers.current()
-  record.name, record.stream = 'main', stream
+  record.name, record.stream, record.session = 'main', stream, id
   if fd >= 0 and sessions.all[fd].id ~= id then
     fd = -1
   end

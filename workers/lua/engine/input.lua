@@ -9,6 +9,7 @@
 -- The loop calls receive() for a readable session, save() with what it could not use;
 -- engine/consoles calls read() for its own.
 
+local held = require('beespace.engine.buffers')
 local ffi = require('ffi')
 local garbage = require('beespace.engine.garbage')
 local sys = require('beespace.engine.sys')
@@ -17,6 +18,7 @@ local shared = require('beespace.engine.table')
 local state = require('beespace.engine.state')
 
 local C = sys.C
+local buffers_of, drop_empty = held.of, held.drop_empty
 local copy = ffi.copy
 local tonumber = tonumber
 local RECEIVE = state.RECEIVE
@@ -51,7 +53,7 @@ function input.save(fd, from, to, need)
   if session.id == 0 or to <= from then
     return
   end
-  local buffers = sessions.buffers(session)
+  local buffers = buffers_of(session)
   local length = to - from
   local kept = C.malloc(length)
   if buffers == nil or kept == nil then
@@ -70,7 +72,7 @@ local function forget(session, buffers)
   C.free(buffers.input)
   buffers.input = nil
   buffers.input_len, buffers.input_cap, buffers.need = 0, 0, 0
-  sessions.drop_empty_buffers(session)
+  drop_empty(session)
 end
 
 -- Move the kept bytes to the head of the shared buffer; how many there were.

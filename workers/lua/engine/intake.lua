@@ -106,6 +106,9 @@ function intake.next()
   else
     greet(id, fd)
   end
+  if st.rehearsal == 0 then
+    sessions.came(id)
+  end
 end
 
 return intake

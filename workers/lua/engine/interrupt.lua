@@ -1,6 +1,6 @@
--- Ends code that runs too long, or takes too much memory.
+-- Ends code that runs too long, takes too much memory, or is cancelled while it does not wait.
 --
---   workers/watchdog.py   sees that one piece of code does, writes down which and why (the doom),
+--   workers/watchdog.py   sees that one piece of code shall, writes down which and why (the doom),
 --     |                   and sets the hook below in the running interpreter
 --     v
 --   hook                  is called before each instruction: raises in the doomed code, again and
@@ -14,24 +14,27 @@
 --
 -- Memory is collected before anybody is blamed for it, and when the blamed code has ended.
 
+local errors = require('beespace.box.error')
 local ffi = require('ffi')
+local fibers = require('beespace.engine.fibers')
 local state = require('beespace.engine.state')
 local sys = require('beespace.engine.sys')
 
 local collectgarbage, error, tonumber, tostring = collectgarbage, error, tonumber, tostring
 local getinfo, sethook = debug.getinfo, debug.sethook
-local C, st = sys.C, state.st
+local C, st, cur = sys.C, state.st, state.cur
 
 ffi.cdef [[
 typedef struct {
   uint8_t pulse[24];  /* whose end is wanted */
-  int32_t reason;     /* TIME or MEMORY */
+  double session;     /* from CANCELLED on: whose code it has to be */
+  int32_t reason;     /* TIME, MEMORY, CANCELLED: its request, or 4: its session shall end */
   int32_t pace;       /* what the collector's step multiplier was before the watchdog changed it */
   int32_t blamed;     /* times that memory was not to be had but by ending code */
 } bee_doom_t;
 ]]
 
-local TIME, MEMORY = 1, 2
+local TIME, MEMORY, CANCELLED = 1, 2, 3
 -- A count that is never reached.
 local NEVER = 0x7fffffff
 local PULSE = 24
@@ -117,9 +120,28 @@ local function may_raise_in(source)
   return (st.in_request ~= 0 or st.away ~= 0) and source:find('/decode.lua', 1, true) ~= nil
 end
 
+-- Whether the running code, which is a session's that shall end or whose request shall, is none of
+-- its requests: an on_disconnect is left alone, and an on_connect unless the session shall end.
+local function is_no_request()
+  if doom.reason < CANCELLED or st.away == 0 then
+    return false
+  end
+  local record = fibers.current()
+  -- There is none while fibers are switched.
+  return record ~= nil and (record.parting or record.arriving and doom.reason == CANCELLED)
+end
+
+-- Whether what runs is not that code, but a fiber that it has made, and which runs for the first
+-- time.
+local function is_spared()
+  return doom.reason >= CANCELLED and cur.id ~= doom.session
+end
+
 local function hook()
-  if C.memcmp(st, doom.pulse, PULSE) ~= 0 then
+  if C.memcmp(st, doom.pulse, PULSE) ~= 0 or is_no_request() then
     release(hook)
+  elseif is_spared() then
+    return
   elseif may_raise_in(getinfo(2, 'S').source) then
     if doom.reason == MEMORY and not is_condemned() then
       if make_room() then
@@ -129,6 +151,8 @@ local function hook()
       condemned = true
       ffi.copy(convict, doom.pulse, PULSE)
       doom.blamed = doom.blamed + 1
+    elseif doom.reason >= CANCELLED then
+      error(errors.typed('FiberIsCancelled', 'fiber is cancelled'))
     end
     error(messages[doom.reason], 2)
   end

@@ -211,9 +211,10 @@ local function serve(k)
   local fd = tonumber(events[k].data)
   local mask = events[k].events
   local session = sessions.all[fd]
-  if mask == EPOLLIN and session.id ~= 0 and session.mode == REQUESTS and st.full == 0 then
+  if mask == EPOLLIN and session.id ~= 0 and session.mode == REQUESTS and session.stopped == 0
+     and st.full == 0 then
     receive(fd)
-  else
+  elseif not sessions.is_new(fd) then
     attend(fd, mask)
   end
   if st.fd >= 0 then
@@ -269,6 +270,7 @@ local function wait()
   local found = C.epoll_wait(st.poll, events, EVENTS, sleep)
   st.k = 0
   st.n = found > 0 and found or 0
+  st.turn = (st.turn + 1) % 2 ^ 30
   local now = sys.clock(sys.CLOCK_MONOTONIC)
   st.woke = now
   if now >= st.next_yield then

@@ -7,9 +7,9 @@
 --   serve()                the loop, until it shall stop
 --
 -- settings: cdef, facts, address, index, count, name, version, max_fds, max_packet_size, intake_fd,
--- control_fd, wakeup_fd, press_fd, bus_reader, bus_writers (descriptors as a text), jit_log,
--- console_dialect, session_results, fiber_user, session_su; and with their dotted keys those that
--- may change later, see engine/live.
+-- control_fd, wakeup_fd, press_fd, orders_fd, bus_reader, bus_writers (descriptors as a text),
+-- jit_log, console_dialect, session_results, fiber_user, session_su; and with their dotted keys
+-- those that may change later, see engine/live.
 
 local jit_options = require('jit.opt')
 local adoption = require('beespace.engine.adoption')
@@ -18,6 +18,7 @@ local bus = require('beespace.engine.bus')
 local box_init = require('beespace.box.init')
 local catalog = require('beespace.engine.catalog')
 local channels = require('beespace.engine.channels')
+local closing = require('beespace.engine.closing')
 local compat = require('beespace.box.compat_flags')
 local codec = require('beespace.engine.codec')
 local coroutines = require('beespace.engine.coroutines')
@@ -38,6 +39,7 @@ local live = require('beespace.engine.live')
 local log = require('log')
 local logins = require('beespace.engine.logins')
 local loop = require('beespace.engine.loop')
+local orders = require('beespace.engine.orders')
 local rates = require('beespace.engine.rates')
 local sessions = require('beespace.engine.sessions')
 local shared = require('beespace.engine.table')
@@ -53,6 +55,7 @@ local yaml_press = require('beespace.engine.yaml_press')
 
 require('beespace.box.inbox')
 require('beespace.box.session_history')
+require('beespace.box.session_kill')
 require('beespace.box.session_labels')
 require('beespace.box.session_list')
 require('beespace.box.session_new')
@@ -96,7 +99,8 @@ end
 
 -- Descriptors that no application may give away.
 local function own_descriptors(settings)
-  local list = {settings.control_fd, settings.wakeup_fd, settings.press_fd, settings.bus_reader}
+  local list = {settings.control_fd, settings.wakeup_fd, settings.press_fd, settings.orders_fd,
+    settings.bus_reader}
   for writer in settings.bus_writers:gmatch('%d+') do
     list[#list + 1] = tonumber(writer)
   end
@@ -132,6 +136,8 @@ function main.prepare(settings)
   channels.add_channel(settings.control_fd, loop.attend_to_python)
   channels.add_channel(settings.wakeup_fd, loop.attend_to_python)
   yaml_press.attach(settings.press_fd)
+  orders.attach()
+  closing.attach(settings.orders_fd)
   events.attach()
   catalog.attach()
   failures.attach()

@@ -8,6 +8,7 @@
 -- to be queued behind `limit` bytes, the session is closed.
 
 local bit = require('bit')
+local held = require('beespace.engine.buffers')
 local ffi = require('ffi')
 local garbage = require('beespace.engine.garbage')
 local sys = require('beespace.engine.sys')
@@ -16,6 +17,7 @@ local shared = require('beespace.engine.table')
 local state = require('beespace.engine.state')
 
 local C = sys.C
+local buffers_of, drop_empty = held.of, held.drop_empty
 local band, bnot = bit.band, bit.bnot
 local copy = ffi.copy
 local tonumber = tonumber
@@ -153,7 +155,7 @@ end
 
 -- Append bytes to the session's queue; false when they were too many and it was closed.
 local function append(fd, session, from, length)
-  local buffers = sessions.buffers(session)
+  local buffers = buffers_of(session)
   if buffers ~= nil and waiting(buffers) > output.limit then
     give_up(fd, session, waiting(buffers))
     return false
@@ -241,7 +243,7 @@ local function drained(fd, session, buffers)
   C.free(buffers.output)
   buffers.output = nil
   buffers.output_at, buffers.output_len, buffers.output_cap = 0, 0, 0
-  sessions.drop_empty_buffers(session)
+  drop_empty(session)
   local watched = session.queued == WRITABLE
   session.queued = 0
   if session.mode == LINGERS then

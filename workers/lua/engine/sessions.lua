@@ -11,24 +11,15 @@
 --
 -- The slot's state is CLOSING once nothing is left to begin for the session.
 
+local buffers = require('beespace.engine.buffers')
 local ffi = require('ffi')
 local locks = require('beespace.engine.locks')
+local orders = require('beespace.engine.orders')
 local sys = require('beespace.engine.sys')
 local shared = require('beespace.engine.table')
 local state = require('beespace.engine.state')
 
 ffi.cdef [[
-typedef struct {
-  uint8_t *input;      /* received bytes of a packet whose end has not come */
-  uint32_t input_len;
-  uint32_t input_cap;
-  uint32_t need;       /* length of that packet with its prefix, 0 when unknown */
-  uint8_t *output;     /* bytes the socket would not take yet: output[output_at .. output_len) */
-  uint32_t output_at;
-  uint32_t output_len;
-  uint32_t output_cap;
-} bee_buffers_t;
-
 typedef struct {
   double id;             /* session id, 0: no session on this descriptor */
   bee_buffers_t *buffers;  /* NULL while nothing waits */
@@ -50,9 +41,9 @@ local st, cur = state.st, state.cur
 local GUEST, ADMIN = state.GUEST, state.ADMIN
 local reasons = shared.reason
 local SESSION_SIZE = ffi.sizeof('bee_session_t')
-local BUFFERS_SIZE = ffi.sizeof('bee_buffers_t')
 local CLAIMED, LIVE, CLOSING, FREE = shared.CLAIMED, shared.LIVE, shared.CLOSING, shared.FREE
 local NO_FD = shared.NO_FD
+local KILL = orders.KILL
 local CONSOLE_TYPE = shared.type.CONSOLE
 local REQUESTS, LINGERS, CONSOLE = 0, 1, 2
 -- Values of a field of 32 bits.
@@ -79,6 +70,9 @@ local sessions = {
   -- Called with the descriptor of a session that was opened, and again when it is let in after its
   -- on_connect; engine/lifetimes sets it.
   opened = function(_) end,
+  -- Called with the id of a session that was opened and greeted, or waits for its on_connect;
+  -- engine/closing sets it.
+  came = function(_) end,
   -- Called with the id of a session that this worker has offered: its user. engine/adoption
   -- sets it.
   adopted = function(_) return GUEST end,
@@ -96,12 +90,15 @@ local lingering = {}
 -- When to close the sockets of sessions that have ended, by descriptor.
 local remains = {}
 local all, max_fd
+-- The turn of the loop in which a session was opened, by descriptor.
+local opened_in
 -- What still runs for sessions whose client has left, by session id: requests, on_disconnect.
 local leaving = {}
 
 -- Make room for descriptors below `limit`.
 function sessions.reserve(limit)
   all = ffi.cast('bee_session_t *', sys.reserve(limit * SESSION_SIZE))
+  opened_in = ffi.cast('int *', sys.reserve(limit * ffi.sizeof('int')))
   max_fd = limit
   sessions.limit = limit
   sessions.all = all
@@ -112,34 +109,6 @@ function sessions.watch(fd, events)
   event.events = events
   event.data = fd
   C.epoll_ctl(st.poll, sys.EPOLL_CTL_MOD, fd, event)
-end
-
--- The buffers of a session, made when it has none; NULL when there is no memory for them.
-function sessions.buffers(session)
-  if session.buffers == nil then
-    session.buffers = C.calloc(1, BUFFERS_SIZE)
-  end
-  return session.buffers
-end
-
--- Give the buffers back once nothing waits in them.
-function sessions.drop_empty_buffers(session)
-  local buffers = session.buffers
-  if buffers ~= nil and buffers.input == nil and buffers.output == nil then
-    C.free(buffers)
-    session.buffers = nil
-  end
-end
-
-local function free_buffers(session)
-  local buffers = session.buffers
-  if buffers ~= nil then
-    C.free(buffers.input)
-    C.free(buffers.output)
-    C.free(buffers)
-    session.buffers = nil
-    shared.slots[session.slot].pending_out = 0
-  end
 end
 
 local function first_user(id, slot)
@@ -178,10 +147,17 @@ function sessions.open(id, fd)
   session.queued, session.stopped, session.error_ext = 0, 0, 0
   session.mode = slot.type == CONSOLE_TYPE and CONSOLE or REQUESTS
   session.in_flight = 0
+  opened_in[fd] = st.turn
   sessions.count = sessions.count + 1
   shared.row.sessions = sessions.count
   sessions.opened(fd)
   return true
+end
+
+-- Whether the session on `fd` was opened in this turn: what the wait before has found on the
+-- descriptor belongs to another session then, which was closed meanwhile.
+function sessions.is_new(fd)
+  return opened_in[fd] == st.turn
 end
 
 -- Give up a claimed session whose connection did not arrive.
@@ -194,6 +170,7 @@ function sessions.lose(id)
   slot.state = CLOSING
   sessions.lost = sessions.lost + 1
   slot.id = 0
+  orders.forget(id % shared.capacity)
   slot.state = FREE
   shared.row.freed = shared.row.freed + 1
 end
@@ -211,6 +188,9 @@ local function free_slot(id)
   local locked = pcall(locks.lock, row.inbox_lock, 'the inboxes')
   slot.inbox_bytes = 0
   slot.id = 0
+  if st.rehearsal == 0 then
+    orders.forget(id % shared.capacity)
+  end
   slot.state = FREE
   -- Not before: the acceptor must not count on a slot that is taken.
   row.freed = row.freed + 1
@@ -231,7 +211,9 @@ local function finish(fd, reason, keeps_socket)
   local session = all[fd]
   local id = session.id
   local slot, ended = shared.slots[session.slot], shared.row.ended
-  if slot.reason == 0 then
+  if st.rehearsal == 0 and orders.wish(id) >= KILL then
+    slot.reason = reasons.KILLED
+  elseif slot.reason == 0 then
     slot.reason = reason or reasons.CLIENT
   end
   ended[slot.reason] = ended[slot.reason] + 1
@@ -240,7 +222,11 @@ local function finish(fd, reason, keeps_socket)
   end
   session.id = 0
   session.generation = session.generation + 1
-  free_buffers(session)
+  if buffers.free(session) then
+    slot.pending_out = 0
+  end
+  -- Before the descriptor may be another's: workers/enforcer.py looks at it from beside.
+  sessions.unplug(slot)
   if keeps_socket then
     remains[fd] = sys.clock(sys.CLOCK_MONOTONIC) + LINGER
     -- Before the slot is free: the acceptor must not count its descriptor as free too.
@@ -249,7 +235,6 @@ local function finish(fd, reason, keeps_socket)
   else
     close_socket(fd)
   end
-  sessions.unplug(slot)
   local holds = session.in_flight
   if st.rehearsal == 0 and sessions.farewell(id) then
     holds = holds + 1

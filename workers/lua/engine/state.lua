@@ -46,6 +46,7 @@ typedef struct {
   double catalog;   /* generation of the users and rights that this worker has */
   volatile double *generation;  /* that of the server, in the segment */
   uint64_t sync;    /* sync of the packet being executed, big-endian as on the wire */
+  int turn;         /* another number after every wait for events */
 } bee_state_t;
 
 typedef struct {

@@ -10,11 +10,12 @@
 -- end of the stream the rest is a statement too, less the bytes that would have ended it: so
 -- Tarantool's console reads it.
 
+local held = require('beespace.engine.buffers')
 local ffi = require('ffi')
-local sessions = require('beespace.engine.sessions')
 local sys = require('beespace.engine.sys')
 
 local C = sys.C
+local buffers_of, drop_empty = held.of, held.drop_empty
 local copy, to_string = ffi.copy, ffi.string
 local max = math.max
 local LF, CR = 10, 13
@@ -67,7 +68,7 @@ end
 
 -- Append bytes to what waits for a session; false when there is no memory for them.
 function statements.append(reader, session, from, length)
-  local buffers = sessions.buffers(session)
+  local buffers = buffers_of(session)
   if buffers == nil or not make_room(reader, buffers, length) then
     return false
   end
@@ -107,7 +108,7 @@ local function take(reader, session, buffers, place)
   reader.at, reader.scan = place + 1, place + 1
   if reader.at == buffers.input_len then
     free(buffers)
-    sessions.drop_empty_buffers(session)
+    drop_empty(session)
     reader.at, reader.scan = 0, 0
   end
   return text, ending
@@ -146,7 +147,7 @@ function statements.rest(reader, session, delimiter)
   local buffers = session.buffers
   local text = to_string(buffers.input + reader.at, max(0, length - #delimiter - 1))
   free(buffers)
-  sessions.drop_empty_buffers(session)
+  drop_empty(session)
   reader.at, reader.scan = 0, 0
   return text
 end

@@ -21,6 +21,7 @@ typedef struct {
 int epoll_create1(int flags);
 int epoll_ctl(int epfd, int op, int fd, bee_epoll_event *event);
 int epoll_wait(int epfd, bee_epoll_event *events, int max, int timeout_ms);
+ssize_t read(int fd, void *buf, size_t len);
 ssize_t recv(int fd, void *buf, size_t len, int flags);
 ssize_t send(int fd, const void *buf, size_t len, int flags);
 ssize_t recvmsg(int fd, bee_msghdr *message, int flags);

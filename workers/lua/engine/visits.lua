@@ -176,7 +176,8 @@ end
 -- Run on_connect for the session that was opened on `fd`; the client is not read before.
 function intake.welcome(id, fd)
   visits.begin(id, fd)
-  fibers.start(arrive, id, fd).euid = ADMIN
+  local record = fibers.start(arrive, id, fd)
+  record.euid, record.session, record.arriving = ADMIN, id, true
 end
 
 -- The socket of the session `id` is closed: true when its on_disconnect will run, and its slot is
