@@ -91,7 +91,8 @@ local function count(one, more)
   row.in_progress, row.queued = flight.total - queued, queued
 end
 
--- One request more of the session that is being read waits; whether the session's slot stays for it.
+-- One request more of the session that is being read waits; whether the session's slot stays for
+-- it.
 local function count_one(fd, more)
   local session = sessions.all[fd]
   count(1, more)
