@@ -308,7 +308,7 @@ class Crew:
             )
         row.state = WorkerState.STOPPING
         ends.stop(child)
-        self._loop.after(self.patience(), partial(_kill_late, post, child))
+        self._loop.after(self.patience(), partial(self._kill_late, post, child))
 
     def _vacate(self, post: Post) -> None:
         """Give the row of a worker that is not replaced free."""
@@ -345,23 +345,21 @@ class Crew:
         if not post.leaving:
             freed += self._reclaim(post, CLAIMED)
         again = self._listener.worker_ended(post, child.ready, post.outlook.reason)
+        facts = {"worker": post.number, "reason": post.outlook.reason, "sessions": freed}
         if not post.on_duty:
-            why = ends.describe(code)
-            self._log.info(f"{age} worker ended", worker=post.number, reason=why, sessions=freed)
+            self._log.info(f"{age} worker ended", **facts)
             self._vacate(post)
         elif again:
-            self._start_again(post, child, code, freed)
+            self._start_again(post, child, code, facts)
+        elif child.ready and not ends.orderly(child.ready, code):
+            self._log.error("worker ended", **facts)
 
-    def _start_again(self, post: Post, child: Child, code: int | None, freed: int) -> None:
+    def _start_again(
+        self, post: Post, child: Child, code: int | None, facts: dict[str, Any]
+    ) -> None:
         post.history, decision = ends.after_end(post.history, child, code)
         say = self._log.info if ends.orderly(child.ready, code) else self._log.error
-        say(
-            "worker ended",
-            worker=post.number,
-            reason=ends.describe(code),
-            sessions=freed,
-            **ends.told(decision),
-        )
+        say("worker ended", **facts, **ends.told(decision))
         self._start_later(post, decision)
 
     def _start_later(self, post: Post, decision: Decision) -> None:
@@ -389,8 +387,8 @@ class Crew:
         self._dealer.add(found.lost)
         return len(found.ids)
 
-
-def _kill_late(post: Post, child: Child) -> None:
-    """End a worker that has not stopped in time."""
-    if post.child is child:
-        child.kill()
+    def _kill_late(self, post: Post, child: Child) -> None:
+        """End an old worker that has not stopped in time."""
+        if post.child is child:
+            self._log.warning("old worker does not stop: killed", worker=post.number)
+            child.kill()

@@ -55,7 +55,9 @@ def describe(code: int | None) -> str:
 
 def reason(child: Child, code: int | None) -> str:
     """Why a child ended, as far as it is known here."""
-    return f"it hung: {describe(code)}" if child.hung else describe(code)
+    if not child.hung:
+        return describe(code)
+    return f"{'it hung' if child.ready else 'it took too long to start'}: {describe(code)}"
 
 
 def told(decision: Decision) -> dict[str, Any]:

@@ -152,7 +152,7 @@ class Porter:
         if self._listener.acceptor_ended(code):
             self._history, decision = ends.after_end(self._history, child, code)
             say = self._log.info if ends.orderly(child.ready, code) else self._log.error
-            say("acceptor ended", reason=ends.describe(code), **ends.told(decision))
+            say("acceptor ended", reason=self.outlook.reason, **ends.told(decision))
             self._start_later(decision)
 
     def _start_later(self, decision: Decision) -> None:

@@ -1,4 +1,4 @@
-"""An acceptor that is killed: sessions do not notice, newcomers wait for the next one."""
+"""An acceptor that is killed or hangs: sessions do not notice, newcomers wait for the next one."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ from collections.abc import Callable
 from tests.faults.conftest import Start
 from tests.faults.crowd import working
 from tests.helpers.inside import Inside
-from tests.helpers.raw import Raw
+from tests.helpers.raw import GREETING_SIZE, Raw
 from tests.helpers.server import Server
 from tests.helpers.wait import wait_until
 
 SERVED = 5.0
 """Seconds until who comes meanwhile is served: 0.5 where nothing else runs."""
+
+
+HANG = 2.0
 
 
 def test_a_killed_acceptor(start: Start, look: Callable[[Server], Inside]) -> None:
@@ -37,4 +40,22 @@ def test_a_killed_acceptor(start: Start, look: Callable[[Server], Inside]) -> No
     assert served < SERVED
     assert outcome.newcomers.gap < SERVED
     # One whose connection the acceptor held when it was killed.
+    assert len(outcome.newcomers.failed) <= 1, outcome.newcomers.failed
+
+
+def test_an_acceptor_that_hangs(start: Start, look: Callable[[Server], Inside]) -> None:
+    settings = {"workers": {"hang_timeout": HANG}, "limits": {"request_time": 1}}
+    server = start(workers=2, settings=settings)
+    inside = look(server)
+    with working(server) as crowd:
+        everybody = crowd.of(0, 1)
+        pid = inside.acceptor
+        os.kill(pid, signal.SIGSTOP)
+        with Raw(server.address, HANG + SERVED, greet=False) as newcomer:
+            newcomer.take(GREETING_SIZE)
+            newcomer.ping()
+        outcome = crowd.end()
+    assert inside.acceptor not in (0, pid)
+    assert len(server.lines(f"the acceptor hangs: killed pid={pid} .* process=stopped$")) == 1
+    outcome.check(everybody, [])
     assert len(outcome.newcomers.failed) <= 1, outcome.newcomers.failed

@@ -109,6 +109,25 @@ def test_no_room_for_the_segment(tmp_path: Path) -> None:
 
 
 @needs_namespaces
+def test_shared_memory_that_becomes_full(start: Start) -> None:
+    """All that a server needs of it was taken at the start."""
+    inside = [*UNSHARE, SMALL % ("200m", "/dev/shm")]
+    server = start(workers=2, inside=inside)
+    with working(server) as crowd:
+        within(server, "sh", "-c", "head -c 200m /dev/zero > /dev/shm/filler 2> /dev/null || true")
+        os.kill(crowd.pids[0], signal.SIGKILL)
+        wait_until(lambda: server.lines("worker is back worker=0"), 20)
+        done = beespace("reload", run_dir=server.folder / "run")
+        with Raw(server.address) as newcomer:
+            newcomer.eval("box.broadcast('honey', ('x'):rep(100000))")
+            newcomer.eval("box.session.on_connect(function() end, nil, 'see')")
+        outcome = crowd.end()
+    assert (done.returncode, done.stdout) == (0, "reloaded, 2 new workers\n")
+    outcome.check(crowd.of(1), crowd.of(0))
+    assert len(outcome.newcomers.failed) <= 1, outcome.newcomers.failed
+
+
+@needs_namespaces
 def test_no_room_in_the_data_directory_at_the_start(tmp_path: Path) -> None:
     data = tmp_path / "disk"
     data.mkdir()

@@ -51,16 +51,17 @@ def test_no_process_is_a_start_in_vain() -> None:
 
 
 @pytest.mark.parametrize(
-    ("hung", "code", "text"),
+    ("hung", "ready", "code", "text"),
     [
-        (False, 0, "exit code 0"),
-        (False, -9, "killed by signal 9"),
-        (False, None, "exit code unknown"),
-        (True, -9, "it hung: killed by signal 9"),
+        (False, True, 0, "exit code 0"),
+        (False, False, -9, "killed by signal 9"),
+        (False, True, None, "exit code unknown"),
+        (True, True, -9, "it hung: killed by signal 9"),
+        (True, False, -9, "it took too long to start: killed by signal 9"),
     ],
 )
-def test_an_end_in_words(hung: bool, code: int | None, text: str) -> None:
-    one: Any = SimpleNamespace(hung=hung)
+def test_an_end_in_words(hung: bool, ready: bool, code: int | None, text: str) -> None:
+    one: Any = SimpleNamespace(hung=hung, ready=ready)
     assert ends.reason(one, code) == text
 
 

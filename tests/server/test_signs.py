@@ -84,10 +84,10 @@ def test_a_worker_that_dies_again_and_again(segment: Segment, table: SessionTabl
     loop = Loop()
     crew = Crew(loop, segment, table, logs.get(), Mute(), NO_MODULE, refuse, Spare(0))
     post, row = crew._posts[0], segment.rows[0]
-    crew._start_again(post, dead(ready=True), code=1, freed=0)
+    crew._start_again(post, dead(ready=True), code=1, facts={})
     assert row.storm == 0
     for _ in range(VAIN):
-        crew._start_again(post, dead(ready=False), code=3, freed=0)
+        crew._start_again(post, dead(ready=False), code=3, facts={})
     assert row.storm == 1
     # Until one is ready, not only while it is waited for the next one.
     crew._is_ready(post, dead(ready=False))

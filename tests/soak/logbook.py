@@ -13,7 +13,7 @@ from typing import Final
 
 _END: Final = re.compile(
     r" (?P<who>(?:old |new )?worker|acceptor) ended.* "
-    r"reason=(?P<why>killed by signal \d+|exit code \d+)"
+    r"reason=(?:it [a-z ]+: )?(?P<why>killed by signal \d+|exit code \d+)"
 )
 _BAD: Final = re.compile(r" [EC\?]> ")
 _KNOWN: Final = tuple(

@@ -9,6 +9,7 @@ from tests.soak import logbook
 WHEN = "2026-11-26 09:32:58.974 [19863] "
 ENDS = [
     WHEN + "supervisor E> worker ended worker=3 reason=killed by signal 9 sessions=8 restart_in=1s",
+    WHEN + "supervisor E> worker ended worker=2 reason=it hung: killed by signal 9 sessions=8",
     WHEN + "supervisor I> old worker ended worker=1 reason=exit code 0 sessions=0",
     WHEN + "supervisor I> new worker ended worker=1 reason=exit code 3 sessions=0",
     WHEN + "supervisor E> acceptor ended reason=killed by signal 11 restart_in=0.1s",
@@ -17,7 +18,7 @@ ENDS = [
 
 def test_ends() -> None:
     assert logbook.ends([*ENDS, ENDS[0]]) == {
-        ("worker", "killed by signal 9"): 2,
+        ("worker", "killed by signal 9"): 3,
         ("old worker", "exit code 0"): 1,
         ("new worker", "exit code 3"): 1,
         ("acceptor", "killed by signal 11"): 1,
