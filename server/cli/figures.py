@@ -12,7 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from server.cli.texts import NOTHING, clean, number, size, span, table
+from server.cli.texts import NOTHING, number, size, span, table
+from server.harmless import clean
 from server.rates import ProcessRates, Rates
 from server.snapshot import Acceptor, Process, Snapshot, Worker
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
-from server.cli.texts import NOTHING, clean, moment, size, span, table
+from server.cli.texts import NOTHING, moment, size, span, table
+from server.harmless import clean
 from shm.census import SessionRow
 from shm.history import EndedRow
 

@@ -1,7 +1,7 @@
 """Words and tables for people. Pure: values in, text out.
 
-What comes from clients (names, attributes, paths of sockets) goes through :func:`clean`, so that
-nothing in it steers a terminal.
+What comes from clients (names, attributes, paths of sockets) goes through
+:func:`server.harmless.clean`, so that nothing in it steers a terminal.
 """
 
 from __future__ import annotations
@@ -53,16 +53,6 @@ def number(value: float | None) -> str:
     if value is None:
         return NOTHING
     return f"{value:,.1f}" if isinstance(value, float) and value < 100 else f"{value:,.0f}"
-
-
-def clean(text: str) -> str:
-    """Text without anything that steers a terminal or breaks a line."""
-    return "".join(
-        each
-        if each.isprintable()
-        else each.encode("unicode_escape", "surrogatepass").decode("ascii")
-        for each in text
-    )
 
 
 def table(rows: Sequence[Sequence[str]], right: frozenset[str]) -> Iterator[str]:

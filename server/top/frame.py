@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from server import rates
+from server.harmless import clean
 from server.rates import Rates
 from server.snapshot import Process, Snapshot, Worker
 from server.top import amounts
@@ -181,8 +182,8 @@ def _sessions(now: Snapshot, before: Mapping[int, SessionRow], found: Rates | No
 
     columns: dict[str, Callable[[SessionRow], str]] = {
         "id": lambda row: str(row.id),
-        "user": lambda row: row.user or f"#{row.uid}",
-        "peer": lambda row: row.peer or NONE,
+        "user": lambda row: clean(row.user or f"#{row.uid}"),
+        "peer": lambda row: clean(row.peer or NONE),
         "type": lambda row: row.type,
         "worker": lambda row: str(row.worker),
         "state": lambda row: row.state if row.reason is None else f"{row.state}: {row.reason}",
@@ -194,7 +195,7 @@ def _sessions(now: Snapshot, before: Mapping[int, SessionRow], found: Rates | No
         "in": lambda row: amounts.size(row.bytes_in),
         "out": lambda row: amounts.size(row.bytes_out),
         "pending": lambda row: amounts.size(row.pending_out),
-        "name": lambda row: row.name or "",
+        "name": lambda row: clean(row.name or ""),
     }
     return Grid(
         tuple(columns),

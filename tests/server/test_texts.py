@@ -38,10 +38,6 @@ def test_numbers(value: float | None, text: str) -> None:
     assert texts.number(value) == text
 
 
-def test_what_would_steer_a_terminal_is_written_out() -> None:
-    assert texts.clean("a ä\x1b[2J\n\x9b\u202e\udcff") == r"a ä\x1b[2J\n\x9b\u202e\udcff"
-
-
 def test_a_table() -> None:
     rows = [("", "count", "note"), ("a", "1", "-"), ("bcd", "100", "x")]
     assert list(texts.table(rows, frozenset({"count"}))) == [

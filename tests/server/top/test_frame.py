@@ -54,6 +54,12 @@ def test_workers_that_come_and_go() -> None:
     assert shown.sessions.rows == ()
 
 
+def test_nothing_of_a_client_steers_the_terminal() -> None:
+    rude = made.session(1, 1, peer="unix/:/tmp/\x1b[2J\n", name="a\x07b", user="c\rd")
+    (row,) = frame(None, made.shot(1.0, workers=(), sessions=(rude,))).sessions.rows
+    assert (row[1], row[2], row[-1]) == ("c\\rd", "unix/:/tmp/\\x1b[2J\\n", "a\\x07b")
+
+
 @pytest.mark.parametrize(
     ("value", "text"),
     [
