@@ -37,14 +37,14 @@ _PRIVILEGE: Final = {
     "additionalProperties": False,
 }
 _ROLE: Final = {"roles": _NAMES, "privileges": {"type": "array", "items": _PRIVILEGE}}
+_ADDRESS: Final = ({"type": "string"}, {"type": "integer", "minimum": 0, "maximum": 65535})
 _URI: Final = {
     "anyOf": [
-        {"type": "string"},
-        {"type": "integer", "minimum": 0, "maximum": 65535},
+        *_ADDRESS,
         {
             "type": "object",
             "properties": {
-                "uri": {"type": "string"},
+                "uri": {"anyOf": list(_ADDRESS)},
                 "params": {
                     "type": "object",
                     "properties": {"proxy_protocol": {"type": "boolean"}},
@@ -150,8 +150,10 @@ def _kind(annotation: Any) -> Mapping[str, Any]:
         return _KINDS[annotation]
     parts = [part for part in typing.get_args(annotation) if part is not types.NoneType]
     if typing.get_origin(annotation) is tuple:
-        one = _URI if {TcpUri, UnixUri} & set(typing.get_args(parts[0])) else {"type": "string"}
-        return {"anyOf": [one, {"type": "array", "items": one, "minItems": 1}]}
+        if {TcpUri, UnixUri} & set(typing.get_args(parts[0])):
+            return {"anyOf": [_URI, {"type": "array", "items": _URI, "minItems": 1}]}
+        text = {"type": "string"}
+        return {"anyOf": [text, {"type": "array", "items": text}]}
     if typing.get_origin(annotation) is types.UnionType or len(parts) > 1:
         kinds = [_kind(part) for part in parts]
         return kinds[0] if len(kinds) == 1 else {"anyOf": kinds}

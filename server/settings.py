@@ -375,6 +375,8 @@ def _expected(problem: Any, key: str, known: Mapping[str, str]) -> str:
     cause = problem.get("ctx", {}).get("error")
     if isinstance(cause, uri.UriError):
         return str(cause)
+    if isinstance(cause, values.NetworkError):
+        return f"expected {known[key]}: {cause}"
     if key in known:
         return f"expected {known[key]}"
     unknown = problem["type"] == "extra_forbidden"

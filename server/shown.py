@@ -12,7 +12,7 @@ import datetime as dt
 from typing import Any, Final
 
 _LONGEST: Final = 200
-_LARGEST: Final = 10**18
+_LARGEST: Final = 10**40
 _KINDS: Final = {
     type(None): "nothing",
     bool: "true or false",
@@ -41,7 +41,7 @@ def scalar(value: Any) -> str:
     if isinstance(value, str) and not _STRUCTURED & set(value):
         text = repr(without_login(value))
         return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
-    if isinstance(value, (int, float)) and abs(value) < _LARGEST:
+    if isinstance(value, float) or (isinstance(value, int) and abs(value) < _LARGEST):
         return str(value)
     return kind(value)
 

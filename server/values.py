@@ -7,6 +7,7 @@ whether the application file is there.
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import json
 import re
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from server import uri
+from server.shown import scalar
 from shm import layout
 
 MAX_WORKERS: Final = layout.MAX_WORKERS
@@ -43,6 +45,7 @@ MAX_PROBES: Final = 127
 MAX_USER_TIMEOUT: Final = 86400
 MAX_LIFE: Final = 31_536_000
 """A year: longer than that no session is silent, or old."""
+PARAMS_EXPECTED: Final = "expected no params but proxy_protocol: true or false"
 LIFE_EXPECTED: Final = f"seconds from 0 (no limit) to {MAX_LIFE}"
 MIN_INBOX: Final = 1024
 MAX_AUTH_DELAY: Final = 86400
@@ -183,14 +186,31 @@ def switch(value: Any) -> bool:
     raise ValueError
 
 
+class NetworkError(ValueError):
+    """A text that is no network; the message says which, and why."""
+
+
 def networks(value: Any) -> tuple[str, ...]:
-    """Networks, as a list or with commas between: addresses with the number of leading bits."""
+    """Networks, as a list or with commas between: addresses with the number of leading bits.
+
+    NetworkError for a text that is none, ValueError for anything else.
+    """
     if isinstance(value, str):
         value = value.split(",") if value.strip() else []
     if not isinstance(value, (list, tuple)) or not all(isinstance(one, str) for one in value):
         raise ValueError
-    # ValueError also for bits behind the leading ones: then somebody means another network.
-    return tuple(str(ipaddress.ip_network(one.strip())) for one in value)
+    return tuple(_network(one.strip()) for one in value)
+
+
+def _network(text: str) -> str:
+    """A network; with bits behind the leading ones it is none, then somebody means another one."""
+    try:
+        return str(ipaddress.ip_network(text))
+    except ValueError as error:
+        meant = ""
+        with contextlib.suppress(ValueError):
+            meant = f", {ipaddress.ip_network(text, strict=False)} is"
+        raise NetworkError(f"{scalar(text)} is none{meant}") from error
 
 
 def server_name(value: Any) -> str:
@@ -269,9 +289,9 @@ def _parts(member: Any) -> list[str]:
     if isinstance(member, dict):
         params = member.get("params", {})
         if "uri" not in member or not set(member) <= {"uri", "params"}:
-            raise ValueError
+            raise uri.UriError("expected of a map the keys uri and params")
         if not isinstance(params, dict) or not set(params) <= {"proxy_protocol"}:
-            raise ValueError
+            raise uri.UriError(PARAMS_EXPECTED)
         return _with_params(_parts(member["uri"]), **params)
     if type(member) is int:
         member = str(member)
@@ -284,7 +304,11 @@ def _with_params(parts: list[str], proxy_protocol: Any = None) -> list[str]:
     """Texts with the parameters of a map; those of the text itself come first."""
     if proxy_protocol is None:
         return parts
-    suffix = f"?proxy_protocol={'true' if switch(proxy_protocol) else 'false'}"
+    try:
+        proxied = switch(proxy_protocol)
+    except ValueError as error:
+        raise uri.UriError(PARAMS_EXPECTED) from error
+    suffix = f"?proxy_protocol={'true' if proxied else 'false'}"
     return [part if "?" in part else part + suffix for part in parts]
 
 

@@ -61,6 +61,9 @@ def leaf(key: str) -> dict[str, Any]:
     return found
 
 
+TEXT = {"type": "string"}
+
+
 @pytest.mark.parametrize(
     ("key", "wanted"),
     [
@@ -69,6 +72,7 @@ def leaf(key: str) -> dict[str, Any]:
         ("process.stop_timeout", {"type": "number", "minimum": 0, "maximum": 3600, "default": 3.0}),
         ("log.format", {"enum": ["plain", "json"], "description": "plain or json"}),
         ("log.file", {"type": "string", "description": "the path of a file"}),
+        ("iproto.proxy_trusted", {"anyOf": [TEXT, {"type": "array", "items": TEXT}]}),
         ("iproto.threads", {"anyOf": [{"type": "integer"}, {"type": "string"}], "default": "auto"}),
     ],
 )
@@ -82,6 +86,13 @@ def test_every_key_is_in_the_schema_and_no_other_is_allowed() -> None:
         assert leaf(key), key
     for section in ("iproto", "session.limits", "credentials", "config"):
         assert leaf(section)["additionalProperties"] is False
+
+
+def test_addresses_of_the_schema_may_be_ports() -> None:
+    one, several = leaf("iproto.listen")["anyOf"]
+    assert several["items"] == one
+    port = {"type": "integer", "minimum": 0, "maximum": 65535}
+    assert one["anyOf"][:2] == one["anyOf"][2]["properties"]["uri"]["anyOf"] == [TEXT, port]
 
 
 def test_users_of_the_schema() -> None:

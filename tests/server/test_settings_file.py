@@ -39,6 +39,30 @@ FILE_LINES = [
             "expected one of the keys accept_rate, per_address, per_user, total (FILE)"
         ),
     ),
+    (
+        "session: {max_age: .nan}",
+        "session.max_age: got nan, expected seconds from 0 (no limit) to 31536000 (FILE)",
+    ),
+    (
+        "iproto: {proxy_trusted: [10.1.0.0/16, 10.0.0.1/8]}",
+        (
+            "iproto.proxy_trusted: got a list, "
+            "expected a list of networks: 10.0.0.0/8, 2001:db8::/32 or single addresses: "
+            "'10.0.0.1/8' is none, 10.0.0.0/8 is (FILE)"
+        ),
+    ),
+    (
+        "iproto: {proxy_trusted: localhost}",
+        (
+            "iproto.proxy_trusted: got 'localhost', "
+            "expected a list of networks: 10.0.0.0/8, 2001:db8::/32 or single addresses: "
+            "'localhost' is none (FILE)"
+        ),
+    ),
+    (
+        "iproto: {listen: [{uri: 3301, params: {proxy_protocol: 1}}]}",
+        ("iproto.listen: got a list, expected no params but proxy_protocol: true or false (FILE)"),
+    ),
     ("session: 5", f"session: got a number, expected a map with the keys {SESSION} (FILE)"),
     (
         "foo: null",
@@ -99,10 +123,7 @@ FILE_LINES = [
     ),
     (
         "iproto: {listen: [{url: 1}]}",
-        (
-            "iproto.listen: got a list, "
-            "expected listen URIs: host:port, [ipv6]:port, port, *:port or unix/:/path (FILE)"
-        ),
+        "iproto.listen: got a list, expected of a map the keys uri and params (FILE)",
     ),
     (
         "iproto: {listen: [true]}",
