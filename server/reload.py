@@ -80,7 +80,7 @@ _HEAD: Final = 256
 
 
 class TooLongError(Exception):
-    """A value that fits into no message: its key."""
+    """A value that fits into no message; the text names its key."""
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,10 @@ def messages(values: Mapping[str, Any]) -> list[dict[str, Any]]:
     for key, value in values.items():
         size = len(msgpack.packb({key: value}))
         if size > MAX_MESSAGE - _HEAD:
-            raise TooLongError(key)
+            raise TooLongError(
+                f"{key}: got {size} bytes, expected at most {MAX_MESSAGE - _HEAD}, "
+                "which is what running processes can be told; a restart takes more"
+            )
         if size > room:
             made.append({"op": "settings", "values": {}})
             room = MAX_MESSAGE - _HEAD

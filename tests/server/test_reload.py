@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -70,8 +71,19 @@ def test_messages_take_what_fits() -> None:
         {"op": "settings", "values": {"c": values["c"]}},
     ]
     assert reload.messages({}) == []
-    with pytest.raises(TooLongError, match="b"):
+    with pytest.raises(TooLongError, match=r"^b: got 65544 bytes, expected at most 65280, .*"):
         reload.messages({"a": 1, "b": "x" * 65_536})
+
+
+def test_the_readme_names_what_can_change() -> None:
+    text = Path(__file__).parents[2].joinpath("README.md").read_text(encoding="utf-8")
+    section = text.split("## Changing settings while it runs")[1].split("\n## ")[0]
+    named = set(re.findall("`([a-z_.]+)`", section))
+    limits = {"idle_timeout", "login_timeout", "max_age", "max_age_jitter", "users"}
+    assert "[time limits](#time-limits)" in section
+    named |= {f"session.{name}" for name in limits}
+    for key in reload.LIVE:
+        assert named & {key, key.rpartition(".")[0]}, key
 
 
 def test_what_an_application_sets_is_checked_like_a_setting(tmp_path: Path) -> None:
