@@ -7,6 +7,7 @@ when the settings change; what has been accepted before keeps what it had.
 from __future__ import annotations
 
 import contextlib
+import math
 import socket
 
 from server.admission import Admission
@@ -21,7 +22,8 @@ def prepare(listener: socket.socket, admission: Admission) -> None:
     on = admission.keepalive_idle > 0
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, on)
     tcp = {
-        socket.TCP_USER_TIMEOUT: round(admission.user_timeout * _MILLISECONDS),
+        # Rounded up: 0 would be no limit at all.
+        socket.TCP_USER_TIMEOUT: math.ceil(admission.user_timeout * _MILLISECONDS),
         **(
             {
                 socket.TCP_KEEPIDLE: admission.keepalive_idle,

@@ -27,6 +27,8 @@ def test_accepted_sockets_inherit(host: str) -> None:
         changed = Admission(keepalive_idle=7, keepalive_interval=8, keepalive_count=9)
         keepalive.prepare(listener, changed)
         assert options(listener) == (1, 7, 8, 9, 0)
+        keepalive.prepare(listener, Admission(user_timeout=0.0001))
+        assert options(listener)[4] == 1
         keepalive.prepare(listener, Admission())
         assert (options(listener)[0], options(listener)[4]) == (0, 0) == (before[0], before[4])
 
