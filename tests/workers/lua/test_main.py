@@ -135,6 +135,15 @@ def test_health_figures() -> None:
         assert 100_000 < engine.row.lua_heap < 100_000_000
 
 
+def test_traces_go_on_from_those_of_the_process_before() -> None:
+    with Engine() as engine:
+        engine.row.jit_traces, engine.row.jit_aborts = 50_000, 60_000
+        for _ in range(2):
+            engine.execute("require('beespace.engine.health').publish()")
+        assert 50_000 <= engine.row.jit_traces < 51_000
+        assert 60_000 <= engine.row.jit_aborts < 61_000
+
+
 def test_fibers_are_counted() -> None:
     with Engine() as engine, engine.connect() as client:
         source = "for _ = 1, 3 do require('fiber').create(require('fiber').sleep, 60) end"

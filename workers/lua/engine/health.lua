@@ -27,6 +27,9 @@ local TOO_MANY_ABORTS = 8
 
 local health = {traces = 0, aborts = 0}
 
+-- Those of them that the row has.
+local published = {traces = 0, aborts = 0}
+
 -- The longest turns, in seconds, of this window of tellings and of the one before.
 local turns = {before = 0, now = 0, told = 0}
 local WINDOW = 5
@@ -100,8 +103,10 @@ function health.publish()
   row.loop_time = longest_turn() * 1e9
   row.lua_heap = tonumber(collectgarbage('count')) * 1024
   row.fibers = fibers.count
-  row.jit_traces = health.traces
-  row.jit_aborts = health.aborts
+  -- The row goes on with what processes before this one have counted.
+  row.jit_traces = row.jit_traces + (health.traces - published.traces)
+  row.jit_aborts = row.jit_aborts + (health.aborts - published.aborts)
+  published.traces, published.aborts = health.traces, health.aborts
 end
 
 return health
