@@ -29,9 +29,20 @@ local CHARACTERS = {
   '\194[\160-\191]', '[\195-\223][\128-\191]',
 }
 
+-- Those of them that break a line, or turn the direction of all that is written behind them:
+-- U+061C, U+200E, U+200F, U+2028 to U+202E, U+2066 to U+2069.
+local STEERING = {
+  '\216\156', '\226\128[\142\143\168-\174]', '\226\129[\166-\169]',
+}
+
 local function is_printable(text)
   if text:find('[^\32-\126]') == nil then
     return true
+  end
+  for _, character in ipairs(STEERING) do
+    if text:find(character) ~= nil then
+      return false
+    end
   end
   for _, character in ipairs(CHARACTERS) do
     text = text:gsub(character, ' ')
