@@ -72,6 +72,7 @@ class Top(App[str | None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("q", "quit", "quit"),
+        Binding("ctrl+c", "quit", "quit", show=False, priority=True),
         Binding("less_than_sign", "sort(-1)", "sort", key_display="<"),
         Binding("greater_than_sign", "sort(1)", "sort", key_display=">"),
         Binding("r", "turn", "reverse"),

@@ -63,6 +63,16 @@ def column(app: Top, name: str, at: int) -> list[str]:
     return [str(table.get_row_at(row)[at]) for row in range(table.row_count)]
 
 
+@pytest.mark.parametrize("key", ["q", "ctrl+c"])
+def test_it_is_left_by_a_key(key: str) -> None:
+    async def steps(pilot: Pilot[Any], app: Top) -> None:
+        await pilot.press(key)
+        await pilot.pause()
+        assert not app.is_running
+
+    assert drive(Made(), steps) is None
+
+
 def test_it_shows_the_frame() -> None:
     watch = Made()
 
