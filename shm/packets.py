@@ -6,6 +6,7 @@ loop, but may be anything; whatever cannot be read is said as far as it was.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ import msgpack
 LONGEST: Final = 80
 """Characters of a source that are shown."""
 
+_SECRET: Final = re.compile("passw|secret", re.IGNORECASE)
 _TYPE: Final = 0
 _NAME: Final = 0x22
 _SOURCE: Final = 0x27
@@ -24,6 +26,14 @@ _LOOKED_AT: Final = 65536
 
 Read = Callable[[int, int], bytes]
 """Bytes of the receive buffer, by position and number."""
+
+
+def discreet(words: str) -> str:
+    """The words for the log, without a source or statement that may have a password in it."""
+    verb, _, text = words.partition(" ")
+    if verb == "call" or not _SECRET.search(text):
+        return words
+    return f"{verb} (not shown: it may have a password in it)"
 
 
 def asked(read: Read, end: int) -> str:
@@ -66,4 +76,4 @@ def _asked(data: bytes) -> str:
 
 def _text(verb: str, value: Any) -> str:
     text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
-    return f"{verb} {text if len(text) <= LONGEST else text[:LONGEST] + '...'}"
+    return discreet(f"{verb} {text if len(text) <= LONGEST else text[:LONGEST] + '...'}")

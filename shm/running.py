@@ -92,7 +92,7 @@ def _executed(read: Read, sight: Sight, session: int) -> str | None:
     statement = Statement.from_buffer_copy(read(place, size))
     if not session or int(statement.id) != session:
         return None
-    return f"console: {statement.text.decode('utf-8', 'replace')}"
+    return packets.discreet(f"console: {statement.text.decode('utf-8', 'replace')}")
 
 
 def own_code(sight: Sight) -> tuple[bytes, int]:

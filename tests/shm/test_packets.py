@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shm.packets import asked
+from shm.packets import asked, discreet
 from tests.helpers.raw import CALL, CALL_16, EVAL, frame, pack, ping, request
 
 
@@ -46,3 +46,26 @@ def test_the_packet_at_the_end_is_meant() -> None:
 @pytest.mark.parametrize("data", [b"\x00\x01", b"\x05\x80"])
 def test_what_is_no_packet(data: bytes) -> None:
     assert said(data) == "unknown"
+
+
+HIDDEN = "(not shown: it may have a password in it)"
+
+
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [
+        ("eval box.schema.user.passwd('bob', 'x')", f"eval {HIDDEN}"),
+        ("console: box.schema.user.create('bob', {Password = 'x'})", f"console: {HIDDEN}"),
+        ("eval local secret = 5", f"eval {HIDDEN}"),
+        ("eval return 1", "eval return 1"),
+        ("call box.schema.user.passwd", "call box.schema.user.passwd"),
+        ("ping", "ping"),
+    ],
+)
+def test_what_may_have_a_password_in_it_is_not_shown(words: str, shown: str) -> None:
+    assert discreet(words) == shown
+
+
+def test_a_source_with_a_password_is_not_said() -> None:
+    packet = request({0: EVAL}, {0x27: "box.schema.user.passwd('hunter2')"})
+    assert said(packet) == f"eval {HIDDEN}"
