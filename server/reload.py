@@ -29,8 +29,10 @@ LIVE: Final = frozenset(
         "iproto.net_msg_max",
         "iproto.net_msg_max_per_worker",
         "limits.request_time",
+        "log.access",
         "log.format",
         "log.level",
+        "log.slow_request",
         "lua.memory",
         "process.stop_timeout",
         "security.auth_delay",
@@ -57,7 +59,7 @@ LIVE: Final = frozenset(
 )
 """Keys that running processes can change."""
 
-ADJUSTABLE: Final = frozenset({"log.level"})
+ADJUSTABLE: Final = frozenset({"log.level", "log.slow_request"})
 """Keys that an application can change, for all processes, until the settings are read again."""
 
 FRESH: Final = frozenset(

@@ -248,6 +248,14 @@ class Log(_Section):
     file: Annotated[Path | None, BeforeValidator(values.folder), Expected("the path of a file")] = (
         None
     )
+    slow_request: Annotated[
+        float,
+        BeforeValidator(values.seconds_or_none(values.MIN_SLOW, values.MAX_SLOW)),
+        Expected(f"seconds from {values.MIN_SLOW} to {values.MAX_SLOW}, or 0"),
+    ] = 0.5
+    access: Annotated[
+        float, BeforeValidator(values.share), Expected("a share of requests from 0 to 1, or off")
+    ] = 0.0
 
 
 class App(_Section):

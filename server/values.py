@@ -34,6 +34,9 @@ MAX_EVENTS: Final = 2**30
 MAX_STOP: Final = 3600
 MAX_DRAIN: Final = 30 * 24 * 3600
 MAX_REQUEST_TIME: Final = 86400
+MIN_SLOW: Final = 0.01
+"""Seconds; requests are not looked at more often than each few milliseconds."""
+MAX_SLOW: Final = 86400
 MIN_HANG: Final = 2
 """Seconds; the loop of an idle worker turns twice a second, one of a busy machine less often."""
 MAX_HANG: Final = 86400
@@ -130,7 +133,7 @@ def seconds(high: int) -> Seconds:
     return Seconds(high)
 
 
-def seconds_or_none(low: int, high: int) -> Callable[[Any], float]:
+def seconds_or_none(low: float, high: int) -> Callable[[Any], float]:
     """A reader of 0, for no limit, and of seconds, with fractions, from ``low`` to ``high``."""
 
     def read(value: Any) -> float:
@@ -140,6 +143,11 @@ def seconds_or_none(low: int, high: int) -> Callable[[Any], float]:
         return number
 
     return read
+
+
+def share(value: Any) -> float:
+    """A part, from 0 to 1; off, also as YAML takes it for false, is 0."""
+    return 0.0 if value is False or value == "off" else seconds(1)(value)
 
 
 def workers(value: Any) -> int | str:

@@ -20,7 +20,7 @@ from typing import Any, Final
 
 import msgpack
 
-from shm import logs
+from shm import logs, packets
 from shm.launch import LogOrder
 from workers import decimals, reading, rendering, texts
 
@@ -52,6 +52,7 @@ def make_services(context: Context) -> dict[str, Service]:
         "adjust": functools.partial(_adjust, context),
         "log": _log,
         "log_format": functools.partial(_log_format, context),
+        "log_request": _log_request,
         "log_level": functools.partial(_log_level, context),
         "json_encode": texts.json_encode,
         "json_decode": texts.json_decode,
@@ -93,6 +94,26 @@ def _log(level: bytes, text: bytes, session: float = 0, name: bytes | None = Non
     context: dict[str, Any] = {"session": int(session)} if session else {}
     fields = {"module": name.decode("utf-8", "replace")} if name else {}
     logs.get(**context).log(level.decode(), text.decode("utf-8", "replace"), **fields)
+
+
+def _log_request(
+    level: bytes,
+    event: bytes,
+    session: float,
+    user: bytes | None,
+    peer: bytes | None,
+    request: bytes,
+    seconds: float,
+    outcome: bytes | None = None,
+) -> None:
+    """A line about one request, whose words are ``request``; ``outcome`` tells how it ended."""
+    texts = {"user": user, "peer": peer, "request": request, "outcome": outcome}
+    fields: dict[str, Any] = {
+        key: text.decode("utf-8", "replace") for key, text in texts.items() if text is not None
+    }
+    fields["request"] = packets.discreet(fields["request"])
+    context: dict[str, Any] = {"session": int(session)} if session else {}
+    logs.get(**context).log(level.decode(), event.decode(), **fields, ms=round(seconds * 1000, 3))
 
 
 def _log_format(context: Context) -> bytes:

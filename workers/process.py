@@ -36,6 +36,8 @@ from workers.catalog import Catalog
 from workers.enforcer import Enforcer
 from workers.press import Press
 from workers.runtime import LuaFailureError, Runtime
+from workers.slow import Places as SlowPlaces
+from workers.slow import Slow
 
 LONGEST_REASON: Final = 10_000
 """Characters of an error that the supervisor is told; all of them fit into one message."""
@@ -162,6 +164,7 @@ class _Engine:
         self._main = runtime.require("beespace.engine.main")
         self._watchdog: watchdog.Watchdog | None = None
         self.limits = watchdog.Limits()
+        self.slow = 0.0
 
     def call(self, name: bytes, *arguments: Any) -> Any:
         return self._runtime.call(self._main[name], *arguments)
@@ -179,10 +182,18 @@ class _Engine:
         lua = watchdog.LuaJit(library, places)
         ring = functools.partial(os.eventfd_write, bell, 1)
         enforcer = Enforcer(segment, row, places.sight, ring)
+        slow = Slow(segment, places.sight, SlowPlaces(*map(int, self.call(b"slow"))))
         self._watchdog = watchdog.Watchdog(
-            lua, places, self.limits, SessionTable(segment), enforcer
+            lua, places, self.limits, SessionTable(segment), enforcer, slow=slow
         )
+        self.watch_for_slow(self.slow)
         return self._watchdog
+
+    def watch_for_slow(self, seconds: float) -> None:
+        """Requests that take so long are slow; 0: none is."""
+        self.slow = seconds
+        if self._watchdog is not None and self._watchdog.slow is not None:
+            self._watchdog.slow.limit = seconds
 
     def serve(self) -> None:
         self.call(b"serve")
@@ -236,6 +247,7 @@ def _taker(
         engine.limit(
             watchdog.Limits(known.get("limits.request_time", 0), known.get("lua.memory", 0))
         )
+        engine.watch_for_slow(known.get("log.slow_request", 0.0))
         if catalog is not None:
             flat = {key.removeprefix("security."): value for key, value in known.items()}
             catalog.demand(Rules.of(flat))

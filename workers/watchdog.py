@@ -38,6 +38,7 @@ from shm.running import IDENTITY, Pulse, Sight
 from shm.sessions import SessionTable
 from workers.enforcer import Enforcer
 from workers.patience import Appetite, Attempt, Death, Patience
+from workers.slow import Slow
 
 TIME: Final = 1
 MEMORY: Final = 2
@@ -146,6 +147,8 @@ class Watchdog:
     table: SessionTable
     enforcer: Enforcer
     die: Callable[[], None] = field(default=lambda: os._exit(ExitCode.RUNAWAY))
+    slow: Slow | None = None
+    """Who looks for slow requests meanwhile."""
 
     def __post_init__(self) -> None:
         self._pulse = Pulse.from_address(self.places.pulse)
@@ -177,13 +180,16 @@ class Watchdog:
 
     @property
     def _pause(self) -> float:
-        return min(self._patience.pause, self._appetite.pause, self.enforcer.pause)
+        slow = math.inf if self.slow is None else self.slow.pause
+        return min(self._patience.pause, self._appetite.pause, self.enforcer.pause, slow)
 
     def _watch(self) -> None:
         blamed = 0
         while not self._over.wait(self._pause):
             now, pulse = time.monotonic(), self._look()
             self._care_for_orders(now)
+            if self.slow is not None:
+                self.slow.look(now)
             if self._doom.blamed != blamed:
                 blamed = self._doom.blamed
                 self._blame()

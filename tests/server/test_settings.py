@@ -315,6 +315,20 @@ ENVIRONMENT_LINES = [
         ),
     ),
     (
+        {"BEESPACE_LOG_SLOW_REQUEST": "0.001"},
+        (
+            "log.slow_request: got '0.001', "
+            "expected seconds from 0.01 to 86400, or 0 (environment BEESPACE_LOG_SLOW_REQUEST)"
+        ),
+    ),
+    (
+        {"BEESPACE_LOG_ACCESS": "2"},
+        (
+            "log.access: got '2', "
+            "expected a share of requests from 0 to 1, or off (environment BEESPACE_LOG_ACCESS)"
+        ),
+    ),
+    (
         {"BEESPACE_LISTEN": '[{"uri"'},
         (
             "iproto.listen: got a text, "
@@ -357,3 +371,10 @@ def test_a_log_that_goes_to_a_file_needs_its_name() -> None:
     made = load({}, {"BEESPACE_LOG_TO": "file", "BEESPACE_LOG_FILE": "/var/log/bee.log"})
     assert made.log_file == "/var/log/bee.log"
     assert load({}, {"BEESPACE_LOG_FILE": "/var/log/bee.log"}).log_file is None
+
+
+@pytest.mark.parametrize(("text", "share"), [("off", 0.0), ("0.01", 0.01), ("1", 1.0)])
+def test_what_is_logged_of_requests(tmp_path: Path, text: str, share: float) -> None:
+    made = load(written(tmp_path, f"log: {{access: {text}, slow_request: 0}}\n"), {})
+    assert (made.log.access, made.log.slow_request) == (share, 0.0)
+    assert (load({}, {}).log.access, load({}, {}).log.slow_request) == (0.0, 0.5)

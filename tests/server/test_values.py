@@ -84,6 +84,19 @@ def test_not_seconds(given: Any) -> None:
     assert refuses(values.seconds(10), given)
 
 
+@pytest.mark.parametrize(
+    ("given", "share"),
+    [("off", 0.0), (False, 0.0), (0, 0.0), ("0.25", 0.25), (0.5, 0.5), (1, 1.0), ("1", 1.0)],
+)
+def test_a_share(given: Any, share: float) -> None:
+    assert values.share(given) == share
+
+
+@pytest.mark.parametrize("given", ["on", True, 1.5, -0.1, "50%", None, ""])
+def test_not_a_share(given: Any) -> None:
+    assert refuses(values.share, given)
+
+
 @pytest.mark.parametrize("number", range(8))
 def test_log_levels_by_number_and_name(number: int) -> None:
     name = values.log_level(number)

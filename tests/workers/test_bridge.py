@@ -163,6 +163,34 @@ def test_log_lines_carry_session_and_module(capfd: pytest.CaptureFixture[str]) -
     assert "session" not in second
 
 
+def test_a_line_about_a_request(capfd: pytest.CaptureFixture[str]) -> None:
+    logs.configure(CONTEXT.log, CONTEXT.role)
+    call("log_request", b"warn", b"slow request", 42.0, b"bob", b"[::1]:5", b"call f", 0.7003)
+    call("log_request", b"info", b"request", 0, None, None, b"eval passwd(1)", 1.5e-06, b"ok")
+
+    first, second = (json.loads(line) for line in capfd.readouterr().err.splitlines())
+    assert (first["message"], first["level"], first["session"]) == ("slow request", "warning", 42)
+    assert (first["user"], first["peer"], first["request"]) == ("bob", "[::1]:5", "call f")
+    assert first["ms"] == 700.3
+    assert "outcome" not in first
+    assert (second["request"][:16], second["outcome"], second["ms"]) == (
+        "eval (not shown:",
+        "ok",
+        0.002,
+    )
+    assert not {"session", "user", "peer"} & set(second)
+
+
+def test_what_all_processes_shall_have_is_passed_on() -> None:
+    asked: list[tuple[str, Any]] = []
+    context = bridge.Context(version="1", adjust=lambda key, value: asked.append((key, value)))
+    adjust = bridge.make_services(context)["adjust"]
+    adjust(b"log.level", b"debug")
+    adjust(b"log.slow_request", 0.25)
+    assert asked == [("log.level", "debug"), ("log.slow_request", 0.25)]
+    assert bridge.make_services(CONTEXT)["adjust"](b"log.level", b"debug") is None
+
+
 def test_the_level_can_be_changed(capfd: pytest.CaptureFixture[str]) -> None:
     logs.configure(CONTEXT.log, CONTEXT.role)
     assert call("log_level") == b"info"

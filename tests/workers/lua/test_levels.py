@@ -96,6 +96,29 @@ def test_one_wrong_option_changes_nothing(engine: Engine, client: Client) -> Non
     assert told(engine) == []
 
 
+def test_from_when_on_requests_are_slow(engine: Engine, client: Client) -> None:
+    assert client.eval("return box.cfg.too_long_threshold").data == [0.5]
+    assert client.eval("box.cfg{too_long_threshold = 0.25}").data == []
+    assert client.eval("return box.cfg.too_long_threshold").data == [0.25]
+    assert told(engine) == ["log.slow_request=0.25"]
+    engine.apply({"log.slow_request": 0.5})
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        ("'x'", "should be of type number"),
+        ("-1", "expected seconds from 0.01 to 86400, or 0"),
+        ("0.001", "expected seconds from 0.01 to 86400, or 0"),
+        ("0/0", "expected seconds from 0.01 to 86400, or 0"),
+    ],
+)
+def test_a_wrong_threshold(engine: Engine, client: Client, value: str, why: str) -> None:
+    text = f"Incorrect value for option 'too_long_threshold': {why}"
+    assert error_of(client.eval(f"box.cfg{{too_long_threshold = {value}}}")) == (CFG, text)
+    assert told(engine) == []
+
+
 @pytest.mark.parametrize(
     ("options", "why"),
     [

@@ -3,9 +3,10 @@
 --   box.cfg.listen          address of the binary protocol; a list of them where there are several
 --   box.cfg.net_msg_max     requests of a worker that may wait
 --   box.cfg.name, workers   name of the server, number of its workers
---   box.cfg.log_level, log_format   of the log
+--   box.cfg.log_level, log_format, too_long_threshold   of the log
 --   box.cfg{}               nothing: the server is configured when its application runs
---   box.cfg{log_level =}    the level of the log, in all processes of the server
+--   box.cfg{log_level =, too_long_threshold =}   the level of the log, and from when on requests
+--                           are slow (log.slow_request), in all processes of the server
 --
 -- box/init puts it into `box`. Settings are those of the command line, the environment and the
 -- file; an application cannot change the others, and is told where they are.
@@ -21,6 +22,9 @@ local setmetatable, tonumber, tostring, type = setmetatable, tonumber, tostring,
 
 -- Room for the address of a listener: shm.layout.LISTENER_BYTES.
 local LISTENER_BYTES = 96
+
+-- Seconds that may be a too_long_threshold: server.values.
+local SHORTEST, LONGEST = 0.01, 86400
 
 -- What an application for Tarantool may set, and what it is called here.
 local HERE = {
@@ -40,7 +44,7 @@ for name in ([[
   replicaset_uuid replication replication_anon replication_connect_quorum
   replication_connect_timeout replication_skip_conflict replication_sync_lag
   replication_sync_timeout replication_synchro_quorum replication_timeout rows_per_wal
-  slab_alloc_factor snap_io_rate_limit sql_cache_size strip_core too_long_threshold username
+  slab_alloc_factor snap_io_rate_limit sql_cache_size strip_core username
   vinyl_bloom_fpr vinyl_cache vinyl_dir vinyl_max_tuple_size vinyl_memory vinyl_page_size
   vinyl_range_size vinyl_read_threads vinyl_run_count_per_level vinyl_run_size_ratio
   vinyl_timeout vinyl_write_threads wal_dir wal_dir_rescan_delay wal_max_size wal_mode
@@ -83,6 +87,15 @@ local dynamic = {
       return 'expected ' .. levels.EXPECTED
     end
     levels.set(name)
+    return nil
+  end,
+  too_long_threshold = function(wanted)
+    if type(wanted) ~= 'number' then
+      return 'should be of type number'
+    elseif not (wanted == 0 or wanted >= SHORTEST and wanted <= LONGEST) then
+      return ('expected seconds from %g to %d, or 0'):format(SHORTEST, LONGEST)
+    end
+    bridge.adjust('log.slow_request', wanted)
     return nil
   end,
 }
@@ -137,6 +150,7 @@ function cfg.make(facts)
     log_level = levels.current(),
     name = facts.name,
     net_msg_max = values.net_msg_max,
+    too_long_threshold = values.too_long_threshold,
     workers = facts.count,
   }
   return setmetatable(values, {

@@ -11,8 +11,10 @@ local logins = require('beespace.engine.logins')
 local pool = require('beespace.engine.pool')
 local rates = require('beespace.engine.rates')
 local sessions = require('beespace.engine.sessions')
+local slow = require('beespace.engine.slow')
 local state = require('beespace.engine.state')
 local sys = require('beespace.engine.sys')
+local witness = require('beespace.engine.witness')
 
 -- Ticks that come to a second.
 local TICKS = 2
@@ -52,6 +54,8 @@ function chores.tick(now)
   sessions.sweep(now)
   elsewhere.tick()
   garbage.tick()
+  slow.tick()
+  witness.tick()
   ticks = (ticks + 1) % TICKS
   return ticks == 0 and every_second(now)
 end

@@ -1,7 +1,8 @@
 -- What a batch comes to: its counters go to the session's and the worker's figures.
 --
 -- The request handlers count in the state; the loop publishes when a batch ends. That is also the
--- time of the session's last request: code that runs for long is no silence of its client.
+-- time of the session's last request: code that runs for long is no silence of its client. And it
+-- is the earliest time that the next request begins, see engine/slow.
 
 local sessions = require('beespace.engine.sessions')
 local shared = require('beespace.engine.table')
@@ -23,7 +24,8 @@ function figures.publish(fd)
   if session.id ~= 0 then
     local slot = shared.slots[session.slot]
     slot.requests = slot.requests + all
-    slot.last_request = clock(CLOCK)
+    local now = clock(CLOCK)
+    slot.last_request, st.mark = now, now
   end
   local row = shared.row
   row.requests = row.requests + all

@@ -15,6 +15,7 @@ local input = require('beespace.engine.input')
 local output = require('beespace.engine.output')
 local sessions = require('beespace.engine.sessions')
 local shared = require('beespace.engine.table')
+local slow = require('beespace.engine.slow')
 local state = require('beespace.engine.state')
 local sys = require('beespace.engine.sys')
 local turnstile = require('beespace.engine.turnstile')
@@ -115,6 +116,7 @@ local function count_one(fd, more)
 end
 
 function fibers.detached(record)
+  slow.begin(record)
   if st.stream ~= 0 then
     record.stream = st.stream
     local busy = streams[cur.id]
@@ -161,6 +163,7 @@ local function run_queued(id, fd, stream, packet)
   local length = #packet
   ffi.copy(state.input, packet, length)
   st.i = length
+  slow.begin_queued(record, length)
   local ok, w = pcall(flight.execute, 0)
   if length > KEEP then
     sys.discard(state.input, KEEP, length)
@@ -257,6 +260,7 @@ end
 function flight.release()
   local id, fd = cur.id, cur.fd
   local record = fibers.current()
+  slow.over(record)
   if record.stream ~= nil then
     next_of_stream(id, fd, record.stream)
   end

@@ -20,9 +20,11 @@ local lifetimes = require('beespace.engine.lifetimes')
 local logins = require('beespace.engine.logins')
 local memory = require('beespace.box.memory')
 local output = require('beespace.engine.output')
+local slow = require('beespace.engine.slow')
 local stopping = require('beespace.engine.stopping')
 local tallies = require('beespace.engine.tallies')
 local turnstile = require('beespace.engine.turnstile')
+local witness = require('beespace.engine.witness')
 
 local pairs, pcall, tostring = pairs, pcall, tostring
 
@@ -41,8 +43,13 @@ local takers = {
   end,
   ['iproto.net_msg_max_per_worker'] = function(value) turnstile.limit = value end,
   ['limits.request_time'] = function(value) interrupt.limit_time(value) end,
+  ['log.access'] = function(value) witness.set(value) end,
   ['log.format'] = function(value) cfg.show('log_format', value) end,
   ['log.level'] = function(value) levels.take(value) end,
+  ['log.slow_request'] = function(value)
+    slow.set(value)
+    cfg.show('too_long_threshold', value)
+  end,
   ['lua.memory'] = function(value)
     interrupt.limit_memory(value)
     memory.limit = value

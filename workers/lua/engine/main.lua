@@ -2,6 +2,7 @@
 --
 --   prepare(settings)      layout, segment, buffers, channels, globals
 --   guard(library)         code that runs too long, or takes too much memory, can be ended
+--   slow()                 addresses that tell which requests are slow
 --   load(path, text)       the application, as background code
 --   warm()                 the request path is compiled
 --   serve()                the loop, until it shall stop
@@ -43,6 +44,7 @@ local orders = require('beespace.engine.orders')
 local rates = require('beespace.engine.rates')
 local sessions = require('beespace.engine.sessions')
 local shared = require('beespace.engine.table')
+local slow = require('beespace.engine.slow')
 local state = require('beespace.engine.state')
 local stopping = require('beespace.engine.stopping')
 local sys = require('beespace.engine.sys')
@@ -210,6 +212,9 @@ main.apply = live.apply
 function main.guard(library)
   return interrupt.install(library)
 end
+
+-- Addresses for who looks for slow requests, see engine/slow.
+main.slow = slow.places
 
 -- Serve until the loop shall end, then end every session.
 function main.serve()

@@ -1,10 +1,11 @@
 -- Requests that the application answers itself: what box.iproto.override has set.
 --
 -- Called by engine/request for every packet while something is set (st.overrides), before the
--- packet is looked at any further. A callback gets header and body as objects and says true when
--- it has dealt with the request, answer included, or false; then the next one is asked, in the end
--- the server itself. The order: set by number, by name, and for types without a name what is set
--- for unknown types, by number (-1) and by name.
+-- packet is looked at any further; the access log (engine/witness) lives on that, too. A callback
+-- gets header and body as objects and says true when it has dealt with the request, answer
+-- included, or false; then the next one is asked, in the end the server itself. The order: set by
+-- number, by name, and for types without a name what is set for unknown types, by number (-1) and
+-- by name.
 --
 -- What guests may not ask (engine/guests) no callback sees. A callback may wait. Then the loop has
 -- gone on, and the packet is executed from a copy when it falls through to the server.
@@ -22,6 +23,7 @@ local packet = require('beespace.engine.packet')
 local packet_object = require('beespace.box.packet_object')
 local sessions = require('beespace.engine.sessions')
 local state = require('beespace.engine.state')
+local witness = require('beespace.engine.witness')
 
 local error, tonumber = error, tonumber
 local to_string = ffi.string
@@ -103,6 +105,8 @@ function override.run(code, i, at)
   if seen then
     seen = false
     return nil
+  elseif witness.is_due() then
+    return witness.follow(i)
   end
   code = tonumber(code)
   guests.check(code, at)

@@ -242,6 +242,7 @@ function request.execute(i)
   else
     st.stream = 0
   end
+  st.at = at
   if st.overrides ~= 0 then
     local w = overridden(code, i, at)
     if w ~= nil then

@@ -30,6 +30,7 @@ typedef struct {
   double next_yield;  /* when the CPU is offered to other processes, seconds */
   int poll;         /* descriptor of the poll set */
   int rehearsal;    /* 1 while the loop warms up: what belongs to real sessions is left alone */
+  int at;           /* where the body of the packet being executed begins */
   double stream;    /* stream that the packet being executed names, 0: none */
   int ready;        /* 1: fibers want to run */
   int due;          /* subscriptions to look at, see engine/watch */
@@ -42,6 +43,7 @@ typedef struct {
   double next_tick; /* when the loop looks after what is due, monotonic seconds */
   double next_sweep; /* when engine/lifetimes looks after sessions, monotonic seconds */
   double woke;      /* end of the last wait, monotonic seconds */
+  double mark;      /* end of the last batch, or when a request began to wait, coarsely */
   double longest;   /* longest turn of the loop since engine/health told of it, seconds */
   double catalog;   /* generation of the users and rights that this worker has */
   volatile double *generation;  /* that of the server, in the segment */
@@ -110,12 +112,17 @@ local STATEMENTS, LONGEST = 16, 60
 local executed = ffi.new('bee_statement_t[?]', STATEMENTS)
 state.executed = executed
 
+-- A statement as lines of the log show it.
+function state.short(line)
+  return #line > LONGEST and line:sub(1, LONGEST - 3) .. '...' or line
+end
+
 -- Say which statement a console executes, nil when it has ended.
 function state.says(id, line)
   local place = executed[id % STATEMENTS]
   if line ~= nil then
     place.id = id
-    ffi.copy(place.text, #line > LONGEST and line:sub(1, LONGEST - 3) .. '...' or line)
+    ffi.copy(place.text, state.short(line))
   elseif place.id == id then
     place.id = 0
   end
