@@ -16,12 +16,11 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import Any, Final
 
-import multiprocess
-
 from server.spare import Spare
 from shm import channel, launch
 from shm.channel import Channel
 from shm.launch import Order, WorkerOrder
+from shm.spawning import multiprocess
 
 SPARE: Final = 16
 """Descriptors that it takes to start a child, generously; four of them stay open."""

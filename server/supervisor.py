@@ -22,7 +22,6 @@ from functools import partial
 from typing import Any, Final
 
 import setproctitle
-from multiprocess import resource_tracker
 
 from server import children, credentials, duties, given, notify, orders, vigil
 from server.changes import ROLE, Changes
@@ -49,6 +48,7 @@ from shm.launch import (
     MetricsOrder,
     WorkerOrder,
 )
+from shm.spawning import resource_tracker
 from shm.states import Phase
 
 GRACE_SECONDS: Final = 1.0

@@ -20,12 +20,10 @@ import uuid
 from pathlib import Path
 from typing import Any, Final
 
-from multiprocess import resource_tracker
-from multiprocess.shared_memory import SharedMemory
-
 from shm import layout, locks, regions
 from shm.launch import only_installed_modules
 from shm.regions import Regions
+from shm.spawning import SharedMemory, resource_tracker
 
 SHM_DIR: Final = Path("/dev/shm")
 EVENTS: Final = 1 << 20

@@ -17,6 +17,7 @@ import resource
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -25,14 +26,17 @@ import pytest
 from tests.faults.conftest import Start
 from tests.faults.crowd import working
 from tests.helpers import catalog
-from tests.helpers.commands import beespace
+from tests.helpers.commands import beespace, states, status
 from tests.helpers.raw import Raw
-from tests.helpers.server import Server, refused
+from tests.helpers.server import ROOT, Server, environment, refused
 from tests.helpers.wait import wait_until
 
 UNSHARE = ("unshare", "--user", "--map-root-user", "--mount", "sh", "-ec")
 SMALL = 'mount -t tmpfs -o size=%s tmpfs "%s"; exec "$0" "$@"'
 SEEDED = 'mount -t tmpfs -o size=400k tmpfs "%s"; cp -p "%s"/* "%s"; exec "$0" "$@"'
+
+NO_FILES = ("sh", "-c", 'ulimit -f 0; exec "$@"', "sh")
+"""No file may have a byte; pipes may."""
 
 CREATE = "box.schema.user.create(...)"
 EXISTS = "return box.schema.user.exists(...)"
@@ -251,3 +255,26 @@ def test_files_that_may_not_grow(start: Start) -> None:
     assert there == [False, True]
     outcome.check(crowd.of(0), [])
     assert outcome.newcomers.failed == []
+
+
+def test_processes_start_where_no_file_may_grow(start: Start) -> None:
+    """As on a machine whose disk is full, /tmp and all: parts are replaced, commands work."""
+    server = start(workers=2)
+    run_dir = server.folder / "run"
+    with working(server) as crowd:
+        before = resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+        acceptor = status(server)["acceptor"]["pid"]
+        for pid in (acceptor, crowd.pids[0]):
+            os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: states(server) == ["ready", "ready"], 20, "another worker")
+        wait_until(lambda: status(server)["acceptor"]["state"] == "ready", 20, "an acceptor")
+        done = beespace("reload", run_dir=run_dir)
+        words = [*NO_FILES, sys.executable, "-m", "server", "stats", "--run-dir", str(run_dir)]
+        shown = subprocess.run(words, capture_output=True, cwd=ROOT, env=environment(), timeout=30)
+        resource.prlimit(server.pid, resource.RLIMIT_FSIZE, before)
+        outcome = crowd.end()
+    assert (done.returncode, done.stdout) == (0, "reloaded, 2 new workers\n")
+    assert (shown.returncode, shown.stderr) == (0, b"")
+    outcome.check(crowd.of(1), crowd.of(0))
+    # One in the worker, and one that the acceptor held.
+    assert len(outcome.newcomers.failed) <= 2, outcome.newcomers.failed
