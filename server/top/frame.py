@@ -45,13 +45,17 @@ class Frame:
     """A second, of the whole server."""
 
 
-def frame(before: Snapshot | None, after: Snapshot) -> Frame:
-    """The server ``after``, and what has happened since ``before``."""
+def frame(before: Snapshot | None, after: Snapshot, mark: Snapshot | None = None) -> Frame:
+    """The server ``after``, and what has happened since ``before``.
+
+    ``mark`` is an older look, far enough back to tell of a loop that it has not turned; without it
+    that is ``before``.
+    """
     found = None if before is None else rates.between(before, after)
     known = {} if before is None or found is None else {each.id: each for each in before.sessions}
     return Frame(
         _head(after, found),
-        _workers(after, found, _still(before, after)),
+        _workers(after, found, _still(mark or before, after)),
         _sessions(after, known, found),
         0.0 if found is None else found.totals["requests"],
     )

@@ -21,7 +21,7 @@ from textual.widgets import DataTable, Footer, Input, Label, Sparkline, Static
 
 from server.errors import ServerError
 from server.snapshot import Snapshot
-from server.top.frame import Frame, Grid, frame
+from server.top.frame import SILENCE, Frame, Grid, frame
 from server.top.view import View
 from shm.filters import Filter, FilterError
 
@@ -99,6 +99,7 @@ class Top(App[str | None]):
         self._interval = interval
         self._before: Snapshot | None = None
         self._now: Snapshot | None = None
+        self._looks: deque[Snapshot] = deque()
         self._rates: deque[float] = deque([0.0], maxlen=KEPT)
         self._paused = False
         self._said = ""
@@ -128,10 +129,18 @@ class Top(App[str | None]):
             self.exit("; ".join(error.lines))
             return
         self._before, self._now = self._now, now
-        shown = frame(self._before, now)
+        shown = frame(self._before, now, self._mark(now))
         if self._before is not None:
             self._rates.append(shown.requests)
         self._show(shown)
+
+    def _mark(self, now: Snapshot) -> Snapshot:
+        """The last look that is far enough back, or the first one."""
+        looks = self._looks
+        looks.append(now)
+        while len(looks) > 1 and now.monotonic - looks[1].monotonic >= SILENCE:
+            looks.popleft()
+        return looks[0]
 
     def tick(self) -> None:
         """The time of the next look has come."""

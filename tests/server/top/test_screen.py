@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -71,6 +72,27 @@ def test_it_is_left_by_a_key(key: str) -> None:
         assert not app.is_running
 
     assert drive(Made(), steps) is None
+
+
+class Hung(Made):
+    """A server that is looked at each second, whose workers do not turn their loops."""
+
+    def look(self, wanted: Filter) -> Snapshot:
+        """The same, a second later."""
+        self.wanted.append(wanted)
+        return replace(made.after(), monotonic=float(len(self.wanted)))
+
+
+def test_a_worker_that_hangs_shows_whatever_the_interval() -> None:
+    async def steps(pilot: Pilot[Any], app: Top) -> None:
+        seen = []
+        for _ in range(5):
+            seen.append(column(app, "#workers", 2)[0])
+            app.refresh_now()
+            await pilot.pause()
+        assert seen == ["ready"] * 3 + ["ready, stands still"] * 2
+
+    drive(Hung(), steps)
 
 
 def test_it_shows_the_frame() -> None:
