@@ -33,7 +33,7 @@ _ABOUT: Final = {
     "state": ("STATE", "claimed, live or closing."),
     "age_gt": ("SECONDS", "Sessions that are older."),
     "idle_gt": ("SECONDS", "Sessions from which nothing has come for longer."),
-    "in_flight_gt": ("N", "Sessions with more requests that are being executed."),
+    "in_flight_gt": ("N", "Sessions with more requests that wait for something."),
     "reason": ("REASON", "With --history: why they have ended."),
 }
 _PAGES: Final = {

@@ -42,7 +42,7 @@ _CELLS: Final[dict[str, _Cell]] = {
     "age": lambda row: span(row.age),
     "idle": lambda row: span(row.idle),
     "requests": lambda row: str(row.requests),
-    "running": lambda row: str(row.in_flight),
+    "in flight": lambda row: str(row.in_flight),
     "in": lambda row: size(row.bytes_in),
     "out": lambda row: size(row.bytes_out),
     "unsent": lambda row: size(row.pending_out),
@@ -57,7 +57,7 @@ _ENDED: Final = (
     *("requests", "in", "out", "name", "attributes"),
 )
 _RIGHT: Final = frozenset(
-    {"id", "worker", "age", "idle", "requests", "running", "in", "out", "unsent", "inbox"}
+    {"id", "worker", "age", "idle", "requests", "in flight", "in", "out", "unsent", "inbox"}
 )
 _SELDOM: Final[dict[str, Callable[[Sequence[Any]], Any]]] = {
     "listener": lambda rows: len({row.listener for row in rows}) > 1,

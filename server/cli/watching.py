@@ -7,6 +7,7 @@ since every command waits for this file.
 
 from __future__ import annotations
 
+import shlex
 import sys
 import time
 from dataclasses import replace
@@ -96,10 +97,12 @@ def top(
 def _view(conditions: list[str], sort: str) -> View:
     """ServerError with exit code SETTINGS when it cannot be read."""
     try:
-        made = View().narrowed(" ".join(conditions))
+        made = View().narrowed(shlex.join(conditions))
         made = replace(made, sort=sort.removeprefix("-"), descending=sort.startswith("-"))
         made.filter  # noqa: B018 - raises
     except FilterError as error:
+        if error.key == "order":
+            error = FilterError("--sort", error.given, error.expected)
         raise ServerError(str(error), exit_code=ExitStatus.SETTINGS) from None
     return made
 

@@ -36,11 +36,11 @@ FIRST = SessionRow(
 SECOND = FIRST._replace(id=8, user="ada", uid=32, peer="[::1]:9", worker=11, age=2.0, requests=1)
 PLAIN = """\
 id  type    user   peer             worker  state      age   idle  \
-requests  running       in      out
+requests  in flight       in      out
  7  binary  guest  127.0.0.1:33520       0  live   1 d 2 h  0.3 s  \
-   12345        0  1.5 KiB  3.0 MiB
+   12345          0  1.5 KiB  3.0 MiB
  8  binary  ada    [::1]:9              11  live     2.0 s  0.3 s  \
-       1        0  1.5 KiB  3.0 MiB
+       1          0  1.5 KiB  3.0 MiB
 
 2 sessions
 """
@@ -61,11 +61,11 @@ STRANGE = FIRST._replace(
 LAST = FIRST._replace(id=12, peer=None)
 EVERYTHING = """\
 id  type     user   peer                listener        worker  state        age   idle  \
-requests  running       in      out   unsent  inbox  name     attributes      reason
+requests  in flight       in      out   unsent  inbox  name     attributes      reason
  7  console  (77)   unix/:/tmp/\\x1b[2J  new                  0  closing  1 d 2 h  0.3 s  \
-   12345        3  1.5 KiB  3.0 MiB  4.0 KiB   10 B  till\\n2  shop=a\\x07 ä=ö  login_timeout
+   12345          3  1.5 KiB  3.0 MiB  4.0 KiB   10 B  till\\n2  shop=a\\x07 ä=ö  login_timeout
 12  binary   guest  -                   127.0.0.1:3301       0  live     1 d 2 h  0.3 s  \
-   12345        0  1.5 KiB  3.0 MiB      0 B    0 B  -        -               -
+   12345          0  1.5 KiB  3.0 MiB      0 B    0 B  -        -               -
 
 2 of 345 sessions
 """

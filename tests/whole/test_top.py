@@ -67,7 +67,8 @@ def test_nobody_there(tmp_path: Path) -> None:
 def test_what_cannot_be_read_is_refused(tmp_path: Path) -> None:
     for wrong, complaint in (
         (["colour=red"], "filter: got 'colour', expected one of "),
-        (["--sort", "size"], "order: got 'size', expected one of "),
+        (["name=a b", "colour=red"], "filter: got 'colour', expected one of "),
+        (["--sort", "size"], "--sort: got 'size', expected one of "),
     ):
         done = beespace("top", *wrong, run_dir=tmp_path)
         assert done.returncode == 2
