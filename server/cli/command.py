@@ -7,6 +7,8 @@ variable or a wrong line in the file. Exit codes are those of :class:`server.err
 from __future__ import annotations
 
 import enum
+import errno
+import io
 import os
 import sys
 from typing import Annotated, Any, Final, NoReturn
@@ -28,12 +30,18 @@ app = typer.Typer(
 # is the same in both.
 _USAGE_ERROR: Final[Any] = typer.BadParameter.__base__
 
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+"""What an output answers that takes no more."""
+
 
 def run() -> NoReturn:
     """Run the command and exit with its code."""
     command = typer.main.get_command(app)
+    _write_anything()
     try:
         status = command.main(prog_name="beespace", standalone_mode=False)
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except _USAGE_ERROR as error:
         # typer prints a usage block of several lines; every error of ours is one line.
         _complain(error.format_message())
@@ -41,7 +49,20 @@ def run() -> NoReturn:
     except ServerError as error:
         _complain(*error.lines)
         sys.exit(error.exit_code)
+    except OSError as error:
+        if error.filename is not None or error.errno not in _FULL:
+            raise
+        _complain(f"cannot write to the standard output: {error.strerror}")
+        # What is left of it would be written at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(ExitStatus.FAILED)
     sys.exit(status if isinstance(status, int) else ExitStatus.OK)
+
+
+def _write_anything() -> None:
+    """Let characters that the terminal's encoding has not be written as escapes."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _complain(*lines: str) -> None:

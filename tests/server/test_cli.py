@@ -32,6 +32,22 @@ def test_version() -> None:
     assert re.fullmatch(pattern, done.stdout), done.stdout + done.stderr
 
 
+@pytest.mark.parametrize("words", [("--version",), ("config", "schema")])
+def test_output_that_cannot_be_written(words: tuple[str, ...]) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "server", *words],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=30,
+            env=clean_environment(),
+            cwd=ROOT,
+        )
+    told = "beespace: cannot write to the standard output: No space left on device\n"
+    assert (done.returncode, done.stderr) == (1, told)
+
+
 def test_version_is_not_taken_from_the_current_folder(tmp_path: Path) -> None:
     (tmp_path / "workers.py").write_text("print('trapped')")
     done = subprocess.run(

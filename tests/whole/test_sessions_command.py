@@ -50,9 +50,9 @@ def number(client: Raw) -> int:
     return int(client.call("box.session.id").data[0])
 
 
-TABLE = r"""id +type    user   peer +worker  state +age +idle  requests  running +in +out
- *\d+  binary  guest  127\.0\.0\.1:\d+ +[01]  live +\d+\.\d s +\d+\.\d s +2        0  \d+ B  \d+ B
- *\d+  binary  guest  127\.0\.0\.1:\d+ +[01]  live +\d+\.\d s +\d+\.\d s +2        0  \d+ B  \d+ B
+TABLE = r"""id +type    user   peer +worker  state +age +idle  requests  in flight +in +out
+ *\d+  binary  guest  127\.0\.0\.1:\d+ +[01]  live +\d+\.\d s +\d+\.\d s +2          0  \d+ B  \d+ B
+ *\d+  binary  guest  127\.0\.0\.1:\d+ +[01]  live +\d+\.\d s +\d+\.\d s +2          0  \d+ B  \d+ B
 
 2 sessions
 """
@@ -64,6 +64,15 @@ def test_what_people_see(shared: Server) -> None:
         done = beespace("sessions", *mine, run_dir=shared.folder / "run")
     assert (done.returncode, done.stderr) == (0, "")
     assert re.fullmatch(TABLE, done.stdout), done.stdout
+
+
+def test_characters_that_the_terminal_does_not_have(shared: Server) -> None:
+    with clients(shared, 1) as (client,):
+        client.eval("box.session.set_name('\u65e5\u00e4')")
+        mine = ("sessions", "--id", str(number(client)))
+        done = beespace(*mine, run_dir=shared.folder / "run", PYTHONIOENCODING="ascii")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[1].endswith(r"  \u65e5\xe4")
 
 
 def test_json_has_a_session_a_line(shared: Server) -> None:
