@@ -5,6 +5,7 @@
     config                             {values: by key, as they are in force}
     reopen-logs                        {file: path, or None when the log has no file}
     reload, restart-workers, workers   server.changes; answered when the change is over
+    kill, cancel                       server.endings; answered when it is done
 
 :mod:`server.supervisor` puts them together, :mod:`server.desk` takes them.
 """
@@ -21,6 +22,8 @@ from server import inventory, status
 from server.changes import Changes
 from server.commands import CommandError, Commands, Later
 from server.crew import Crew
+from server.endings import Endings
+from server.loop import Loop
 from server.porter import Porter
 from server.resources import Resources
 from server.surveyor import Surveyor
@@ -43,7 +46,7 @@ class Server:
     """Begins the stop, if it has not begun; the seconds it may take."""
 
 
-def commands(server: Server, log: Any) -> Commands:
+def commands(server: Server, loop: Loop, log: Any) -> Commands:
     """All of them."""
     made = Commands(log)
     made.add("status", lambda _: _status(server))
@@ -53,6 +56,9 @@ def commands(server: Server, log: Any) -> Commands:
     made.add("reload", lambda _: _change(server, server.changes.reload))
     made.add("restart-workers", lambda _: _change(server, server.changes.restart_workers))
     made.add("workers", lambda arguments: _resize(server, arguments))
+    endings = Endings(loop, server.resources.segment, log)
+    made.add("kill", endings.kill)
+    made.add("cancel", endings.cancel)
     return made
 
 

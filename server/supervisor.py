@@ -191,7 +191,7 @@ class Supervisor:
             changes=self._changes,
             stop=self._stop_for_command,
         )
-        commands = duties.commands(server, self._log)
+        commands = duties.commands(server, self._loop, self._log)
         return Desk(self._loop, self._resources.commands.socket, commands, self._log)
 
     def _enter(self, phase: Phase) -> None:

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Final, NoReturn
 
 import typer
 
-from server.cli import configuration, operation, sessions, stats, watching
+from server.cli import configuration, ending, operation, sessions, stats, watching
 from server.errors import ExitStatus, ServerError
 
 app = typer.Typer(
@@ -157,6 +157,8 @@ app.command()(operation.restart_workers)
 app.command(context_settings={"ignore_unknown_options": True})(operation.workers)
 app.command()(operation.reopen_logs)
 app.command()(sessions.sessions)
+app.command()(ending.kill)
+app.command()(ending.cancel)
 app.command()(stats.stats)
 app.command()(watching.top)
 app.command()(configuration.check)

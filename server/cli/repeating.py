@@ -21,8 +21,8 @@ from server.errors import ExitStatus, ServerError
 _CLEAR: Final = "\x1b[H\x1b[J"
 
 
-def seconds(least: float) -> Callable[[str], float]:
-    """Reader of ``--interval``: a number of seconds from ``least`` on, or a ServerError."""
+def seconds(least: float, option: str = "--interval") -> Callable[[str], float]:
+    """Reader of an option: a number of seconds from ``least`` on, or a ServerError."""
 
     def read(text: str) -> float:
         try:
@@ -31,7 +31,7 @@ def seconds(least: float) -> Callable[[str], float]:
             found = math.nan
         if not least <= found < math.inf:
             raise ServerError(
-                f"--interval: got {text!r}, expected a number of seconds from {least:g} on",
+                f"{option}: got {text!r}, expected a number of seconds from {least:g} on",
                 exit_code=ExitStatus.SETTINGS,
             )
         return found

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from server import duties
+from server.loop import Loop
 
 
 class Changes:
@@ -39,9 +40,17 @@ class Changes:
 def run(phase: str, changes: Changes, command: str, **arguments: Any) -> list[Any]:
     """The answers, which may come later."""
     answers: list[Any] = []
-    server: Any = SimpleNamespace(phase=lambda: phase, changes=changes, stop=lambda: 4.7)
+    server: Any = SimpleNamespace(
+        phase=lambda: phase,
+        changes=changes,
+        stop=lambda: 4.7,
+        resources=SimpleNamespace(segment=None),
+    )
     line = json.dumps({"command": command, "arguments": arguments}).encode()
-    duties.commands(server, None).run(line, lambda answer: answers.append(json.loads(answer)))
+    loop = Loop()
+    commands = duties.commands(server, loop, None)
+    commands.run(line, lambda answer: answers.append(json.loads(answer)))
+    loop.close()
     return answers
 
 
