@@ -359,6 +359,12 @@ def list_command(
         raise typer.Exit(1)
 
 
+@app.command("scrape")
+def scrape_command(json_file: JsonFile = None, strict: Strict = False) -> None:
+    """Metrics asked for while 60,000 sessions are there: the suite's scenario."""
+    run_command(["scrape"], reference="none", json_file=json_file, strict=strict)
+
+
 def _kinds(names: list[str]) -> list[Kind]:
     try:
         return [targets.parse(name, targets.find_tarantool()) for name in names]

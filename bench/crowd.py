@@ -1,7 +1,7 @@
 """Tens of thousands of sessions that do nothing, held by several processes.
 
-Called by ``bench.listing`` and scenarios of ``bench.suite`` that look at a large table; each holder
-(``bench.holder``) has as many descriptors as one process may.
+Called by ``bench.listing``, ``bench.scrape`` and scenarios of ``bench.suite`` that look at a large
+table; each holder (``bench.holder``) has as many descriptors as one process may.
 """
 
 from __future__ import annotations
@@ -45,8 +45,12 @@ class Crowd:
 
 
 @contextmanager
-def crowd(sessions: int) -> Iterator[Crowd]:
-    """A server with workers for so many sessions, and nobody yet."""
+def crowd(sessions: int, settings: str = "") -> Iterator[Crowd]:
+    """A server with workers for so many sessions, and nobody yet.
+
+    ``settings`` are more lines of its configuration.
+    """
     with ExitStack() as stack:
         workers = max(1, -(-sessions // HELD))
-        yield Crowd(stack.enter_context(targets.beespace(workers, _SETTINGS)), stack)
+        server = targets.beespace(workers, f"{_SETTINGS}\n{settings}\n")
+        yield Crowd(stack.enter_context(server), stack)

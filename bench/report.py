@@ -21,6 +21,8 @@ from bench.listing import COUNT_BAR, PAGE, CountFigure, PageFigure
 from bench.listing import P99_BAR as PAGES_BAR
 from bench.messages import MessageFigure
 from bench.rounds import Plan, Series
+from bench.scrape import BAR as SCRAPE_BAR
+from bench.scrape import ScrapeFigure, WorkersFigure
 from bench.session import Endpoint
 from bench.stats import ratio
 from bench.table import Table
@@ -182,6 +184,32 @@ def pages(figures: Sequence[PageFigure]) -> Table:
     note = f"bar: p99 at most {PAGES_BAR / 1000:g} ms"
     title = "Requests while all sessions are listed (medians)"
     return Table(title, columns, tuple(rows), 1, (note,))
+
+
+def scrapes(figures: Sequence[ScrapeFigure], sessions: int) -> Table:
+    """One row a text."""
+    rows = [
+        (
+            figure.kind,
+            f"{figure.scrapes:,}",
+            f"{figure.size / 1024:,.0f}",
+            *(f"{each * 1000:,.1f}" for each in (figure.middle, figure.slowest, figure.cpu)),
+            _outcome(figure.met),
+        )
+        for figure in figures
+    ]
+    columns = ("text", "scrapes", "KiB", "median ms", "max ms", "CPU ms", "bar")
+    note = f"bar: median at most {SCRAPE_BAR * 1000:g} ms; CPU of the process of metrics"
+    return Table(f"Metrics of {sessions:,} sessions", columns, tuple(rows), 1, (note,))
+
+
+def scraped_workers(figure: WorkersFigure) -> Table:
+    """One row while nobody asks, and one while somebody does."""
+    rows = (
+        ("nobody", f"{figure.quiet:.1f} %"),
+        (f"one client, {figure.scrapes:,} texts made", f"{figure.asked:.1f} %"),
+    )
+    return Table("CPU of all workers", ("who asks for metrics", "of one core"), rows, 1)
 
 
 def statements(figures: Sequence[StatementFigure]) -> Table:

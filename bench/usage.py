@@ -1,7 +1,7 @@
 """What a server's processes use, from outside: CPU seconds and memory of a process tree.
 
-Called by ``bench.client`` around a round and by ``bench.idle``. Everything is read from /proc; a
-process that ended in between counts as nothing.
+Called by ``bench.client`` around a round, by ``bench.idle`` and ``bench.scrape``. Everything is
+read from /proc; a process that ended in between counts as nothing.
 """
 
 from __future__ import annotations

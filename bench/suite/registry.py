@@ -20,6 +20,7 @@ from bench.suite import (
     lookup,
     mixed,
     push,
+    scrape,
     start,
     throughput,
 )
@@ -51,6 +52,7 @@ _ALL: Final = (
     Entry("idle", "memory of idle sessions", idle.run, 60, own=True),
     Entry("push", "messages from worker to worker", push.run, 60, own=True),
     Entry("list", "60,000 sessions counted and listed", listing.run, 60, own=True),
+    Entry("scrape", "metrics of 60,000 sessions", scrape.run, 60, own=True),
     Entry("console", "requests beside a busy console", console.run, 90, own=True),
     Entry("start", "from the command to the first answer", start.run, 60, own=True),
 )

@@ -5,7 +5,7 @@
 
 Whoever asks sooner than the making of the last text allows gets that one once more: making takes at
 most a tenth of one core, so the workers do not feel how often, or by how many, metrics are asked
-for. With 60,000 sessions that is every third of a second.
+for. With 60,000 sessions that is every fifth of a second.
 """
 
 from __future__ import annotations

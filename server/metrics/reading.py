@@ -68,7 +68,7 @@ class Reader:
         return snapshot.take(self._segment, self._name, processes=False, now=Moment.now())
 
     def read(self) -> Reading:
-        """All there is; 30 ms with 60,000 sessions."""
+        """All there is; 15 ms of CPU with 60,000 sessions."""
         shown = self.snapshot()
         return Reading(
             self._version,

@@ -5,11 +5,13 @@ from __future__ import annotations
 import mmap
 import os
 import signal
+import stat as stats
 import subprocess
 import sys
 from pathlib import Path
 
 import psutil
+import pytest
 
 from server import monitor
 from server.monitor import CpuSampler
@@ -71,6 +73,29 @@ def test_figures_of_this_process_and_its_children_that_have_ended() -> None:
     assert 0 < after.user <= after.cpu
     assert after.virtual > after.rss
     assert sum(after.ended) > sum(before.ended)
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_descriptors_are_counted_whether_the_system_does_or_not(
+    told: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not told:
+        old = Path.stat
+
+        def stat(path: Path, **options: bool) -> os.stat_result:
+            found = list(old(path, **options))
+            found[stats.ST_SIZE] = 0
+            return os.stat_result(found)
+
+        monkeypatch.setattr(Path, "stat", stat)
+    words = [sys.executable, "-c", "print(1, flush=True); input()"]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        figures = monitor.figures(process.pid, uss=False)
+        assert figures is not None
+        assert figures.fds == psutil.Process(process.pid).num_fds()
+        process.communicate(b"\n")
 
 
 def test_the_machine() -> None:
