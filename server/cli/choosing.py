@@ -79,12 +79,13 @@ def chosen(*, pages: bool) -> Callable[[Command], Command]:
 def refuse_unknown(wanted: Filter, known: Mapping[str, Collection[str]]) -> None:
     """ServerError when a filter names something that is not there.
 
-    ``known`` are the values of some keys; a key without any is not looked at.
+    ``known`` are the values of some keys; a key without any is not looked at. An empty text is
+    what a session has that has none: it is never unknown.
     """
     for condition in wanted.conditions:
         there = known.get(condition.key)
         for value in condition.values if there else ():
-            if value not in (there or ()):
+            if value and value not in (there or ()):
                 key = f"{NEGATION if condition.negated else ''}{condition.key}"
                 raise _refused(FilterError(key, value, f"one of {', '.join(sorted(there or ()))}"))
 

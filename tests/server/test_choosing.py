@@ -119,6 +119,7 @@ def test_every_condition_has_its_option_and_its_negation() -> None:
     ("given", "told"),
     [
         ({"user": "ada"}, None),
+        ({"user": ""}, None),
         ({"listener": "anything"}, None),
         ({"user": ["ada", "adda"]}, "--user: got 'adda', expected one of ada, guest"),
         ({"not_user": "adda"}, "--not-user: got 'adda', expected one of ada, guest"),
