@@ -10,6 +10,8 @@ import datetime as dt
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from server.harmless import padded, width
+
 NOTHING: Final = "-"
 
 _SPANS: Final = ((86400, "d"), (3600, "h"), (60, "min"))
@@ -58,10 +60,10 @@ def number(value: float | None) -> str:
 def table(rows: Sequence[Sequence[str]], right: frozenset[str]) -> Iterator[str]:
     """Lines of a table; the first row has the titles, columns titled so go to the ``right``."""
     titles = rows[0]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(titles))]
+    widths = [max(width(row[column]) for row in rows) for column in range(len(titles))]
     for row in rows:
-        cells = [
-            cell.rjust(width) if title in right else cell.ljust(width)
-            for cell, width, title in zip(row, widths, titles, strict=True)
+        texts = [
+            padded(cell, cells, right=title in right)
+            for cell, cells, title in zip(row, widths, titles, strict=True)
         ]
-        yield "  ".join(cells).rstrip()
+        yield "  ".join(texts).rstrip()

@@ -186,7 +186,7 @@ def _sessions(now: Snapshot, before: Mapping[int, SessionRow], found: Rates | No
 
     columns: dict[str, Callable[[SessionRow], str]] = {
         "id": lambda row: str(row.id),
-        "user": lambda row: clean(row.user or f"#{row.uid}"),
+        "user": lambda row: f"({row.uid})" if row.user is None else clean(row.user),
         "peer": lambda row: clean(row.peer or NONE),
         "type": lambda row: row.type,
         "worker": lambda row: str(row.worker),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from server.harmless import padded, width
 from server.top.frame import Frame, Grid
 
 
@@ -18,10 +19,10 @@ def lines(frame: Frame) -> Iterator[str]:
 
 def _grid(grid: Grid) -> Iterator[str]:
     rows = [grid.columns, *grid.rows]
-    widths = [max(len(row[at]) for row in rows) for at in range(len(grid.columns))]
+    widths = [max(width(row[at]) for row in rows) for at in range(len(grid.columns))]
     for row in rows:
-        cells = [
-            cell.ljust(width) if title in grid.left else cell.rjust(width)
-            for cell, width, title in zip(row, widths, grid.columns, strict=True)
+        texts = [
+            padded(cell, cells, right=title not in grid.left)
+            for cell, cells, title in zip(row, widths, grid.columns, strict=True)
         ]
-        yield "  ".join(cells).rstrip()
+        yield "  ".join(texts).rstrip()

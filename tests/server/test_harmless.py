@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from server.harmless import clean
+from server.harmless import clean, padded, width
 
 
 @pytest.mark.parametrize(
@@ -17,3 +17,18 @@ from server.harmless import clean
 )
 def test_what_would_steer_a_terminal_is_written_out(text: str, shown: str) -> None:
     assert clean(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "cells"),
+    [("", 0), ("ab", 2), ("äß", 2), ("日本", 4), ("😀", 2), ("e\u0301", 1)],
+    ids=ascii,
+)
+def test_widths(text: str, cells: int) -> None:
+    assert width(text) == cells
+
+
+def test_padding() -> None:
+    assert padded("日本", 6, right=False) == "日本  "
+    assert padded("日本", 6, right=True) == "  日本"
+    assert padded("long", 2, right=True) == "long"

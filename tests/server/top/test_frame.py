@@ -54,6 +54,12 @@ def test_workers_that_come_and_go() -> None:
     assert shown.sessions.rows == ()
 
 
+def test_wide_characters_keep_columns_apart() -> None:
+    rows = (made.session(7, 1, user="日本"), made.session(8, 1, user="abcd"))
+    found = list(plain.lines(frame(None, made.shot(1.0, workers=(), sessions=rows))))[-2:]
+    assert [line.partition("127.")[0] for line in found] == [" 7  日本  ", " 8  abcd  "]
+
+
 def test_nothing_of_a_client_steers_the_terminal() -> None:
     rude = made.session(1, 1, peer="unix/:/tmp/\x1b[2J\n", name="a\x07b", user="c\rd")
     (row,) = frame(None, made.shot(1.0, workers=(), sessions=(rude,))).sessions.rows
