@@ -17,7 +17,7 @@ from server.metrics import health
 from server.metrics.families import Families, Sample, by
 from server.metrics.reading import Process, Reading
 from server.snapshot import Worker
-from shm.states import EndReason, Phase, WorkerState
+from shm.states import Phase, WorkerState
 
 MOST_USERS: Final = 100
 """Users that are named; the sessions of all others are those of the user without a name."""
@@ -119,7 +119,7 @@ def _sessions(made: Families, reading: Reading) -> Iterator[Metric]:
     yield made.counter(
         "beespace_sessions_ended_total",
         "Sessions that ended, by reason.",
-        by("reason", _ended(reading)),
+        by("reason", shown.totals.ended),
     )
     yield made.gauge(
         "beespace_output_pending_bytes", "Bytes that wait to be sent.", sessions.pending_out
@@ -135,13 +135,6 @@ def _users(reading: Reading) -> dict[str, int]:
     for place, (uid, count) in enumerate(most):
         found[reading.users.get(uid, "") if place < MOST_USERS else ""] += count
     return found
-
-
-def _ended(reading: Reading) -> dict[str, int]:
-    """By reason; of those whose worker died the supervisor has freed the slots."""
-    totals = reading.shown.totals
-    died = EndReason.WORKER_DIED.name.lower()
-    return {**totals.ended, died: totals.ended[died] + totals.counters["reclaimed"]}
 
 
 def _connections(made: Families, reading: Reading) -> Iterator[Metric]:

@@ -157,6 +157,9 @@ def test_a_dead_worker(tmp_path: Path) -> None:
         (server.folder / "cwd" / "seen").unlink()
         wait_until(lambda: metrics.health()[0] == 200, what="the next worker")
         metrics.shows(2, "beespace_worker_up")
+        claimed = sum(metrics.values("beespace_sessions_claimed_total"))
+        # Each has ended, once.
+        metrics.shows(claimed, "beespace_sessions_ended_total")
 
 
 def test_a_supervisor_and_workers_that_are_stopped(tmp_path: Path) -> None:

@@ -79,7 +79,8 @@ def test_not_every_user_is_named(hive: Hive) -> None:
 def test_ends_of_sessions(hive: Hive) -> None:
     for index, row in enumerate(hive.segment.rows[:4]):
         row.ended[EndReason.CLIENT] = 10**index
-        row.reclaimed = index
+        # Slots that were freed, and those of them whose end no worker had counted.
+        row.reclaimed, row.lost = 2 * index, index
     hive.segment.rows[3].ended[EndReason.KILLED] = 3
     found = hive.values("beespace_sessions_ended_total", "reason")
     assert set(found) == {each.name.lower() for each in EndReason if each}
