@@ -25,9 +25,11 @@ ACCEPTOR_AWAY: Final = "too many new sessions at a time"
 
 def _meet(visit: Visit, count: int) -> list[Guest]:
     """So many clients, each of whom depends on the others' workers."""
-    guests = [visit.host.guest() for _ in range(count)]
-    for guest in guests:
-        guest.settle()
+    guests = []
+    for _ in range(count):
+        guests.append(visit.host.guest())
+        # At once: who does not ask is sent away.
+        guests[-1].settle()
     for guest in guests:
         guest.record.also = [other.record.pid for other in guests if other is not guest]
     return guests
@@ -80,6 +82,39 @@ def watcher(visit: Visit) -> None:
             event = one.raw.packet()
         one.expect(event.type == EVENT, f"packet of type {event.type}")
         one.expect(event.body.get(0x58) == value, "the newest value")
+
+
+def killed(visit: Visit) -> None:
+    """One ends the session of another one, who waits or not."""
+    boss, victim = _meet(visit, 2)
+    mine = victim.record.session
+    if visit.dice.random() < 0.5:
+        _wait_for(boss, victim)
+        # It ends with an error that nobody reads.
+        victim.record.answered += 1
+        victim.record.refused += 1
+    boss.expect(boss.call("box.session.kill", mine) == [1], "one session killed")
+    victim.await_end("a kill")
+
+
+def cancelled(visit: Visit) -> None:
+    """One has the request of another one end, who stays."""
+    boss, victim = _meet(visit, 2)
+    sync = _wait_for(boss, victim)
+    told = boss.call("box.session.cancel", victim.record.session)
+    boss.expect(told == [1], "one session whose requests end")
+    answer = victim.answer(sync, CALL)
+    victim.expect(answer.text == "fiber is cancelled", f"a request that ends: {answer.body}")
+    victim.ping()
+
+
+def _wait_for(boss: Guest, victim: Guest) -> int:
+    """Sync of a request that waits for long, once it does."""
+    sync = victim.send(CALL, {0x22: "pause", 0x21: [PATIENCE]})
+    end = time.monotonic() + PATIENCE / 2
+    while boss.call("box.session.info", victim.record.session)[0]["in_flight"] == 0:
+        boss.expect(time.monotonic() < end, "a request that waits")
+    return sync
 
 
 def user(visit: Visit) -> None:

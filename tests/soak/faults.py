@@ -154,6 +154,14 @@ class Faults:
         os.kill(pid, signal.SIGKILL)
         return f"process {pid}"
 
+    def kill_metrics(self, _: Planned) -> str:
+        pid = self._lookout.metrics()
+        if not pid:
+            raise LookupError("there is no process of the metrics")
+        self._ledger.without_metrics.append(time.monotonic())
+        os.kill(pid, signal.SIGKILL)
+        return f"process {pid}"
+
     def pause_acceptor(self, planned: Planned) -> str:
         return self._pause(self._acceptor(), planned.how)
 

@@ -38,6 +38,8 @@ class Ledger:
     """Lost sessions whose on_disconnect had begun in a worker when it was killed."""
     deaths: list[int] = field(default_factory=list)
     """Processes of workers that ended though nothing was done to them."""
+    without_metrics: list[float] = field(default_factory=list)
+    """When the process of the metrics was killed."""
     done: Counter[str] = field(default_factory=Counter)
     """How often each fault happened; "skipped" are those that found nobody."""
 
@@ -49,6 +51,10 @@ class Ledger:
     def window(self, time: float, lasts: float) -> None:
         """Connections may break from now on for some seconds."""
         self.windows.append((time - SLACK, time + lasts + FALL))
+
+    def killed_metrics(self, since: float, until: float) -> bool:
+        """Whether the process of the metrics was killed between two times."""
+        return any(since <= time <= until for time in self.without_metrics)
 
     def death(self, pid: int) -> None:
         """A worker that served is no more."""

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 _END: Final = re.compile(
-    r" (?P<who>(?:old |new )?worker|acceptor) ended.* "
+    r" (?P<who>(?:old |new )?worker|acceptor|metrics) ended.* "
     r"reason=(?:it [a-z ]+: )?(?P<why>killed by signal \d+|exit code \d+)"
 )
 _BAD: Final = re.compile(r" [EC\?]> ")
@@ -20,7 +20,7 @@ _KNOWN: Final = tuple(
     re.compile(text)
     for text in (
         r" E> worker ended ",
-        r" E> acceptor ended ",
+        r" E> (acceptor|metrics) ended ",
         r" E> a worker hangs: killed .*process=(stopped|sleeping|running|disk-sleep)",
         r" E> code runs too long: ending it .*request=call runaway$",
         r" E> code runs too long: ending it .*request=call endless$",

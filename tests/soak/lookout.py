@@ -54,6 +54,10 @@ class Lookout(Closing):
         """Its process, 0 while there is none."""
         return self._inside.acceptor
 
+    def metrics(self) -> int:
+        """Process of the metrics, 0 while there is none."""
+        return int(self._inside.segment.header.metrics_pid)
+
     def closing(self, row: int) -> set[int]:
         """Sessions of a worker whose on_disconnect has begun."""
         return {

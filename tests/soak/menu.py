@@ -22,6 +22,8 @@ VISITS: Final[Mapping[Purpose, int]] = {
     visits.silent: 1,
     encounters.deaf: 2,
     visits.chat: 6,
+    encounters.killed: 4,
+    encounters.cancelled: 3,
     encounters.user: 3,
     encounters.rule: 3,
     encounters.called: 6,

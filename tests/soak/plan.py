@@ -15,6 +15,7 @@ from typing import Final
 DECK: Final[Mapping[str, int]] = {
     "kill_worker": 4,
     "kill_acceptor": 1,
+    "kill_metrics": 1,
     "freeze_worker": 1,
     "pause_worker": 2,
     "pause_acceptor": 1,

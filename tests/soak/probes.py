@@ -15,6 +15,7 @@ from tests.helpers.inside import Inside
 from tests.helpers.raw import ClosedError, Raw
 from tests.helpers.server import Server
 from tests.helpers.wait import wait_until
+from tests.soak import figures, observer
 from tests.soak.guest import PATIENCE
 from tests.soak.invariants import Finding, Round, equal, within
 from tests.soak.visits import PASSWORD, USERS
@@ -44,7 +45,8 @@ def all_of(
         found += _failures(guests[-1], rounds)
     with contextlib.suppress(AssertionError):
         wait_until(lambda: not list(inside.table.sessions()), PATIENCE, "an empty table")
-    return [*found, equal("probe: sessions at the end", 0, len(list(inside.table.sessions())))]
+    found.append(equal("probe: sessions at the end", 0, len(list(inside.table.sessions()))))
+    return [*found, *_metrics(server, inside)]
 
 
 def _spread(inside: Inside) -> list[Finding]:
@@ -90,3 +92,21 @@ def _failures(guest: Raw, rounds: Sequence[Round]) -> list[Finding]:
         lost = sum(name in record.mistyped and bool(record.cut) for record in records)
         found.append(within(f"probe: failed logins of {name}", tried - lost, count, tried))
     return found
+
+
+def _metrics(server: Server, inside: Inside) -> list[Finding]:
+    """What the metrics tell, which may be a moment old, once nothing moves any more."""
+    counted = figures.take(inside)
+    died = sum(int(row.lost) for row in inside.segment.rows[: inside.segment.header.workers])
+    expected = {
+        "beespace_requests_total": counted.requests,
+        "beespace_sessions_ended_total": sum(counted.ended.values()) + died,
+    }
+
+    def told() -> dict[str, int]:
+        totals = observer.metrics(server)
+        return {name: int(totals[name]) for name in expected}
+
+    with contextlib.suppress(AssertionError):
+        wait_until(lambda: told() == expected, 5, "the newest metrics")
+    return [equal("probe: metrics", expected, told())]

@@ -27,6 +27,7 @@ from tests.soak.invariants import Facts, Round
 from tests.soak.journal import Journal
 from tests.soak.ledger import Ledger
 from tests.soak.lookout import Lookout
+from tests.soak.observer import Observer
 from tests.soak.record import Record
 
 WORKERS: Final = 4
@@ -48,8 +49,9 @@ SETTINGS: Final[dict[str, Any]] = {
     "workers": {"hang_timeout": HANG, "drain_timeout": DRAIN_TIMEOUT, "max": 16},
     "limits": {"request_time": REQUEST_TIME},
     "lua": {"memory": 128 << 20},
+    "metrics": {"listen": 0},
     "session": {
-        "login_timeout": 2,
+        "login_timeout": 3,
         "output_limit": 1 << 20,
         "limits": {"total": 500, "per_user": PER_USER, "per_address": PER_ADDRESS},
     },
@@ -104,7 +106,7 @@ def soak(options: Options, say: Callable[[str], None]) -> Facts:
         except AssertionError as error:
             end = str(error)
         log = server.log.splitlines()
-        return Facts(rounds, course.ledger, DRAIN_TIMEOUT, log, end, probed)
+        return Facts(rounds, course.ledger, DRAIN_TIMEOUT, log, end, course.complaints, probed)
 
 
 class Course:
@@ -118,6 +120,7 @@ class Course:
         self._server = server
         self._inside = inside
         self.ledger = Ledger()
+        self.complaints: list[str] = []
         self._figures = figures.take(inside)
         self._journal = Journal()
 
@@ -135,12 +138,20 @@ class Course:
             if calm:
                 threading.Event().wait(seconds)
             else:
-                faults = Faults(server, lookout, self.ledger, options.folder)
-                faults.run(plan.schedule(options.seed, seconds, options.faults), self._say)
-                own = faults.records
+                own = self._storm(seconds, lookout)
             records = [*crowd.end(), *own]
         left = self._settle(lookout)
         return self._note(name, calm, records, left)
+
+    def _storm(self, seconds: float, lookout: Lookout) -> list[Record]:
+        """All faults; records of connections that were part of them."""
+        options, server, ledger = self._options, self._server, self.ledger
+        faults = Faults(server, lookout, ledger, options.folder)
+        with Observer(server, ledger) as observer:
+            faults.run(plan.schedule(options.seed, seconds, options.faults), self._say)
+        self._say(f"{observer.answers} questions answered meanwhile")
+        self.complaints = observer.complaints
+        return faults.records
 
     def _settle(self, lookout: Lookout) -> int:
         """Bring the workers back to their number, wait; sessions that do not leave the table."""

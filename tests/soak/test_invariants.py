@@ -61,6 +61,7 @@ def test_a_run_without_trouble() -> None:
     assert "NO" not in invariants.table(invariants.check(FACTS))
 
 
+PROBED = invariants.equal("probe: limit", 240, 239)
 FEWER = replace(FIGURES, requests=4)
 CUT = replace(RECORDS[0], cut="waiting for 10", ended=2.0)
 TWICE = replace(JOURNAL, connects=[*JOURNAL.connects, JOURNAL.connects[0]])
@@ -95,6 +96,8 @@ NOT_BEGUN = replace(JOURNAL, connects=JOURNAL.connects[:1])
         (replace(FACTS, end="exit code 1"), ["nothing left after stop"]),
         (replace(FACTS, ledger=Ledger(deaths=[7])), ["workers that ended by themselves"]),
         (replace(FACTS, log=["Traceback"]), ["errors in the log without a fault"]),
+        (replace(FACTS, complaints=["late"]), ["status and metrics in the storm"]),
+        (replace(FACTS, probed=[PROBED]), ["probe: limit"]),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",
 )

@@ -70,3 +70,10 @@ def test_a_death_needs_a_cause(what: Callable[[Ledger], None], deaths: list[int]
     what(made)
     made.death(7)
     assert made.deaths == deaths
+
+
+def test_metrics_are_away_when_their_process_was_killed() -> None:
+    made = Ledger(without_metrics=[10.0])
+    assert made.killed_metrics(5.0, 10.0)
+    assert not made.killed_metrics(10.5, 20.0)
+    assert not made.killed_metrics(5.0, 9.0)
