@@ -90,6 +90,15 @@ def test_the_own_session(engine: Engine) -> None:
         assert other.eval("return results").data == [[1, True]]
 
 
+def test_a_fiber_ends_the_session_whose_request_has_made_it(engine: Engine) -> None:
+    source = "local id = box.session.id() fiber.create(function() box.session.kill(id) end)"
+    client = engine.connect()
+    client.send(evaluation(1, f"{source} results = {{}}") + evaluation(2, "results[1] = 'never'"))
+    assert has_ended(client)
+    assert settle(engine, client) == [f"{client.id} killed nil"]
+    assert engine.execute("return #results") == 0
+
+
 def test_what_waits_is_cancelled(engine: Engine) -> None:
     note = "local ok, raised = pcall(gate.wait, gate) results[#results + 1] = tostring(raised)"
     engine.execute("results = {}")

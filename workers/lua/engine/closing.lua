@@ -47,7 +47,7 @@ local function cut_off(id, slot, wish)
   elseif wish == KILL then
     complaints.closing(id, shared.peer(id) or '?', 'killed')
   end
-  if st.fd == fd and st.away == 0 then
+  if st.fd == fd then
     -- It is the one being read: what else has come of it is dropped.
     st.have = st.i
   end
