@@ -14,6 +14,8 @@ from pathlib import Path
 
 import psutil
 
+from server.cli.watching import Watched
+from server.onlooker import Onlooker
 from tests.helpers.commands import beespace
 from tests.helpers.raw import Raw
 from tests.helpers.server import ROOT, Server, environment
@@ -56,6 +58,15 @@ def test_a_server_that_hangs_is_seen_all_the_same(start: Start) -> None:
                 os.kill(each.pid, signal.SIGCONT)
     assert sum(" stopped " in line for line in lines) == 2
     assert any(line.split()[:2] == [str(own), "guest"] for line in lines)
+
+
+def test_what_the_screen_kills_ends(shared: Server) -> None:
+    place = shared.folder / "run"
+    with Raw(shared.address) as client, Onlooker(place) as onlooker:
+        watched, own = Watched(place, onlooker), own_id(client)
+        assert watched.kill(own) == f"session {own} killed"
+        client.wait_closed()
+        assert watched.kill(own) == f"session {own} is not there"
 
 
 def test_nobody_there(tmp_path: Path) -> None:
