@@ -114,6 +114,11 @@ def _traffic(
         (f"{prefix}_requests_in_progress_total", "Requests executed.", requests),
         (f"{prefix}_requests_in_progress_current", "Requests being executed that wait.", waiting),
         (
+            f"{prefix}_requests_in_stream_queue_total",
+            "Requests that had to wait for their stream.",
+            counters["queued_ever"],
+        ),
+        (
             f"{prefix}_requests_in_stream_queue_current",
             "Requests that wait for their stream.",
             queued,

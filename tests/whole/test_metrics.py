@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 from collections.abc import Iterator
 from http.client import HTTPConnection
 from pathlib import Path
@@ -17,11 +18,12 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as plain
 
 from tests.helpers.commands import beespace, status
-from tests.helpers.raw import Raw
+from tests.helpers.raw import EVAL, Raw, request
 from tests.helpers.server import Server, running
 from tests.helpers.wait import wait_until
 
-SETTINGS = {"metrics": {"listen": 0}, "name": "hive"}
+SETTINGS = {"metrics": {"listen": 0}, "name": "hive", "log": {"slow_request": 0.1}}
+HARM = (b"GET /metrics HTTP/1.1\r\nHost: b\r\nX: ", b"\0", b"GET /livez ")
 ACCEPT = "application/openmetrics-text; version=1.0.0"
 Labels = dict[str, str]
 
@@ -121,6 +123,44 @@ def test_failed_logins(server: Server, metrics: Metrics) -> None:
         client.auth("nobody", "secret")
     metrics.shows(before + 1, "beespace_login_failures_total", reason="wrong")
     metrics.shows(0, "beespace_login_failures_total", reason="delayed")
+
+
+def test_requests_that_wait(server: Server, metrics: Metrics) -> None:
+    with Raw(server.address) as client:
+        source = {0x27: "require('fiber').sleep(60)", 0x21: []}
+        client.send(request({0: EVAL, 1: client.next_sync()}, source))
+        metrics.shows(1, "beespace_worker_requests_in_progress")
+        metrics.shows(1, "tnt_net_requests_current")
+        metrics.shows(1, "tnt_net_requests_in_progress_current")
+        with Raw(server.control) as other:
+            other.eval("box.session.kill({type = 'binary', not_id = box.session.id()})")
+        metrics.shows(1, "beespace_sessions_ended_total", reason="killed")
+    metrics.shows(0, "beespace_worker_requests_in_progress")
+
+
+def test_slow_requests(server: Server, metrics: Metrics) -> None:
+    slow = sum(metrics.values("beespace_slow_requests_total"))
+    with Raw(server.address) as client:
+        client.eval("require('fiber').sleep(0.2)")
+    wait_until(lambda: sum(metrics.values("beespace_slow_requests_total")) > slow, what="it")
+
+
+def test_visitors_who_mean_harm_harm_nobody_else(server: Server, metrics: Metrics) -> None:
+    pid = int(status(server)["metrics"]["pid"])
+    before = psutil.Process(pid).memory_info().rss
+    with contextlib.ExitStack() as stack:
+        for number in range(300):
+            end = stack.enter_context(socket.create_connection(("127.0.0.1", metrics.port), 10))
+            with contextlib.suppress(OSError):
+                end.sendall(HARM[number % len(HARM)])
+                end.sendall(b"x" * (number % 2 << 20))
+        # The supervisor and the pages answer as if nothing were.
+        assert status(server)["metrics"]["pid"] == pid
+        assert metrics.health("/livez")[0] == 200
+        assert metrics.health()[0] == 200
+        assert metrics.values("beespace_workers", state="ready") == [2]
+        assert psutil.Process(pid).num_fds() < 150
+    assert psutil.Process(pid).memory_info().rss < before + (32 << 20)
 
 
 def test_processes(server: Server, metrics: Metrics) -> None:

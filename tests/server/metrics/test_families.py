@@ -147,6 +147,7 @@ def test_workers(hive: Hive) -> None:
     for row, value in ((hive.segment.rows[0], 1), (hive.segment.rows[1], 2)):
         row.sessions, row.in_progress, row.queued, row.streams = value, value, value * 10, value
         row.assigned, row.requests, row.heartbeat = value * 5, value * 100, value * 7
+        row.queued_ever = value * 1000
         row.loop_time, row.lua_heap, row.fibers = value * 1_500_000, value << 20, value + 3
     expected: dict[str, float] = {
         "up": 1,
@@ -169,6 +170,9 @@ def test_workers(hive: Hive) -> None:
     assert hive.value("tnt_net_requests_current") == 33
     assert hive.values(f"{prefix}_connections_total", "thread", "row")["1", "1"] == 10
     assert hive.values(f"{prefix}_connections_current", "thread", "row")["1", "1"] == 2
+    queued = hive.values(f"{prefix}_requests_in_stream_queue_total", "thread", "row")
+    assert queued == {("0", "0"): 1000, ("1", "1"): 2000}
+    assert hive.value("tnt_net_requests_in_stream_queue_total") == 3000
     assert hive.value("tnt_fiber_amount") == 9
     assert hive.value("tnt_ev_loop_time") == 3
     assert hive.value("tnt_runtime_lua") == hive.value("lj_gc_memory") == 3 << 20

@@ -21,6 +21,7 @@ THREADED: Final = (
     "requests_current",
     "requests_in_progress_total",
     "requests_in_progress_current",
+    "requests_in_stream_queue_total",
     "requests_in_stream_queue_current",
 )
 TARANTOOL: Final = {
