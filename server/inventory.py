@@ -140,6 +140,8 @@ def _leaf(field: Any) -> dict[str, Any]:
             made |= {"minimum": reader.low, "maximum": reader.high}
         elif isinstance(reader, values.Seconds):
             made |= {"minimum": 0, "maximum": reader.high}
+        elif isinstance(reader, values.Share):
+            made = {"anyOf": [made | {"minimum": 0, "maximum": 1}, {"enum": list(reader.NONE)}]}
     made["description"] = texts[0]
     default = _plain(field.get_default(call_default_factory=True))
     return made if default is None else {**made, "default": default}

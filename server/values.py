@@ -145,9 +145,17 @@ def seconds_or_none(low: float, high: int) -> Callable[[Any], float]:
     return read
 
 
-def share(value: Any) -> float:
-    """A part, from 0 to 1; off, also as YAML takes it for false, is 0."""
-    return 0.0 if value is False or value == "off" else seconds(1)(value)
+class Share:
+    """A reader of a part, from 0 to 1, for which off may stand, as YAML takes it for false."""
+
+    NONE: Final = ("off", False)
+
+    def __call__(self, value: Any) -> float:
+        """The value; ValueError else."""
+        return 0.0 if value is False or value == "off" else seconds(1)(value)
+
+
+share: Final = Share()
 
 
 def workers(value: Any) -> int | str:

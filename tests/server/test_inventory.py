@@ -88,6 +88,13 @@ def test_every_key_is_in_the_schema_and_no_other_is_allowed() -> None:
         assert leaf(section)["additionalProperties"] is False
 
 
+def test_a_share_of_the_schema_may_be_off() -> None:
+    number, none = leaf("log.access")["anyOf"]
+    assert number == {"type": "number", "minimum": 0, "maximum": 1}
+    assert none == {"enum": ["off", False]}
+    assert leaf("log.access")["default"] == 0.0
+
+
 def test_addresses_of_the_schema_may_be_ports() -> None:
     one, several = leaf("iproto.listen")["anyOf"]
     assert several["items"] == one
