@@ -22,12 +22,16 @@ from shm.segment import Segment, SegmentError
 
 
 class Onlooker:
-    """The server that runs in ``place``; ServerError with exit code NOT_RUNNING when none does."""
+    """The server that runs in ``place``; ServerError with exit code NOT_RUNNING when none does,
+    with FAILED when this user may not know.
+    """
 
     def __init__(self, place: Path) -> None:
         self.place = place
         state = rundir.read(place)
         pid, name = state.get("pid"), state.get("segment")
+        if reason := rundir.denial(place):
+            raise ServerError(f"cannot look at the server in {place}: {reason}")
         if not isinstance(pid, int) or not isinstance(name, str) or "/" in name:
             raise self._absent()
         self._pid = pid

@@ -135,6 +135,17 @@ def read(path: Path) -> dict[str, Any]:
     return state if isinstance(state, dict) else {}
 
 
+def denial(path: Path) -> str | None:
+    """Why this user may not know what runs in ``path``, in the system's words; None if it may."""
+    try:
+        (path / STATE_FILE).open("rb").close()
+    except PermissionError as error:
+        return error.strerror
+    except OSError:
+        return None
+    return None
+
+
 def _inode(path: Path) -> int | None:
     try:
         return path.stat().st_ino

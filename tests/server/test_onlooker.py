@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -52,6 +53,17 @@ def claim(segment: Segment, uid: int = 0) -> None:
         number = table.claim(b"127.0.0.1:1", 0, bytes(layout.SALT_BYTES))
     assert number is not None
     segment.slots[number].uid = uid
+
+
+def test_a_server_of_another_user(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(ServerError) as caught:
+        Onlooker(place)
+    told = f"cannot look at the server in {place}: Permission denied"
+    assert (str(caught.value), caught.value.exit_code) == (told, ExitStatus.FAILED)
 
 
 def test_what_it_sees(place: Path, segment: Segment) -> None:
