@@ -201,7 +201,9 @@ function main.warm()
   idle.share()
   codec.warm_up()
   warmup.run()
-  health.settle(sys.clock(sys.CLOCK_MONOTONIC))
+  local now = sys.clock(sys.CLOCK_MONOTONIC)
+  health.settle(now)
+  health.begin(now)
   health.publish()
 end
 
