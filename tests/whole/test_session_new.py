@@ -14,6 +14,7 @@ from tests.helpers.raw import GREETING_SIZE, Raw
 from tests.helpers.server import Server
 from tests.helpers.wait import wait_until
 from tests.whole.conftest import Start
+from tests.whole.test_reload import reload
 
 APP = """
 local ffi = require('ffi')
@@ -108,3 +109,29 @@ def test_what_was_offered_while_there_was_no_acceptor(start: Start, ear: socket.
         caller.call("dial", ear.getsockname(), "guest", {"x": 1})
         with dialled(ear) as client:
             assert client.eval(ASK).data[2] == 1
+
+
+def test_a_worker_that_drains_serves_what_it_opens(start: Start, ear: socket.socket) -> None:
+    server = start(app=APP, workers=1)
+    path = ear.getsockname()
+    with Raw(server.address) as caller:
+        pid = caller.eval("return box.info.pid").data[0]
+        reload(server, "reload: done")
+        caller.call("dial", path, "admin", {"x": 1})
+        with dialled(ear) as first, Raw(server.address) as new:
+            session, *rest = first.eval(ASK).data
+            assert rest == ["admin", 1, f"unix/:{path}", pid]
+            assert new.call("box.session.exists", session).data == [1]
+            assert new.eval("return box.info.pid").data != [pid]
+            # A new acceptor knows the old worker, too.
+            os.kill(acceptor(server), signal.SIGKILL)
+            caller.call("dial", path, "admin", {"x": 2})
+            with dialled(ear) as second:
+                assert second.eval(ASK).data[2:] == [2, f"unix/:{path}", pid]
+                caller.close()
+                first.close()
+                # Who is left keeps it from ending.
+                wait_until(lambda: new.call("box.session.exists", session).data == [0])
+                second.ping()
+                assert not server.lines("old worker ended")
+        wait_until(lambda: server.lines("old worker ended"), 20, "the old worker's end")
