@@ -59,7 +59,7 @@ def report(facts: Facts, pid: int, time: float, now: float) -> dict[str, Any]:
         "catalog": str(resources.catalog),
         "sessions": sum(worker["sessions"] for worker in workers),
         "max_sessions": settings.session.limits.total,
-        "refused": int(header.refused),
+        "refused": int(header.refused + header.refused_address),
         "ended": _ended(resources.segment),
         "metrics": _metrics(facts, now),
         "acceptor": _acceptor(facts, now),

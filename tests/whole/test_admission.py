@@ -9,6 +9,7 @@ import time
 
 import psutil
 
+from tests.helpers.commands import asked
 from tests.helpers.raw import GREETING_SIZE, ClosedError, Raw
 from tests.helpers.server import Server
 from tests.helpers.wait import wait_until
@@ -47,6 +48,7 @@ def test_an_address_has_its_limit_over_all_workers(start: Start) -> None:
                 answer = refused.packet()
                 assert (answer.code, answer.sync, answer.text) == (104, 0, text)
                 refused.wait_closed()
+        assert asked(server, "status")["answer"]["refused"] == 3
         other = stack.enter_context(Raw(server.address, source="127.0.0.2"))
         other.ping()
         # It counts what is there also when it has begun anew.
