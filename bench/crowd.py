@@ -11,15 +11,11 @@ from contextlib import ExitStack, contextmanager
 from typing import Final
 
 from bench import idle, targets
+from bench.idle import HELD, SOURCES
 from bench.session import Endpoint
-
-HELD: Final = 15_000
-"""Sessions of one worker, and of one process that holds their other ends."""
 
 _SETTINGS: Final = "iproto: {keepalive: {idle: 0}}"
 """Probes of so many connections at a time are more than the loopback's queue takes."""
-_SOURCES: Final = 4
-"""Addresses of a holder."""
 
 
 class Crowd:
@@ -37,7 +33,7 @@ class Crowd:
             progress(f"{self.size:,} of {size:,} sessions")
             at = self.size % HELD
             if at == 0:
-                first = 2 + len(self._holders) * _SOURCES
+                first = 2 + len(self._holders) * SOURCES
                 self._holders.append(self._stack.enter_context(idle.holder(self.endpoint, first)))
             more = min(size - self.size, HELD - at)
             self._holders[-1].open(more)

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -25,8 +25,13 @@ LIMIT_BYTES: Final = 300.0
 """The bar: bytes a session."""
 
 WARMUP_CONNECTIONS: Final = 500
+HELD: Final = 15_000
+"""Sessions of one worker, and of one process that holds their other ends."""
+SOURCES: Final = 4
+"""Addresses of a holder."""
 MOST_SESSIONS: Final = 19_000
-"""Descriptors one holder may have, with some to spare (RLIMIT_NOFILE 20,000)."""
+"""Descriptors that one process may have, with some to spare (RLIMIT_NOFILE 20,000): the reference
+has all sessions in one."""
 
 _SETTLE_SECONDS: Final = 10.0
 _SETTLE_STEP: Final = 0.25
@@ -97,13 +102,19 @@ def holder(endpoint: Endpoint, source: int = 2) -> Iterator[Holder]:
 
 def measure(kind: Kind, role: Role, sessions: int) -> IdleFigure:
     """Start a server, fill it, look. TargetError when it does not take the sessions."""
-    with kind.start() as endpoint, holder(endpoint) as clients:
+    with kind.start() as endpoint, ExitStack() as stack:
         if endpoint.pid is None:
             raise TargetError(f"target {kind.name!r}: its processes cannot be seen")
-        clients.warm(WARMUP_CONNECTIONS)
-        clients.close()
+        shares = [min(HELD, sessions - first) for first in range(0, sessions, HELD)]
+        holders = [
+            stack.enter_context(holder(endpoint, 2 + place * SOURCES))
+            for place in range(len(shares))
+        ]
+        holders[0].warm(WARMUP_CONNECTIONS)
+        holders[0].close()
         before = _settled(endpoint.pid)
-        clients.open(sessions)
+        for clients, share in zip(holders, shares, strict=True):
+            clients.open(share)
         after = _settled(endpoint.pid)
     return IdleFigure(kind.name, role, sessions, before, after)
 

@@ -13,7 +13,8 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from bench import packets
-from bench.crowd import HELD, crowd
+from bench.crowd import crowd
+from bench.idle import HELD
 from bench.loader import behind, on_worker
 from bench.outcome import Curve, Line, Outcome, Promise
 from bench.packets import AnswerError
