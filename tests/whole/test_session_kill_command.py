@@ -74,13 +74,13 @@ def test_both_workers_are_busy(scene: Scene) -> None:
     waits, third = scene.client(0)
     scene.begin(waits, third, "wait")
     scene.begin(one, first, "busy")
-    scene.begin(other, second, "compiled")
+    scene.begin(other, second, "busy_after_a_wait")
     done = shell(scene, "kill", str(first), str(second), str(third))
     assert (done.returncode, done.stdout) == (0, "ended 3 sessions\n")
     assert is_cut_off(one)
     assert is_cut_off(other)
     assert is_cut_off(waits)
-    assert scene.reasons(first, third) == ["killed", "killed"]
+    assert scene.reasons(first, second, third) == ["killed"] * 3
 
 
 def test_requests_are_cancelled(scene: Scene) -> None:
