@@ -12,16 +12,21 @@ import argparse
 import shutil
 import signal
 import sys
+from functools import partial
 from pathlib import Path
 from random import SystemRandom
 
-from tests.soak import invariants, run
+from tests.soak import invariants, plan, run
 
 
 def _options(words: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
     parser.add_argument("--seconds", type=float, default=60.0, help="how long, of all rounds")
     parser.add_argument("--faults", type=int, default=1000, help="most faults")
+    parser.add_argument(
+        "--only", action="append", default=[], choices=sorted(plan.DECK), help="kinds of faults"
+    )
+    parser.add_argument("--gap", type=float, default=plan.GAP, help="seconds between two, at most")
     parser.add_argument("--seed", type=int, help="of a run to repeat; by default a new one")
     parser.add_argument("--processes", type=int, default=3, help="processes of clients")
     parser.add_argument("--keep", type=Path, default=Path("build/soak"), help="folder of the runs")
@@ -45,7 +50,16 @@ def main(words: list[str]) -> int:
     again = words if "--seed" in words else [*words, "--seed", str(seed)]
     _say(f"seed {seed}; if it fails, everything is in {folder}; again with")
     _say(f"  python -m tests.soak {' '.join(again)}")
-    options = run.Options(seed, told.seconds, told.faults, told.processes, folder, told.short)
+    options = run.Options(
+        seed=seed,
+        seconds=told.seconds,
+        plan=partial(
+            plan.schedule, seed, most=told.faults, deck=plan.only(told.only), gap=told.gap
+        ),
+        processes=told.processes,
+        folder=folder,
+        short=told.short,
+    )
     try:
         facts = run.soak(options, _say)
     except BaseException:

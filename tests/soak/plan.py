@@ -6,7 +6,7 @@ often as its share, also in a short run.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from random import Random
@@ -35,7 +35,7 @@ DECK: Final[Mapping[str, int]] = {
 An acceptor that is killed often waits longer and longer before it starts again, and all clients
 with it, so it is killed rarely.
 """
-MOST: Final = 2.5
+GAP: Final = 2.5
 """Longest time from one fault to the next, seconds."""
 AT_ONCE: Final = 0.15
 """Part of the faults that follow the one before at once."""
@@ -51,16 +51,23 @@ class Planned:
     how: float
 
 
-def schedule(seed: int, seconds: float, most: int, deck: Mapping[str, int] = DECK) -> list[Planned]:
-    """At most ``most`` faults within some seconds."""
+def schedule(
+    seed: int, seconds: float, most: int, deck: Mapping[str, int] = DECK, gap: float = GAP
+) -> list[Planned]:
+    """At most ``most`` faults within some seconds, ``gap`` seconds between two of them at most."""
     random = Random(seed)
     cards = _cards(random, deck)
     planned: list[Planned] = []
-    at = random.uniform(0, MOST)
+    at = random.uniform(0, gap)
     while at < seconds and len(planned) < most:
         planned.append(Planned(at, next(cards), random.random(), random.random()))
-        at += 0 if random.random() < AT_ONCE else random.uniform(0.1, MOST)
+        at += 0 if random.random() < AT_ONCE else random.uniform(0.04 * gap, gap)
     return planned
+
+
+def only(kinds: Sequence[str]) -> Mapping[str, int]:
+    """The cards of some kinds, all cards when none is named."""
+    return {kind: DECK[kind] for kind in kinds} or DECK
 
 
 def _cards(random: Random, deck: Mapping[str, int]) -> Iterator[str]:

@@ -20,7 +20,7 @@ from tests.helpers import commands
 from tests.helpers.inside import Inside
 from tests.helpers.server import DATA, Server, running
 from tests.helpers.wait import wait_until
-from tests.soak import clients, figures, gauges, journal, plan, probes, visits
+from tests.soak import clients, figures, gauges, journal, probes, visits
 from tests.soak.faults import HANG, REQUEST_TIME, Faults
 from tests.soak.guest import PATIENCE
 from tests.soak.invariants import Facts, Round
@@ -28,6 +28,7 @@ from tests.soak.journal import Journal
 from tests.soak.ledger import Ledger
 from tests.soak.lookout import Lookout
 from tests.soak.observer import Observer
+from tests.soak.plan import Planned
 from tests.soak.record import Record
 
 WORKERS: Final = 4
@@ -73,8 +74,8 @@ class Options:
 
     seed: int
     seconds: float
-    faults: int
-    """Most faults."""
+    plan: Callable[[float], list[Planned]]
+    """The faults within so many seconds."""
     processes: int
     """Processes of clients."""
     folder: Path
@@ -148,7 +149,7 @@ class Course:
         options, server, ledger = self._options, self._server, self.ledger
         faults = Faults(server, lookout, ledger, options.folder)
         with Observer(server, ledger) as observer:
-            faults.run(plan.schedule(options.seed, seconds, options.faults), self._say)
+            faults.run(options.plan(seconds), self._say)
         self._say(f"{observer.answers} questions answered meanwhile")
         self.complaints = observer.complaints
         return faults.records

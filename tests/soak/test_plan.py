@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 
 from tests.soak import plan
 from tests.soak.faults import Faults
@@ -35,3 +36,11 @@ def test_dice_are_dice() -> None:
 
 def test_every_kind_can_be_done() -> None:
     assert [kind for kind in plan.DECK if not callable(getattr(Faults, kind, None))] == []
+
+
+def test_some_kinds_only() -> None:
+    deck = plan.only(["hog", "stuck"])
+    found = plan.schedule(1, 60, 100, deck, gap=1.0)
+    assert {each.kind for each in found} == {"hog", "stuck"}
+    assert max(b.at - a.at for a, b in pairwise(found)) < 1
+    assert plan.only([]) == plan.DECK
