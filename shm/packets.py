@@ -76,4 +76,6 @@ def _asked(data: bytes) -> str:
 
 def _text(verb: str, value: Any) -> str:
     text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
-    return discreet(f"{verb} {text if len(text) <= LONGEST else text[:LONGEST] + '...'}")
+    words = discreet(f"{verb} {text}")
+    most = len(verb) + 1 + LONGEST
+    return words if len(words) <= most else f"{words[:most]}..."

@@ -69,3 +69,8 @@ def test_what_may_have_a_password_in_it_is_not_shown(words: str, shown: str) -> 
 def test_a_source_with_a_password_is_not_said() -> None:
     packet = request({0: EVAL}, {0x27: "box.schema.user.passwd('hunter2')"})
     assert said(packet) == f"eval {HIDDEN}"
+
+
+def test_a_source_with_a_password_behind_what_is_shown_is_not_said() -> None:
+    packet = request({0: EVAL}, {0x27: "local x = 'hunter2' " + " " * 80 + "set_password(x)"})
+    assert said(packet) == f"eval {HIDDEN}"

@@ -55,6 +55,32 @@ def test_a_request_that_waits(engine: Engine, client: Client) -> None:
     assert engine.row.slow == 1
 
 
+_HIDDEN = "(not shown: it may have a password in it)"
+_BEHIND = "wait(0.04) local x = 'hunter2' " + "local y = 1 " * 6
+
+
+@pytest.mark.parametrize("word", ["passwd", "Password", "SECRET"])
+def test_a_source_with_a_password_behind_what_is_shown(
+    engine: Engine, client: Client, word: str
+) -> None:
+    client.answers(evaluation(1, f"{_BEHIND} local {word}"), 1)
+    assert lines(engine) == [line(client, f"eval {_HIDDEN}")]
+
+
+def test_a_long_source_without_one_is_cut(engine: Engine, client: Client) -> None:
+    source = f"{_BEHIND} local passing, secre"
+    client.answers(evaluation(1, source), 1)
+    assert lines(engine) == [line(client, f"eval {source[:80]}...")]
+
+
+def test_a_statement_with_a_password_behind_what_is_shown(engine: Engine) -> None:
+    with open_console(engine) as console:
+        console.say(f"{_BEHIND} local Password\n1 + 1\n")
+        engine.run_until(lambda: b"- 2" in console.came())
+        (said,) = lines(engine)
+        assert f"[console: {_HIDDEN}]" in said
+
+
 def test_a_call_of_another_user(engine: Engine, client: Client) -> None:
     engine.execute("function nap() wait(0.04) end")
     client.slot.uid = 1

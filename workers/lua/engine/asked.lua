@@ -4,7 +4,8 @@
 --                               --> words(kind, text), when a line is really written
 --
 -- The packet lies in the receive buffer and was checked when it was executed. shm/packets.py says
--- the same of a request that is running.
+-- the same of a request that is running. A text that is shown whole is kept as it is, and looked at
+-- for passwords when the line is written (workers/bridge.py); one that is cut is looked at here.
 
 local bit = require('bit')
 local ffi = require('ffi')
@@ -15,12 +16,16 @@ local state = require('beespace.engine.state')
 
 local min, pairs, to_string = math.min, pairs, ffi.string
 local be16, ube32, skip = decode.be16, decode.ube32, decode.skip
-local band, cast, rshift = bit.band, ffi.cast, bit.rshift
+local band, bor, cast, rshift = bit.band, bit.bor, ffi.cast, bit.rshift
 local i32p = ffi.typeof('int32_t *')
 local p = state.input
 local NAME, SOURCE = const.key.FUNCTION_NAME, const.key.EXPR
 -- Bytes of a name or source that are shown; one more tells that there are more.
 local LONGEST = 80
+-- Words by which a source shows that it speaks of a password, as in shm/packets.py.
+local PASSWORD, SECRET = {('passw'):byte(1, -1)}, {('secret'):byte(1, -1)}
+-- Makes a capital a small letter.
+local SMALL = 0x20
 -- Kinds below are types of requests.
 local CALL, EVAL, OTHER = 1000, 1001, 1002
 -- A body of two entries whose first key is the name or the source: 82 and that key.
@@ -34,8 +39,31 @@ for name, number in pairs(iproto_const.type) do
   NAMES[number] = name:lower()
 end
 
--- The string at p[at], cut; nil when there is none.
-local function text_at(at, e)
+-- Whether p[at .. e) goes on with these small letters, be they written large.
+local function begins_with(at, e, letters)
+  if at + #letters > e then
+    return false
+  end
+  for place = 1, #letters do
+    if bor(p[at + place - 1], SMALL) ~= letters[place] then
+      return false
+    end
+  end
+  return true
+end
+
+local function speaks_of_password(at, e)
+  for place = at, e - 1 do
+    if begins_with(place, e, PASSWORD) or begins_with(place, e, SECRET) then
+      return true
+    end
+  end
+  return false
+end
+
+-- The string at p[at], cut; nil when there is none. Of a source that is cut nothing when any of it
+-- speaks of a password.
+local function text_at(at, e, is_source)
   local first = p[at]
   local length
   if first >= 0xa0 and first <= 0xbf then
@@ -49,7 +77,11 @@ local function text_at(at, e)
   else
     return nil
   end
-  return to_string(p + at, min(length, LONGEST + 1, e - at))
+  length = min(length, e - at)
+  if is_source and length > LONGEST and speaks_of_password(at, at + length) then
+    return state.HIDDEN
+  end
+  return to_string(p + at, min(length, LONGEST + 1))
 end
 
 -- Entries of the short map at p[at], 0 for anything else.
@@ -65,7 +97,7 @@ local function search(at, e, kind)
   for _ = 1, count do
     local key = p[at]
     if key == NAME or key == SOURCE then
-      return key == NAME and CALL or EVAL, text_at(at + 1, e)
+      return key == NAME and CALL or EVAL, text_at(at + 1, e, key == SOURCE)
     end
     at = skip(p, skip(p, at, e), e)
   end

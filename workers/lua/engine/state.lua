@@ -112,9 +112,20 @@ local STATEMENTS, LONGEST = 16, 60
 local executed = ffi.new('bee_statement_t[?]', STATEMENTS)
 state.executed = executed
 
--- A statement as lines of the log show it.
+-- What the log says in the place of what speaks of a password (shm/packets.py).
+state.HIDDEN = '(not shown: it may have a password in it)'
+
+-- A statement as lines of the log show it; of one that is cut nothing when any of it speaks of a
+-- password (shm/packets.py).
 function state.short(line)
-  return #line > LONGEST and line:sub(1, LONGEST - 3) .. '...' or line
+  if #line <= LONGEST then
+    return line
+  end
+  local small = line:lower()
+  if small:find('passw', 1, true) or small:find('secret', 1, true) then
+    return state.HIDDEN
+  end
+  return line:sub(1, LONGEST - 3) .. '...'
 end
 
 -- Say which statement a console executes, nil when it has ended.
