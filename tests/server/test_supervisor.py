@@ -168,7 +168,8 @@ def test_a_killed_acceptor_is_replaced_its_claims_freed_and_sessions_go_on(serve
         os.kill(pid, signal.SIGKILL)
         server.wait_for("acceptor ended reason=killed by signal 9")
         new = [server.connect() for _ in range(2)]
-        assert sorted(worker for _, worker, _ in new) == [0, 1]
+        # The lost claim is a load of worker 0 until it is freed: no more than one goes there.
+        assert sorted(worker for _, worker, _ in new) in ([0, 1], [1, 1])
         assert sorted(session for _, _, session in new) == [4, 5]
         assert view.segment.header.acceptor_restarts == 1
         assert view.segment.header.acceptor_pid not in (0, pid)
@@ -264,9 +265,10 @@ def test_a_signal_during_the_start_stops_it(serve: Serve) -> None:
 
 
 def test_a_worker_that_does_not_stop_is_killed_in_time(serve: Serve) -> None:
-    (server := serve("--workers", "1", orders="deaf")).ready()
+    soon = {"BEESPACE_PROCESS_STOP_TIMEOUT": "1"}
+    (server := serve("--workers", "1", orders="deaf", environment=soon)).ready()
     end(server)
-    assert len(server.lines("killing processes that did not stop waited=4s")) == 1
+    assert len(server.lines("killing processes that did not stop waited=2s")) == 1
 
 
 def test_a_second_signal_kills_at_once(serve: Serve) -> None:
