@@ -112,8 +112,12 @@ def _wait_for(boss: Guest, victim: Guest) -> int:
     """Sync of a request that waits for long, once it does."""
     sync = victim.send(CALL, {0x22: "pause", 0x21: [PATIENCE]})
     end = time.monotonic() + PATIENCE / 2
-    while boss.call("box.session.info", victim.record.session)[0]["in_flight"] == 0:
+    in_flight = 0
+    while in_flight == 0:
         boss.expect(time.monotonic() < end, "a request that waits")
+        told = boss.call("box.session.info", victim.record.session)[0]
+        boss.expect(told is not None, "a session that is there")
+        in_flight = told["in_flight"]
     return sync
 
 

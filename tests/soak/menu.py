@@ -34,4 +34,9 @@ VISITS: Final[Mapping[Purpose, int]] = {
 def pay(what: Purpose, visit: Visit) -> None:
     """One visit; its host has the records."""
     with contextlib.closing(visit.host), contextlib.suppress(GoneError):
-        what(visit)
+        try:
+            what(visit)
+        except (TypeError, ValueError, LookupError) as error:
+            # An answer that nobody would have thought of.
+            for record in visit.host.records:
+                record.failed.append(f"{type(error).__name__}: {error}")

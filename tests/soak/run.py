@@ -18,6 +18,7 @@ from typing import Any, Final
 from shm.states import WorkerState
 from tests.helpers import commands
 from tests.helpers.inside import Inside
+from tests.helpers.raw import Raw
 from tests.helpers.server import DATA, Server, running
 from tests.helpers.wait import wait_until
 from tests.soak import clients, figures, gauges, journal, probes, visits
@@ -183,8 +184,7 @@ class Course:
 
     def _note(self, name: str, calm: bool, records: list[Record], left: int) -> Round:
         figures_now = figures.take(self._inside)
-        notes = journal.parse((self._options.folder / "journal").read_text().splitlines())
-        new = notes.since(self._journal)
+        new = self._notes().since(self._journal)
         _place(records, new)
         made = Round(
             name,
@@ -195,10 +195,20 @@ class Course:
             left,
             commands.status(self._server)["sessions"],
             figures.loads(self._inside),
-            gauges.take(self._server),
+            self._measure(),
         )
-        self._figures, self._journal = figures_now, notes
+        self._figures, self._journal = figures.take(self._inside), self._notes()
         return made
+
+    def _notes(self) -> Journal:
+        return journal.parse((self._options.folder / "journal").read_text().splitlines())
+
+    def _measure(self) -> list[gauges.Gauge]:
+        """The processes, once no worker's heap holds garbage; this takes a session of its own."""
+        with Raw(self._server.address, PATIENCE) as client:
+            client.eval("box.workers.eval('collectgarbage() collectgarbage()')")
+        wait_until(lambda: not self._sessions(), PATIENCE, "its end")
+        return gauges.take(self._server)
 
 
 def _place(records: Sequence[Record], notes: Journal) -> None:
