@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.helpers import users
 from tests.helpers.engine import Engine, error_of
 
 CATALOG = "local catalog = require('beespace.engine.catalog') "
@@ -89,3 +90,15 @@ def test_a_request_sees_a_change_made_behind_its_back(closed: Engine) -> None:
             + "catalog.change('grant', 1, 'user', 'guest', 4, 'execute', 'universe', 0, '', false)"
         )
         assert client.eval("return 1").data == [1]
+
+
+def test_names_of_dropped_users_are_kept_for_a_while(closed: Engine) -> None:
+    closed.execute(CATALOG + "catalog.FORMER = 3")
+    names = [f"bee{number}" for number in range(8)]
+    uids = [users.add(closed, name) for name in names]
+    for name in names:
+        closed.execute(CATALOG + "catalog.refresh()")
+        users.drop(closed, name)
+    closed.execute(CATALOG + "catalog.refresh()")
+    known = [closed.execute(CATALOG + "return catalog.former(...)", uid) for uid in uids]
+    assert known == [None] * 3 + [name.encode() for name in names[3:]]

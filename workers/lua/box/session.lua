@@ -178,7 +178,7 @@ end
 function session.user()
   local uid = cur.uid
   -- Its end may be what the user was dropped for, and on_disconnect wants to know who it was.
-  return name_of(uid) or cur.fd < 0 and catalog.former[uid] or nil
+  return name_of(uid) or cur.fd < 0 and catalog.former(uid) or nil
 end
 
 -- Number and name of the user whose rights apply now.

@@ -28,8 +28,8 @@ local catalog = {
   -- modified =}; `hash` is SHA1(SHA1(password)), 20 bytes, `serial` moves with every password.
   principals = {},
   by_name = {},
-  -- Names of those that were dropped since this worker has begun, by id.
-  former = {},
+  -- Names of so many that were dropped are known at least: their sessions end within a second.
+  FORMER = 1000,
   -- {grantor =, grantee =, object_type =, object_id =, mask =}, all and by grantee.
   privileges = {},
   granted_to = {},
@@ -43,6 +43,22 @@ local catalog = {
 
 -- Called after every load.
 local listeners = {}
+
+-- Names of those that were dropped, by id: the newest, how many, and those before them.
+local former, formers, older = {}, 0, {}
+
+local function note_former(principal)
+  if formers >= catalog.FORMER then
+    former, formers, older = {}, 0, former
+  end
+  former[principal.id] = principal.name
+  formers = formers + 1
+end
+
+-- The name of a user that was dropped not long ago.
+function catalog.former(id)
+  return former[id] or older[id]
+end
 
 local function read_principals(rows)
   local by_id, by_name = {}, {}
@@ -58,7 +74,7 @@ local function read_principals(rows)
   catalog.principals, catalog.by_name = by_id, by_name
   for id, principal in pairs(before) do
     if by_id[id] == nil then
-      catalog.former[id] = principal.name
+      note_former(principal)
     end
   end
 end
