@@ -94,6 +94,7 @@ class Faults:
 
     def pause_worker(self, planned: Planned) -> str:
         worker = self._worker(planned)
+        self._ledger.still(time.monotonic(), LONGEST_PAUSE)
         told = self._pause(worker.pid, planned.how)
         self._busy.discard(worker.pid)
         return told
@@ -125,6 +126,7 @@ class Faults:
         now = time.monotonic()
         os.kill(worker.pid, signal.SIGSTOP)
         self._ledger.strike(worker.pid, now, lasts)
+        self._ledger.still(now, lasts)
         wait_until(lambda: _is_stopped(worker.pid), what=f"stop of {worker.pid}")
         self._ledger.in_doubt |= self._lookout.closing(worker.row)
         self._ledger.lost_in_doubt += self._lookout.lost_running(worker.row)

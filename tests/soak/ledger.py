@@ -16,6 +16,8 @@ from tests.soak.record import Record
 
 SLACK: Final = 0.5
 """Seconds that a fault may be seen before it is noted, or a drain before it is told."""
+LOCKED: Final = "its holder hangs"
+"""In errors of those who waited for a lock, for a second at most."""
 FALL: Final = 3.0
 """Seconds until all clients of a process that died have seen it."""
 
@@ -32,6 +34,8 @@ class Ledger:
     """When some process that had connections was struck, and when the last one can have noticed."""
     pressed: set[int] = field(default_factory=set)
     """Processes of workers whose memory somebody took."""
+    stills: list[tuple[float, float]] = field(default_factory=list)
+    """From when to when a worker was stopped, perhaps with a lock that all of them need."""
     in_doubt: set[int] = field(default_factory=set)
     """Sessions whose on_disconnect had begun in a worker when it was killed."""
     lost_in_doubt: int = 0
@@ -56,6 +60,10 @@ class Ledger:
         """Whether the process of the metrics was killed between two times."""
         return any(since <= time <= until for time in self.without_metrics)
 
+    def still(self, time: float, lasts: float) -> None:
+        """A worker stands still for some seconds."""
+        self.stills.append((time - SLACK, time + lasts + SLACK))
+
     def death(self, pid: int) -> None:
         """A worker that served is no more."""
         if pid not in self.struck and pid not in self.drains:
@@ -67,6 +75,8 @@ class Ledger:
         A worker that is killed cuts connections, but answers nothing wrong: a failure needs another
         worker that was struck, or one that drains or was short of memory.
         """
+        if any(LOCKED in text for text in record.failed):
+            return any(begin <= record.ended <= end for begin, end in self.stills)
         own = {record.pid} - {0}
         others = set(record.also) - {0}
         suspects = own | others if record.cut else others

@@ -29,7 +29,7 @@ _KNOWN: Final = tuple(
         r" C> code cannot be ended: this worker ends .*request=call stuck$",
         r" E> code runs too long: ending it .*request=call hog$",
         r" E> code takes too much memory: ending it .*request=call hog$",
-        r" E> worker cannot serve .*broken on purpose",
+        r" E> worker cannot serve .*(broken on purpose|its holder hangs$)",
         r" E> [a-z ]+: failed, the workers stay as they are ",
     )
 )

@@ -40,6 +40,7 @@ SHORT: Final = (("warm-up", 0.3), ("storm", 0.7))
 """Those of a run that only shows that the soak itself works."""
 SETTLE_TIME: Final = 40.0
 """Seconds until a server is as it was when everybody has left: drains, hangs and restarts pass."""
+TIDY: Final = "require('jit').flush() collectgarbage() collectgarbage()"
 REST: Final = 1.5
 """Seconds that a settled server has to give memory back."""
 
@@ -204,9 +205,9 @@ class Course:
         return journal.parse((self._options.folder / "journal").read_text().splitlines())
 
     def _measure(self) -> list[gauges.Gauge]:
-        """The processes, once no worker's heap holds garbage; this takes a session of its own."""
+        """The processes, workers without garbage and machine code; takes a session of its own."""
         with Raw(self._server.address, PATIENCE) as client:
-            client.eval("box.workers.eval('collectgarbage() collectgarbage()')")
+            client.eval(f"box.workers.eval([[{TIDY}]])")
         wait_until(lambda: not self._sessions(), PATIENCE, "its end")
         return gauges.take(self._server)
 

@@ -77,3 +77,13 @@ def test_metrics_are_away_when_their_process_was_killed() -> None:
     assert made.killed_metrics(5.0, 10.0)
     assert not made.killed_metrics(10.5, 20.0)
     assert not made.killed_metrics(5.0, 9.0)
+
+
+def test_a_lock_is_held_by_who_stands_still() -> None:
+    made = Ledger()
+    made.still(20.0, 5.0)
+    text = "error 32: the lock of the triggers was not free for 1 s: its holder hangs"
+    records = [
+        Record("rule", 1.0, ended, pid=SPARED, failed=[text]) for ended in (10.0, 22.0, 40.0)
+    ]
+    assert unexcused(records, made, DRAIN) == [records[0], records[2]]

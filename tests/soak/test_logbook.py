@@ -32,6 +32,8 @@ def test_ends() -> None:
         WHEN + "worker-0/17 I> closing connection 127.0.0.1:1: idle for 2 second(s)",
         WHEN + "worker-0/17 W> closed: 1 bytes wait for 127.0.0.1:1",
         WHEN + "supervisor E> a worker hangs: killed worker=0 pid=1 silent=4s process=stopped",
+        WHEN + "supervisor E> worker cannot serve worker=0 reason=the lock of the triggers was not "
+        "free for 1 s: its holder hangs",
         WHEN + "worker-4/4 C> code cannot be ended: this worker ends peer=p request=call endless",
     ],
 )
