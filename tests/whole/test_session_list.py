@@ -63,7 +63,8 @@ def test_rows_are_whole_while_sessions_come_and_go(shared: Server) -> None:
         for thread in threads:
             thread.join()
     assert len({row["id"] for row in rows}) > 10
-    for row in rows:
+    # Others that share this server have names of another kind.
+    for row in (each for each in rows if each["name"][:1].isdigit()):
         number = f"{row['id']}."
         assert row["name"] == number * (len(row["name"]) // len(number))
         assert row["attrs"] in ({}, {"n": (number * 9)[: len(row["attrs"].get("n", ""))]})
