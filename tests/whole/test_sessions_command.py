@@ -50,7 +50,7 @@ def number(client: Raw) -> int:
     return int(client.call("box.session.id").data[0])
 
 
-TABLE = r"""id +type    user   peer +worker  state +age +idle  requests  in flight +in +out
+TABLE = r""" *id +type    user   peer +worker  state +age +idle  requests  in flight +in +out
  *\d+  binary  guest  127\.0\.0\.1:\d+ +[01]  live +\d+\.\d s +\d+\.\d s +2          0  \d+ B  \d+ B
  *\d+  binary  guest  127\.0\.0\.1:\d+ +[01]  live +\d+\.\d s +\d+\.\d s +2          0  \d+ B  \d+ B
 
