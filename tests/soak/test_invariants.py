@@ -113,7 +113,7 @@ def test_a_trigger_that_ran_twice() -> None:
 def test_what_a_killed_worker_may_take_with_it() -> None:
     doubt = Ledger(in_doubt={2})
     doubt.strike(WORKER, 1.5, 0)
-    facts = in_storm(journal=NOT_ENDED, figures=FEWER, records=[CUT, RECORDS[1]])
+    facts = in_storm(journal=NOT_ENDED, records=[CUT, RECORDS[1]])
     assert broken(replace(facts, ledger=doubt)) == []
 
 

@@ -80,7 +80,8 @@ def test_a_rate_rises_and_falls(crew: Crew) -> None:
     assert rate() == 0
     for _ in range(50):
         crew[0].call("math.max", 1)
-    wait_until(lambda: 6 <= rate() <= 12, what="50 calls in 5 seconds are some 10 a second")
+    # A second of a busy machine lasts 0.9 to 1.5 seconds.
+    wait_until(lambda: 6 <= rate() <= 13, what="50 calls in 5 seconds are some 10 a second")
     wait_until(lambda: rate() == 0, 10, "nothing is called any more")
 
 

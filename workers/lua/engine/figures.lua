@@ -1,8 +1,9 @@
 -- What a batch comes to: its counters go to the session's and the worker's figures.
 --
--- The request handlers count in the state; the loop publishes when a batch ends. That is also the
--- time of the session's last request: code that runs for long is no silence of its client. And it
--- is the earliest time that the next request begins, see engine/slow.
+-- The request handlers count in the state; the loop publishes when a batch ends, before it sends
+-- the answers: a worker that dies then has counted all that its clients saw. That is also the time
+-- of the session's last request: code that runs for long is no silence of its client. And it is
+-- the earliest time that the next request begins, see engine/slow.
 
 local sessions = require('beespace.engine.sessions')
 local shared = require('beespace.engine.table')

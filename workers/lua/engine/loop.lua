@@ -84,9 +84,8 @@ local loop = {END = 1, CURE = 2}
 
 local events = ffi.new('bee_epoll_event[?]', EVENTS)
 
--- Leave the session on `fd`: its code does not run any more.
-local function leave(fd)
-  publish(fd)
+-- Leave the session at hand: its code does not run any more.
+local function leave()
   local have = st.have
   if have > KEEP then
     sys.discard(state.input, KEEP, have)
@@ -99,6 +98,7 @@ end
 local function flush_early(fd)
   local w = st.w
   st.w = 0
+  publish(fd)
   flush(fd, w)
   if w > KEEP then
     sys.discard(state.output, KEEP, w)
@@ -109,13 +109,13 @@ local function flush_early(fd)
   elseif session.id ~= 0 then
     return
   end
-  leave(fd)
+  leave()
 end
 
 -- The stream cannot be read any further: answer with the reason and let the session end.
 local function refuse(fd, reason)
-  st.bad = st.bad + 1
-  st.errors = st.errors + 1
+  st.bad, st.errors = st.bad + 1, st.errors + 1
+  publish(fd)
   complaints.about(reason)
   local raised = errors.client('INVALID_MSGPACK', reason)
   flush(fd, reply.fail(state.output, 0, 0, raised))
@@ -137,9 +137,10 @@ local function keep_rest(fd, length, prefix, left)
   end
 end
 
--- Close the batch of the session on `fd`.
+-- Close the batch of the session on `fd`. Who has an answer finds it counted.
 local function end_batch(fd, length, prefix)
   local w = st.w
+  publish(fd)
   if w > 0 then
     st.w = 0
     if messages.dirty ~= 0 and st.rehearsal == 0 then
@@ -155,7 +156,7 @@ local function end_batch(fd, length, prefix)
   if left > 0 then
     keep_rest(fd, length, prefix, left)
   end
-  leave(fd)
+  leave()
 end
 
 -- A session's input is in the buffer: its code runs from now on.
@@ -268,8 +269,7 @@ local function wait()
   local sleep = patience()
   st.longest = max(st.longest, sys.clock(sys.CLOCK_MONOTONIC) - st.woke)
   local found = C.epoll_wait(st.poll, events, EVENTS, sleep)
-  st.k = 0
-  st.n = found > 0 and found or 0
+  st.k, st.n = 0, found > 0 and found or 0
   st.turn = (st.turn + 1) % 2 ^ 30
   local now = sys.clock(sys.CLOCK_MONOTONIC)
   st.woke = now
