@@ -28,8 +28,10 @@ $(STAMP): pyproject.toml
 serve: $(STAMP) ## start the server: APP=examples/hello.lua ARGS='--workers 2'
 	@exec $(BIN)/beespace serve $(APP) $(ARGS)
 
-test: $(STAMP) ## the whole gate, two files at a time: ARGS='-k codec' runs a part
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
+# Its servers start several hundred processes of Python; compiled once, they start a fifth faster.
+test: export PYTHONDONTWRITEBYTECODE =
+test: $(STAMP) ## the whole gate, three files at a time: ARGS='-k codec' runs a part
+	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile $(ARGS)
 
 lint: $(STAMP) ## only the rules: style, types, layers, headers
 	@$(BIN)/python -m pytest tests/rules $(ARGS)

@@ -19,9 +19,18 @@ from collections.abc import MutableMapping
 from datetime import datetime
 from typing import Any, Final
 
-import structlog
-
 from shm.launch import LogOrder
+
+# structlog loads rich where that is installed, for a renderer that nobody here uses: a third of the
+# time that a worker or an acceptor takes to start. For structlog it is not installed.
+_rich = sys.modules.get("rich")
+sys.modules["rich"] = None  # type: ignore[assignment]
+try:
+    import structlog
+finally:
+    del sys.modules["rich"]
+    if _rich is not None:
+        sys.modules["rich"] = _rich
 
 LEVELS: Final[dict[str, int]] = {
     "fatal": logging.CRITICAL,

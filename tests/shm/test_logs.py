@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, tzinfo
@@ -186,3 +188,17 @@ def test_reopening_without_a_file_does_nothing(capfd: pytest.CaptureFixture[str]
     logs.reopen()
     logs.get().info("text")
     assert capfd.readouterr().err.endswith("I> text\n")
+
+
+@pytest.mark.parametrize(
+    ("before", "rich"), [("", False), ("import rich; ", True)], ids=["without", "with"]
+)
+def test_rich_is_not_loaded_for_it_and_is_left_alone(before: str, rich: bool) -> None:
+    told = "import sys; print('rich' in sys.modules, 'rich.traceback' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{before}import shm.logs; {told}"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == [str(rich), "False"]
