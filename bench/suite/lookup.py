@@ -1,13 +1,15 @@
 """box.session.exists and peer from inside Lua, against the number of sessions.
 
-As many sessions are asked for at every size, spread evenly over the table, those of the asking
-worker and those of another one, without and with clients that come and go meanwhile. A last row
-asks for all sessions of the table in turn, which the caches of the machine do not hold.
+A server for each size; rounds take turns between them, since a machine that is slower for a moment
+would be taken for a table that is. As many sessions are asked for at every size, spread evenly over
+the table, those of the asking worker and those of another one, without and with clients that come
+and go meanwhile. A last row asks for all sessions of the table in turn, which the caches of the
+machine do not hold.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from typing import Any, Final
@@ -18,7 +20,7 @@ from bench.idle import HELD
 from bench.loader import behind, on_worker
 from bench.outcome import Curve, Line, Outcome, Promise
 from bench.packets import AnswerError
-from bench.rounds import Plan
+from bench.rounds import Plan, Progress
 from bench.session import Endpoint, Session
 from bench.stats import median, spread
 from bench.suite.context import Context
@@ -30,7 +32,7 @@ WORKERS: Final = 4
 """One process has descriptors for some 15,000 sessions."""
 ASKED: Final = 20
 """Sessions that are asked for in turn; so many of each worker are there at the smallest size."""
-TURNS: Final = 2_000_000
+TURNS: Final = 5_000_000
 EXISTS: Final = 30.0
 """Nanoseconds an exists, at most."""
 FLAT: Final = 0.1
@@ -48,21 +50,30 @@ class Cost:
     sessions: int
     which: str
     nanoseconds: float
+    """The median of ``rounds``."""
     spread: float
+    rounds: Sequence[float]
+
+
+@dataclass(frozen=True)
+class Sessions:
+    """A table of one size: its server, who asks, and the ids of each choice."""
+
+    endpoint: Endpoint
+    size: int
+    asker: Session
+    ids: Mapping[str, Sequence[int]]
 
 
 def run(context: Context) -> Outcome:
-    """The table grows from size to size."""
-    plan, sizes = context.plan(), context.size(SIZES, (100, 500))
+    """Servers with tables of all sizes, asked in turn."""
     turns = context.size(TURNS, 20_000)
-    found: list[Cost] = []
-    with crowd(WORKERS * HELD) as there:
-        for size in sizes:
-            there.grow(size, context.progress)
-            try:
-                found += _measure(there.endpoint, size, turns, plan)
-            except (OSError, AnswerError) as error:
-                raise TargetError(f"look-ups among {size} sessions: {error}") from error
+    with ExitStack() as stack:
+        tables = [
+            _opened(size, context.progress, stack) for size in context.size(SIZES, (100, 500))
+        ]
+        context.progress("look-ups")
+        found = _measure(tables, turns, context.plan())
     judged = [each for each in found if each.function == "exists" and each.which != ALL]
     slowest = max(each.nanoseconds for each in judged)
     return Outcome(
@@ -72,7 +83,7 @@ def run(context: Context) -> Outcome:
             Promise(
                 "exists against the number of sessions, difference",
                 FLAT * 100,
-                100 * _difference(judged),
+                100 * difference(judged),
                 "%",
                 at_least=False,
             ),
@@ -83,46 +94,68 @@ def run(context: Context) -> Outcome:
     )
 
 
-def _difference(costs: Sequence[Cost]) -> float:
-    """The largest share that one kind of look-up differs by between the sizes."""
-    kinds = {each.which for each in costs if each.which != CHURNING}
-    by_kind = [[each.nanoseconds for each in costs if each.which == kind] for kind in kinds]
-    return max(max(values) / min(values) - 1 for values in by_kind)
+def difference(costs: Sequence[Cost]) -> float:
+    """The largest share that one kind of look-up differs by between the sizes.
+
+    Sizes are compared round by round: a machine that changes its speed from second to second does
+    so for all sizes of a round.
+    """
+    most = 0.0
+    for kind in (OWN, OTHER):
+        rounds = zip(*(each.rounds for each in costs if each.which == kind), strict=True)
+        shares = [[cost / costs_then[0] for cost in costs_then] for costs_then in rounds]
+        by_size = [median(size) for size in zip(*shares, strict=True)]
+        most = max(most, max(by_size) / min(by_size) - 1)
+    return most
 
 
-def _measure(endpoint: Endpoint, size: int, turns: int, plan: Plan) -> list[Cost]:
-    found = []
-    with ExitStack() as stack:
-        asker = on_worker(endpoint, 0, stack)
+def _opened(size: int, progress: Progress, stack: ExitStack) -> Sessions:
+    """A server with so many sessions."""
+    try:
+        there = stack.enter_context(crowd(WORKERS * HELD))
+        there.grow(size, progress)
+        asker = on_worker(there.endpoint, 0, stack)
         # Its own id is the newest: all others of the table are below.
-        ids = {OWN: _call(asker, "bench_ids", 0, ASKED), OTHER: _call(asker, "bench_ids", 1, ASKED)}
-        ids[ALL] = [
+        own, other = (_call(asker, "bench_ids", worker, ASKED) for worker in (0, 1))
+        every = [
             each for worker in range(WORKERS) for each in _call(asker, "bench_ids", worker, size)
         ]
-        for function in ("exists", "peer"):
-            for which, chosen in ids.items():
-                found.append(_cost(asker, function, size, which, chosen, turns, plan))
-        with behind(endpoint, "churn", CHURN):
-            found.append(_cost(asker, "exists", size, CHURNING, ids[OTHER], turns, plan))
+    except (OSError, AnswerError) as error:
+        raise TargetError(f"{size} sessions: {error}") from error
+    return Sessions(there.endpoint, size, asker, {OWN: own, OTHER: other, ALL: every})
+
+
+def _measure(tables: Sequence[Sessions], turns: int, plan: Plan) -> list[Cost]:
+    found = []
+    for function in ("exists", "peer"):
+        for which in (OWN, OTHER, ALL):
+            found += _costs(tables, function, which, which, turns, plan)
+    with ExitStack() as stack:
+        for table in tables:
+            stack.enter_context(behind(table.endpoint, "churn", CHURN))
+        found += _costs(tables, "exists", CHURNING, OTHER, turns, plan)
     return found
 
 
-def _cost(
-    asker: Session,
-    function: str,
-    size: int,
-    which: str,
-    ids: Sequence[int],
-    turns: int,
-    plan: Plan,
-) -> Cost:
-    took = []
+def _costs(
+    tables: Sequence[Sessions], function: str, which: str, chosen: str, turns: int, plan: Plan
+) -> list[Cost]:
+    """One function over one choice of sessions of each table."""
+    took: dict[int, list[float]] = {table.size: [] for table in tables}
     for _ in plan.turns():
-        nanoseconds, existing = _ask(asker, "bench_lookup", function, ids, turns)
-        if existing != turns:
-            raise AnswerError(f"{turns - existing} of {turns} look-ups found nobody")
-        took.append(nanoseconds)
-    return Cost(function, size, which, median(took), spread(took))
+        for table in tables:
+            ids = table.ids[chosen]
+            try:
+                cost, existing = _ask(table.asker, "bench_lookup", function, ids, turns)
+            except (OSError, AnswerError) as error:
+                raise TargetError(f"look-ups among {table.size} sessions: {error}") from error
+            if existing != turns:
+                raise TargetError(f"{turns - existing} of {turns} look-ups found nobody")
+            took[table.size].append(cost)
+    return [
+        Cost(function, size, which, median(costs), spread(costs), costs)
+        for size, costs in took.items()
+    ]
 
 
 def _call(asker: Session, function: str, *arguments: Any) -> list[int]:
