@@ -31,6 +31,7 @@ from server.admission import Admission
 from server.bucket import Bucket
 from server.doors import Door, peer_of
 from server.farewell import Farewells
+from server.gathering import Gathering
 from server.handover import BATCH, Arrival, Handover, Outcome, Worker
 from server.limits import open_files
 from server.preludes import Fault, Preludes
@@ -93,6 +94,7 @@ class Acceptor:
         self._farewells = Farewells(self._selector, min(farewell.MOST, share))
         self._consoles = segment.consoles
         self._doors = doors.made(order, segment)
+        self._gathering = Gathering()
         made = lanes.made(self._selector, self._doors, self._accept)
         self._staff, self._guests, self._proxied = made
         self._late = self._guests.fds | self._proxied.fds
@@ -152,6 +154,7 @@ class Acceptor:
                 self._came.clear()
                 self._deliver(came)
             self._set_doors()
+            self._gathering.rest()
         self._close()
 
     def _close(self) -> None:
@@ -159,8 +162,7 @@ class Acceptor:
         self._preludes.close()
         for arrival in (*self._came, *self._waiting, *self._held):
             os.close(arrival.fd)
-        for worker in self._handover.workers():
-            worker.intake.close()
+        self._handover.close()
         self._spare.close()
         self._control.close()
         self._selector.close()
@@ -198,7 +200,7 @@ class Acceptor:
         elif op == "settings":
             self.apply(message["values"])
         elif op == "stop":
-            self._running = False
+            self._stop()
 
     def _forget(self, index: int) -> None:
         worker = self._handover.remove(index)
@@ -268,6 +270,7 @@ class Acceptor:
             self._header.accept_errors += 1
             if error.errno in _OUT_OF_SOMETHING and not (arrivals or proxied):
                 self._make_room(door)
+        self._gathering.came(len(arrivals) + proxied)
         if not door.staff:
             self._bucket.take(len(arrivals) + proxied)
         return arrivals
@@ -369,9 +372,7 @@ class Acceptor:
             self._handover.look(now)
         if self._retry is not None and self._retry <= now:
             self._retry = None
-            for worker in self._handover.workers():
-                if not worker.choked:
-                    worker.full = False
+            self._handover.try_again()
 
     def _patience(self) -> float:
         """Seconds until something is due."""
@@ -384,8 +385,7 @@ class Acceptor:
             self._preludes.deadline(),
             self._reports.deadline(),
         )
-        due = [time_ for time_ in times if time_ is not None]
-        return max(min(due) - time.monotonic(), 0)
+        return max(min(each for each in times if each is not None) - time.monotonic(), 0)
 
     def _set_doors(self) -> None:
         """Listen exactly while a new connection could be served or refused."""

@@ -160,6 +160,17 @@ class Handover:
         """All workers that are up."""
         return self._workers.values()
 
+    def try_again(self) -> None:
+        """The system may have memory and descriptors again."""
+        for worker in self._workers.values():
+            if not worker.choked:
+                worker.full = False
+
+    def close(self) -> None:
+        """Close all intakes."""
+        for worker in self._workers.values():
+            worker.intake.close()
+
     def look(self, now: float) -> None:
         """See which workers' loops turn; at least once a second, or idle ones seem busy."""
         if now - self._looked >= LOOK:

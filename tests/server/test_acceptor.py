@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from server import doors, refusal
+from server.gathering import GATHER, Gathering
 from shm import channel, layout
 from shm.segment import Segment
 from shm.sessions import SessionTable
@@ -80,6 +81,24 @@ def test_connections_wait_for_a_worker(stage: Stage) -> None:
         ids += more
         close_all(fds)
     assert ids == [1, 2, 3]
+
+
+def test_who_comes_in_a_crowd_lets_the_loop_rest(stage: Stage) -> None:
+    rests: list[float] = []
+    stage.acceptor._gathering = Gathering(rests.append)
+    stage.worker_up(0)
+    for _ in range(3):
+        stage.connect()
+    stage.control.send({"op": "accept"})
+    ids, fds = stage.taken(0)
+    close_all(fds)
+    assert ids == [1, 2, 3]
+    wait_until(lambda: rests == [GATHER], what="a rest")
+    stage.connect()
+    close_all(stage.taken(0)[1])
+    stage.control.send({"op": "worker_down", "index": 5, "death": 7})
+    stage.hear()
+    assert rests == [GATHER]
 
 
 def test_after_worker_gone_nothing_is_claimed_for_it(stage: Stage, table: SessionTable) -> None:
