@@ -112,6 +112,7 @@ HEADER: Final = Record(
         (
             Field("catalog_generation", "f64", _B, "random, moves with the catalog", volatile=True),
             Field("stat_reset", "f64", _B, "last box.stat.reset, monotonic, or 0", volatile=True),
+            Field("ordered", "u32", _B, "1 once anything was ordered of a session", volatile=True),
         ),
         (
             Field("trigger_generation", "u64", _L, "moves under trigger_lock", volatile=True),

@@ -127,6 +127,8 @@ def _wish(segment: Segment, index: int, session: int) -> Wish:
 
 
 def _store(segment: Segment, index: int, session: int, wish: Wish) -> None:
+    if wish:
+        segment.header.ordered = 1
     segment.orders[index].word = session | wish << layout.ID_BITS if wish else 0
 
 

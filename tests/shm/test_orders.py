@@ -30,6 +30,14 @@ def test_an_order_reaches_its_worker(segment: Segment, table: SessionTable) -> N
     table.close()
 
 
+def test_the_first_order_is_marked(segment: Segment, table: SessionTable) -> None:
+    assert orders.place(segment, [7], Wish.KILL) == []
+    assert segment.header.ordered == 0
+    orders.place(segment, [2], Wish.CANCEL)
+    assert segment.header.ordered == 1
+    table.close()
+
+
 def test_each_order_raises_another_alarm(segment: Segment, table: SessionTable) -> None:
     orders.place(segment, [2], Wish.CANCEL)
     first = segment.rows[1].alarm

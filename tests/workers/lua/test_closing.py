@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from shm import orders
+from shm.layout import ID_BITS
 from shm.orders import Wish
 from shm.states import SlotState
 from tests.helpers.engine import Engine, error_of
@@ -49,6 +50,19 @@ def test_one_whose_connection_is_on_the_way(engine: Engine, has_on_connect: bool
         engine.run_until(lambda: not engine.table.exists(session))
         assert seen(engine) == [f"{session} killed {'mine' if has_on_connect else 'nil'}"]
         end.close()
+
+
+def test_words_are_left_alone_until_the_first_order(engine: Engine) -> None:
+    with engine.connect() as one, engine.connect() as client:
+        # A word that nobody ordered: it would end the session.
+        engine.segment.orders[one.id % engine.segment.capacity].word = one.id | Wish.KILL << ID_BITS
+        one.close()
+        engine.run_until(lambda: not engine.table.exists(one.id))
+        assert seen(engine) == [f"{one.id} client nil"]
+        other = engine.connect()
+        client.answers(evaluation(1, "return box.session.kill(...)", other.id), 1)
+        assert engine.segment.header.ordered == 1
+        assert seen(engine) == [f"{other.id} killed nil"]
 
 
 def test_one_whose_connection_does_not_come(engine: Engine) -> None:
