@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -65,3 +67,34 @@ def test_a_catalog_that_cannot_be_read_is_said_and_tried_again(engine: Engine) -
     engine.execute("chores.tick(0)")
     known = "return require('beespace.engine.catalog').by_name.three ~= nil"
     assert engine.execute(known) is True
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").stat().st_size, reason="Linux 6.2 tells the number")
+def test_descriptors_are_counted_without_python(engine: Engine) -> None:
+    count = "return require('beespace.engine.sys').descriptors()"
+    before = engine.execute(count)
+    assert before == len(os.listdir("/proc/self/fd")) - 1
+    reader, writer = os.pipe()
+    assert engine.execute(count) == before + 2
+    os.close(reader)
+    os.close(writer)
+
+
+COUNTED = """
+local sys, bridge = require('beespace.engine.sys'), require('beespace.bridge')
+local sessions = require('beespace.engine.sessions')
+local there, listed, limit = sys.descriptors, bridge.descriptors, sessions.limit
+local count = 0
+sys.descriptors = function() return nil end
+bridge.descriptors = function() count = count + 1 return listed() end
+sessions.limit = ...
+chores.tick(0) chores.tick(0)
+sys.descriptors, bridge.descriptors, sessions.limit = there, listed, limit
+return count
+"""
+
+
+def test_an_older_system_lists_them_only_when_they_may_run_out(engine: Engine) -> None:
+    with engine.connect():
+        assert engine.execute(COUNTED, 2) == 0
+        assert engine.execute(COUNTED, 1) == 1

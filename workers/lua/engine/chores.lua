@@ -38,8 +38,8 @@ local function every_second(now)
       :format(sessions.lost))
     sessions.lost = 0
   end
-  -- Where it costs to count them they are counted when it may matter.
-  local open = bridge.descriptors(2 * sessions.count > sessions.limit)
+  -- Where it costs to count them, and to wait for Python, they are counted when it may matter.
+  local open = sys.descriptors() or 2 * sessions.count > sessions.limit and bridge.descriptors()
   if open then
     sessions.publish_own_fds(open)
   end
