@@ -7,14 +7,13 @@ or, with ``--assert``, a bar was missed or not measured, 2 for options.
 
 from __future__ import annotations
 
-import json
 import signal
 import sys
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -25,6 +24,7 @@ from bench import (
     listing,
     messages,
     outcome,
+    output,
     page,
     profile,
     progress,
@@ -32,12 +32,11 @@ from bench import (
     targets,
 )
 from bench import run as suite
-from bench.address import AddressError
 from bench.bars import BARS, Role
 from bench.client import MOST_CONNECTIONS, MOST_DEPTH, MOST_SECONDS, Client, Load
 from bench.holder import MOST_FILES, raise_limit
-from bench.rounds import Plan, Series, ceiling, take_turns
-from bench.run import Result, Wanted
+from bench.rounds import LEAST_ROUNDS, Plan, Series, ceiling, take_turns
+from bench.run import Wanted
 from bench.scenarios import SCENARIOS
 from bench.session import Endpoint
 from bench.suite.context import OWN
@@ -48,14 +47,19 @@ app = typer.Typer(
     add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__
 )
 
-Rounds = Annotated[int, typer.Option(min=1, max=1000, help="Rounds for each server and load.")]
+Rounds = Annotated[
+    int, typer.Option(min=LEAST_ROUNDS, max=1000, help="Rounds for each server and load.")
+]
 Seconds = Annotated[
     float, typer.Option(min=0.05, max=MOST_SECONDS, help="Counted seconds of a round.")
 ]
 Warmup = Annotated[
     float, typer.Option(min=0, max=MOST_SECONDS, help="Seconds of traffic before counting.")
 ]
-JsonFile = Annotated[Path | None, typer.Option("--json", help="Write the figures to this file.")]
+JsonFile = Annotated[
+    Path | None,
+    typer.Option("--json", callback=output.file, help="Write the figures to this file."),
+]
 Subject = Annotated[str, typer.Option(help="The server that is judged.")]
 Reference = Annotated[str, typer.Option(help="The server it is compared with.")]
 Strict = Annotated[bool, typer.Option("--assert", help="Exit with 1 when a bar is not met.")]
@@ -83,27 +87,31 @@ def run_command(
     ] = False,
     folder: Annotated[
         Path | None,
-        typer.Option("--report", metavar="DIR", help="Write a report into this folder."),
+        typer.Option(
+            "--report",
+            metavar="DIR",
+            callback=output.folder,
+            help="Write a report into this folder.",
+        ),
     ] = None,
     json_file: JsonFile = None,
     strict: Strict = False,
 ) -> None:
     """Run scenarios of the suite, and say which promises were kept."""
-    wanted = Wanted(
-        _entries(scenarios), target, _reference(reference), rounds, seconds, smoke, budget
-    )
-    _kinds([name for name in (wanted.subject, wanted.reference) if name is not None])
+    entries, other = _entries(scenarios), _reference(reference)
+    names = [kind.name for kind in _kinds([target, *([] if other is None else [other])])]
+    wanted = Wanted(entries, names[0], names[1] if other else None, rounds, seconds, smoke, budget)
     found = []
     with progress.shown() as told:
         for result in suite.run(wanted, told):
             told("")
-            _show(result)
+            suite.show(result)
             found.append(result)
     promises = suite.promises(found)
     if promises:
         outcome.promises(promises).show()
     document = suite.document(wanted, found)
-    _write(json_file, document)
+    output.write(json_file, document)
     if folder is not None:
         page.write(folder, f"python -m bench run {' '.join(scenarios)}", document, found)
         print(f"report: {folder / 'report.html'}")
@@ -128,19 +136,6 @@ def _reference(name: str) -> str | None:
         print("tarantool is not installed: its comparisons are left out", file=sys.stderr)
         return None
     return name
-
-
-def _show(result: Result) -> None:
-    print(f"== {result.entry.name}: {result.entry.about} ({result.seconds:.1f} s)")
-    if result.outcome is None:
-        print(f"not measured: {result.failure or result.left_out}\n")
-        return
-    growth = outcome.slopes(result.outcome.curves)
-    for table in [*result.outcome.tables, *([] if growth is None else [growth])]:
-        table.show()
-        print()
-    for note in result.outcome.notes:
-        print(note)
 
 
 @app.command()
@@ -180,7 +175,7 @@ def load(
     report.servers(endpoints).show()
     report.throughput(groups).show()
     flat = [series for group in groups for series in group]
-    _write(json_file, report.document(plan, {each.name: each for each in endpoints}, flat))
+    output.write(json_file, report.document(plan, {each.name: each for each in endpoints}, flat))
 
 
 def _turns(
@@ -243,7 +238,7 @@ def compare(
         plan, found.endpoints, [series for group in found.groups for _, series in group]
     )
     document["bars"] = [report.verdict_json(verdict) for verdict in found.verdicts]
-    _write(json_file, document)
+    output.write(json_file, document)
     if strict and not all(verdict.met for verdict in found.verdicts):
         raise typer.Exit(1)
 
@@ -269,7 +264,7 @@ def idle_command(
         figure.target: {"before": figure.before, "after": figure.after, "per": figure.per_session}
         for figure in figures
     }
-    _write(json_file, {"machine": report.machine(), "sessions": sessions, "bytes": rows})
+    output.write(json_file, {"machine": report.machine(), "sessions": sessions, "bytes": rows})
     if strict and figures[0].per_session > idle.LIMIT_BYTES:
         raise typer.Exit(1)
 
@@ -295,7 +290,7 @@ def messages_command(
         {"asked": each.rate, "rate": each.found_rate, "p50": each.p50, "p99": each.p99}
         for each in figures
     ]
-    _write(json_file, {"machine": report.machine(), "messages": count, "figures": rows})
+    output.write(json_file, {"machine": report.machine(), "messages": count, "figures": rows})
     if strict and not all(met for _, met in (each.bar for each in figures)):
         raise typer.Exit(1)
 
@@ -327,7 +322,7 @@ def console_command(
         "beside": [asdict(each) for each in besides],
         "statements": [{**asdict(each), "rate": each.rate} for each in costs],
     }
-    _write(json_file, document)
+    output.write(json_file, document)
     own = [each for each in besides if each.target == besides[0].target]
     if strict and not all(each.met for each in own):
         raise typer.Exit(1)
@@ -354,7 +349,7 @@ def list_command(
         "counts": [asdict(each) for each in counts],
         "pages": [asdict(each) for each in pages],
     }
-    _write(json_file, document)
+    output.write(json_file, document)
     if strict and not (all(each.met for each in counts) and pages[-1].met):
         raise typer.Exit(1)
 
@@ -368,7 +363,7 @@ def scrape_command(json_file: JsonFile = None, strict: Strict = False) -> None:
 def _kinds(names: list[str]) -> list[Kind]:
     try:
         return [targets.parse(name, targets.find_tarantool()) for name in names]
-    except (TargetError, AddressError) as error:
+    except TargetError as error:
         raise typer.BadParameter(str(error)) from error
 
 
@@ -376,11 +371,6 @@ def _progress(line: str) -> None:
     """On a terminal, what is being done now."""
     if sys.stderr.isatty():
         print(line, file=sys.stderr)
-
-
-def _write(path: Path | None, document: dict[str, Any]) -> None:
-    if path is not None:
-        path.write_text(json.dumps(document, indent=2) + "\n")
 
 
 def _on_term(number: int, _frame: FrameType | None) -> NoReturn:

@@ -14,7 +14,10 @@ from bench.rounds import Progress
 
 @contextmanager
 def shown() -> Iterator[Progress]:
-    """Takes short lines; each replaces the one before, an empty one clears it."""
+    """Takes short lines; each replaces the one before, an empty one clears it.
+
+    What is printed belongs behind an empty line: until the next one nothing moves.
+    """
     if not sys.stderr.isatty():
         yield lambda _: None
         return
@@ -23,10 +26,21 @@ def shown() -> Iterator[Progress]:
     from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 
     columns = (SpinnerColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
-    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+    # What is printed meanwhile is none of its business: standard output may be a file.
+    with Bar(
+        *columns,
+        console=Console(stderr=True),
+        transient=True,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    ) as bar:
         task = bar.add_task("")
 
         def tell(line: str) -> None:
-            bar.update(task, description=line)
+            if line:
+                bar.update(task, description=line)
+                bar.start()
+            else:
+                bar.stop()
 
         yield tell

@@ -21,7 +21,7 @@ from bench.stats import Latency, median, spread
 from bench.targets import TargetError
 
 LEAST_ROUNDS: Final = 3
-"""Rounds that are measured however long they take, unless fewer are wanted."""
+"""Rounds that are measured however long they take. A smoke run has fewer."""
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
-from bench import report
+from bench import lua, report
 from bench.client import Client
-from bench.outcome import Outcome, Promise, number
+from bench.outcome import Outcome, Promise, number, slopes
+from bench.packets import AnswerError
 from bench.rounds import Progress
 from bench.suite.context import Context
 from bench.suite.registry import Entry
@@ -70,7 +71,7 @@ def _one(entry: Entry, context: Context) -> Result:
     started = time.monotonic()
     try:
         outcome = entry.run(context)
-    except TargetError as error:
+    except (TargetError, AnswerError, OSError, lua.LuaError) as error:
         return Result(entry, None, time.monotonic() - started, failure=str(error))
     if context.smoke:
         # A smoke run measures too little for any promise.
@@ -81,6 +82,20 @@ def _one(entry: Entry, context: Context) -> Result:
 
 def _prefixed(name: str, progress: Progress) -> Callable[[str], None]:
     return lambda line: progress(f"{name}: {line}")
+
+
+def show(result: Result) -> None:
+    """Print what a scenario found, or why it was not measured."""
+    print(f"== {result.entry.name}: {result.entry.about} ({result.seconds:.1f} s)")
+    if result.outcome is None:
+        print(f"not measured: {result.failure or result.left_out}\n")
+        return
+    growth = slopes(result.outcome.curves)
+    for table in [*result.outcome.tables, *([] if growth is None else [growth])]:
+        table.show()
+        print()
+    for note in result.outcome.notes:
+        print(f"{note}\n")
 
 
 def promises(results: Sequence[Result]) -> list[Promise]:

@@ -3,7 +3,7 @@
     beespace    started here, with its own folder for sessions and logs, stopped by SIGTERM
     tarantool   the same, with a configuration of our own, where it is installed
     echo        the ceiling (see echo.lua)
-    URI         any server somebody else runs; it needs bench/app.lua for the ``cpu`` scenario
+    URI         any server somebody else runs; it needs bench/app.lua for the requests that call it
 
 Whatever happens inside the ``with`` block, a server started here is gone after it.
 """
@@ -25,7 +25,7 @@ from typing import Final
 import psutil
 
 from bench import usage
-from bench.address import Address, free_port
+from bench.address import Address, AddressError, free_port
 from bench.client import wait_for_ping
 from bench.packets import AnswerError
 from bench.session import Endpoint
@@ -69,7 +69,10 @@ class Kind:
 
 
 def parse(text: str, tarantool: str | None) -> Kind:
-    """``beespace``, ``beespace:WORKERS``, ``tarantool`` or a URI; AddressError for another text."""
+    """``beespace``, ``beespace:WORKERS``, ``tarantool`` or a URI; TargetError for another text.
+
+    The name of a kind says all: ``beespace:2`` for ``beespace``, ``127.0.0.1:3301`` for ``3301``.
+    """
     name, _, workers = text.partition(":")
     if name == "beespace":
         count = workers or "2"
@@ -78,8 +81,11 @@ def parse(text: str, tarantool: str | None) -> Kind:
         return Kind(f"beespace:{count}", lambda: beespace(int(count)))
     if text == "tarantool":
         return Kind(text, lambda: reference(tarantool))
-    address = Address.parse(text)
-    return Kind(text, lambda: remote(address))
+    try:
+        address = Address.parse(text)
+    except AddressError as error:
+        raise TargetError(f"target beespace[:WORKERS], tarantool or an address: {error}") from error
+    return Kind(str(address), lambda: remote(address))
 
 
 def find_tarantool() -> str | None:
@@ -214,9 +220,12 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     family = [psutil.Process(pid) for pid in usage.tree(process.pid) if psutil.pid_exists(pid)]
     if process.poll() is None:
         process.terminate()
-    with suppress(subprocess.TimeoutExpired):
-        process.wait(STOP_SECONDS)
-    for member in family:
-        with suppress(psutil.NoSuchProcess):
-            member.kill()
+    try:
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(STOP_SECONDS)
+    finally:
+        # Also when Ctrl-C comes a second time.
+        for member in family:
+            with suppress(psutil.NoSuchProcess):
+                member.kill()
     process.wait(STOP_SECONDS)

@@ -170,7 +170,7 @@ def test_the_command_writes_a_table_and_json(tmp_path: Path) -> None:
             [
                 *(sys.executable, "-m", "bench", "load", "ping", "exists"),
                 *("--target", str(endpoint.address), "--conns", "2", "--depth", "4"),
-                *("--rounds", "1", "--seconds", "0.1", "--warmup", "0", "--json", str(file)),
+                *("--rounds", "3", "--seconds", "0.1", "--warmup", "0", "--json", str(file)),
             ],
             cwd=CHECKOUT,
             capture_output=True,
@@ -222,6 +222,8 @@ def _await_children(pid: int) -> list[psutil.Process]:
         (["load", "pong"], "kind 'pong': expected one of ping"),
         (["load", "ping", "--target", "nowhere"], "'nowhere': expected host:port"),
         (["load", "ping", "--target", "beespace:0"], "with 1 to 64 workers"),
+        (["run", "fibers", "--target", "beespice"], "target beespace[:WORKERS], tarantool or"),
+        (["load", "ping", "--rounds", "1"], "Input should be greater than or equal to 3"),
         (["load", "ping", "--target", "echo"], "another target to learn the answers from"),
     ],
 )

@@ -14,8 +14,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from bench import run
+from bench import lua, run, targets
 from bench.outcome import Outcome, Promise
+from bench.packets import AnswerError
 from bench.rounds import LEAST_ROUNDS, Plan
 from bench.run import Wanted
 from bench.suite.context import Context
@@ -52,9 +53,10 @@ def test_smoke(name: str, tmp_path: Path) -> None:
     assert "failure" not in found["scenarios"][name]
 
 
-def test_a_scenario_that_fails_is_told_and_the_others_go_on() -> None:
+@pytest.mark.parametrize("kind", [TargetError, AnswerError, BrokenPipeError, lua.LuaError])
+def test_a_scenario_that_fails_is_told_and_the_others_go_on(kind: type[Exception]) -> None:
     def fail(_: Context) -> Outcome:
-        raise TargetError("it broke")
+        raise kind("it broke")
 
     entries = [Entry("broken", "breaks", fail, 1), Entry("fine", "works", lambda _: Outcome([]), 1)]
     wanted = Wanted(entries, "beespace:2", None, 1, 0.1, smoke=False, budget=None)
@@ -107,3 +109,30 @@ def test_ctrl_c_leaves_no_process_behind() -> None:
     finally:
         process.kill()
         process.wait()
+
+
+def test_a_second_ctrl_c_leaves_no_server_that_does_not_stop() -> None:
+    stubborn = "import signal; signal.signal(15, signal.SIG_IGN); print(flush=True); signal.pause()"
+    with subprocess.Popen([sys.executable, "-c", stubborn], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+
+        def interrupted(_: float) -> int:
+            del process.wait
+            raise KeyboardInterrupt
+
+        process.wait = interrupted  # type: ignore[method-assign, assignment]
+        with pytest.raises(KeyboardInterrupt):
+            targets._end(process)
+        try:
+            assert process.wait(10) == -signal.SIGKILL
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [("beespace", "beespace:2"), ("3301", "127.0.0.1:3301"), ("unix/:/a", "unix/:/a")],
+)
+def test_a_target_has_one_name(text: str, name: str) -> None:
+    assert targets.parse(text, None).name == name
