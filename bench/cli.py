@@ -248,21 +248,19 @@ def idle_command(
     sessions: Annotated[int, typer.Option(min=1000, max=idle.MOST_SESSIONS)] = 15_000,
     subject: Subject = "beespace:2",
     reference: Reference = "tarantool",
+    rounds: Rounds = 3,
     json_file: JsonFile = None,
     strict: Strict = False,
 ) -> None:
     """Memory of sessions that do nothing."""
-    kinds = [(Role.SUBJECT, _kinds([subject])[0])]
+    names = [subject]
     if reference != "tarantool" or targets.find_tarantool() is not None:
-        kinds.append((Role.REFERENCE, _kinds([reference])[0]))
-    figures = []
-    for role, kind in kinds:
-        _progress(f"{sessions} sessions: {kind.name}")
-        figures.append(idle.measure(kind, role, sessions))
+        names.append(reference)
+    wanted = [(kind, sessions) for kind in _kinds(names)]
+    figures = idle.measure(wanted, Plan(rounds), _progress)
     report.idle(figures, idle.LIMIT_BYTES).show()
     rows = {
-        figure.target: {"before": figure.before, "after": figure.after, "per": figure.per_session}
-        for figure in figures
+        figure.target: {"rounds": figure.rounds, "per": figure.per_session} for figure in figures
     }
     output.write(json_file, {"machine": report.machine(), "sessions": sessions, "bytes": rows})
     if strict and figures[0].per_session > idle.LIMIT_BYTES:
@@ -284,7 +282,7 @@ def messages_command(
 ) -> None:
     """Messages between sessions of two workers."""
     with _kinds([subject])[0].start() as endpoint:
-        figures = messages.measure(endpoint, count, rate, rounds, _progress)
+        figures = messages.measure(endpoint, count, rate, Plan(rounds), _progress)
     report.messages(figures).show()
     rows = [
         {"asked": each.rate, "rate": each.found_rate, "p50": each.p50, "p99": each.p99}
@@ -309,11 +307,11 @@ def console_command(
         names.append(reference)
     with ExitStack() as stack:
         endpoints = [stack.enter_context(kind.start()) for kind in _kinds(names)]
-        costs = console.statements(endpoints, rounds, _progress)
+        costs = console.statements(endpoints, Plan(rounds), _progress)
         besides = [
             figure
             for endpoint in endpoints
-            for figure in console.beside(endpoint, rounds, _progress)
+            for figure in console.beside(endpoint, Plan(rounds), _progress)
         ]
     report.beside(besides).show()
     report.statements(costs).show()
@@ -339,8 +337,8 @@ def list_command(
 ) -> None:
     """Very many sessions counted, and listed page by page beside requests of another one."""
     with listing.filled(sessions, _progress) as endpoint:
-        counts = listing.counts(endpoint, rounds)
-        pages = listing.pages(endpoint, rounds, _progress)
+        counts = listing.counts(endpoint, Plan(rounds))
+        pages = listing.pages(endpoint, Plan(rounds), _progress)
     report.counts(counts, sessions).show()
     report.pages(pages).show()
     document = {

@@ -20,6 +20,7 @@ from bench import packets, typist, usage
 from bench.address import Address
 from bench.packets import AnswerError
 from bench.probe import Probe
+from bench.rounds import Plan
 from bench.session import Endpoint, Session
 from bench.stats import median, quantile
 from bench.targets import CHECKOUT, TargetError
@@ -80,7 +81,7 @@ class StatementFigure:
 
 def beside(
     endpoint: Endpoint,
-    rounds: int,
+    plan: Plan,
     progress: Callable[[str], None],
     tasks: Sequence[str] = BUSY_TASKS,
 ) -> list[BesideFigure]:
@@ -88,12 +89,12 @@ def beside(
     with _naming(endpoint):
         if (workers := _workers(endpoint)) != 1:
             raise AnswerError(f"it has {workers} workers, expected one that does everything")
-        return [_beside(endpoint, name, rounds, progress) for name in (None, *tasks)]
+        return [_beside(endpoint, name, plan, progress) for name in (None, *tasks)]
 
 
 def statements(
     endpoints: Sequence[Endpoint],
-    rounds: int,
+    plan: Plan,
     progress: Callable[[str], None],
     batches: int = BATCHES,
 ) -> list[StatementFigure]:
@@ -102,9 +103,9 @@ def statements(
     found = []
     for depth in DEPTHS:
         taken: list[list[tuple[float, float | None]]] = [[] for _ in endpoints]
-        for turn in range(rounds):
+        for turn in plan.turns():
             for endpoint, rows in zip(endpoints, taken, strict=True):
-                progress(f"{endpoint.name}: {depth} statements at a time  {turn + 1}/{rounds}")
+                progress(f"{endpoint.name}: {depth} statements at a time  {turn}/{plan.rounds}")
                 with _naming(endpoint):
                     rows.append(_round(endpoint, depth, count))
         for endpoint, rows in zip(endpoints, taken, strict=True):
@@ -129,13 +130,13 @@ def _round(endpoint: Endpoint, depth: int, count: int) -> tuple[float, float | N
 
 
 def _beside(
-    endpoint: Endpoint, name: str | None, rounds: int, progress: Callable[[str], None]
+    endpoint: Endpoint, name: str | None, plan: Plan, progress: Callable[[str], None]
 ) -> BesideFigure:
     summary = QUIET if name is None else typist.TASKS[name].summary
     delays: list[list[float]] = []
     answers: list[float] = []
-    for turn in range(rounds):
-        progress(f"{endpoint.name}: a console that {summary}  {turn + 1}/{rounds}")
+    for turn in plan.turns():
+        progress(f"{endpoint.name}: a console that {summary}  {turn}/{plan.rounds}")
         with Session(endpoint) as session:
             probe = Probe(session)
             if name is None:

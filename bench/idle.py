@@ -1,9 +1,10 @@
 """What a session costs that does nothing: memory of the server's processes, not the kernel's.
 
-Called by ``bench.cli``. The client's sockets live in a process of their own (``bench.holder``),
-because descriptors are limited by process. The baseline is taken after some hundred connections
-came and went, each of which let the server make garbage: what it allocates once, and what its
-collector needs to breathe, is not a session's. Every session counted has sent one PING.
+Called by ``bench.cli`` and ``bench.suite.idle``. The client's sockets live in a process of their
+own (``bench.holder``), because descriptors are limited by process. The baseline is taken after some
+hundred connections came and went, each of which let the server make garbage: what it allocates
+once, and what its collector needs to breathe, is not a session's. Every session counted has sent
+one PING.
 """
 
 from __future__ import annotations
@@ -11,14 +12,15 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Final
 
 from bench import usage
-from bench.bars import Role
+from bench.rounds import Plan, Progress
 from bench.session import Endpoint
+from bench.stats import median, spread
 from bench.targets import CHECKOUT, Kind, TargetError
 
 LIMIT_BYTES: Final = 300.0
@@ -40,18 +42,36 @@ _SETTLED_BYTES: Final = 65_536
 
 @dataclass(frozen=True)
 class IdleFigure:
-    """Memory before and with the sessions, bytes."""
+    """Memory before and with the sessions, bytes, of some rounds."""
 
     target: str
-    role: Role
     sessions: int
-    before: int
-    after: int
+    rounds: tuple[tuple[int, int], ...]
+    """Before and with the sessions."""
+
+    @property
+    def before(self) -> float:
+        """Median."""
+        return median(before for before, _ in self.rounds)
+
+    @property
+    def after(self) -> float:
+        """Median."""
+        return median(after for _, after in self.rounds)
 
     @property
     def per_session(self) -> float:
-        """Bytes."""
-        return (self.after - self.before) / self.sessions
+        """Bytes, median of the rounds' own."""
+        return median(self._each)
+
+    @property
+    def spread(self) -> float:
+        """Of the bytes a session, as a share of the median."""
+        return spread(self._each)
+
+    @property
+    def _each(self) -> list[float]:
+        return [(after - before) / self.sessions for before, after in self.rounds]
 
 
 class Holder:
@@ -100,8 +120,24 @@ def holder(endpoint: Endpoint, source: int = 2) -> Iterator[Holder]:
         process.communicate()
 
 
-def measure(kind: Kind, role: Role, sessions: int) -> IdleFigure:
-    """Start a server, fill it, look. TargetError when it does not take the sessions."""
+def measure(wanted: Sequence[tuple[Kind, int]], plan: Plan, progress: Progress) -> list[IdleFigure]:
+    """So many sessions of each server, in turns, every time on a new one.
+
+    TargetError when a server does not take the sessions.
+    """
+    found: list[list[tuple[int, int]]] = [[] for _ in wanted]
+    for turn in plan.turns():
+        for (kind, sessions), rounds in zip(wanted, found, strict=True):
+            progress(f"{sessions:,} sessions  round {turn}/{plan.rounds}  {kind.name}")
+            rounds.append(_round(kind, sessions))
+    return [
+        IdleFigure(kind.name, sessions, tuple(rounds))
+        for (kind, sessions), rounds in zip(wanted, found, strict=True)
+    ]
+
+
+def _round(kind: Kind, sessions: int) -> tuple[int, int]:
+    """Start a server, fill it, look: memory before and with the sessions."""
     with kind.start() as endpoint, ExitStack() as stack:
         if endpoint.pid is None:
             raise TargetError(f"target {kind.name!r}: its processes cannot be seen")
@@ -116,7 +152,7 @@ def measure(kind: Kind, role: Role, sessions: int) -> IdleFigure:
         for clients, share in zip(holders, shares, strict=True):
             clients.open(share)
         after = _settled(endpoint.pid)
-    return IdleFigure(kind.name, role, sessions, before, after)
+    return before, after
 
 
 def _settled(pid: int) -> int:

@@ -18,6 +18,7 @@ from bench.crowd import crowd
 from bench.loader import behind, on_worker
 from bench.packets import AnswerError
 from bench.probe import Probe
+from bench.rounds import Plan
 from bench.session import Endpoint, Session
 from bench.stats import median, quantile
 from bench.targets import TargetError
@@ -95,12 +96,12 @@ def filled(sessions: int, progress: Callable[[str], None]) -> Iterator[Endpoint]
         yield endpoint
 
 
-def counts(endpoint: Endpoint, rounds: int) -> list[CountFigure]:
+def counts(endpoint: Endpoint, plan: Plan) -> list[CountFigure]:
     """Every filter counted in turns; TargetError when an answer is wrong."""
     taken: dict[str, list[float]] = {each: [] for each in FILTERS}
     counted: dict[str, int] = {}
     with _naming(endpoint), Session(endpoint) as session:
-        for _ in range(rounds):
+        for _ in plan.turns():
             for each in FILTERS:
                 counted[each], seconds = _evaluate(session, _COUNT % each)
                 taken[each].append(seconds)
@@ -108,15 +109,15 @@ def counts(endpoint: Endpoint, rounds: int) -> list[CountFigure]:
 
 
 def pages(
-    endpoint: Endpoint, rounds: int, progress: Callable[[str], None], seconds: float = SECONDS
+    endpoint: Endpoint, plan: Plan, progress: Callable[[str], None], seconds: float = SECONDS
 ) -> list[PageFigure]:
     """Beside nothing, and beside somebody who lists all; TargetError when an answer is wrong."""
     found = []
     for busy in (False, True):
         delays: list[list[float]] = []
         rates = []
-        for turn in range(rounds):
-            progress(f"beside {'a list' if busy else 'nothing'}  {turn + 1}/{rounds}")
+        for turn in plan.turns():
+            progress(f"beside {'a list' if busy else 'nothing'}  {turn}/{plan.rounds}")
             with _naming(endpoint), ExitStack() as stack:
                 probe = Probe(on_worker(endpoint, 0, stack))
                 if busy:

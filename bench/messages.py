@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from bench import packets
 from bench.packets import AnswerError
+from bench.rounds import Plan
 from bench.session import Endpoint, Session
 from bench.stats import median, quantile
 from bench.targets import TargetError
@@ -55,14 +56,14 @@ class MessageFigure:
 
 
 def measure(
-    endpoint: Endpoint, messages: int, rate: int, rounds: int, progress: Callable[[str], None]
+    endpoint: Endpoint, messages: int, rate: int, plan: Plan, progress: Callable[[str], None]
 ) -> list[MessageFigure]:
     """As fast as possible, and at ``rate``; TargetError when messages are lost or out of order."""
     found = []
     for each in (0, rate):
         took, quantiles = [], []
-        for turn in range(rounds):
-            progress(f"messages at {each or 'full'} rate  round {turn + 1}/{rounds}")
+        for turn in plan.turns():
+            progress(f"messages at {each or 'full'} rate  round {turn}/{plan.rounds}")
             try:
                 seconds, delays = _round(endpoint, messages, each)
             except (OSError, AnswerError) as error:

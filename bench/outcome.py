@@ -90,12 +90,13 @@ class Outcome:
 
 
 def slopes(curves: Sequence[Curve]) -> Table | None:
-    """How the costs of all growing curves grow; None without any."""
+    """How the costs of all growing curves grow; None where none has two sizes."""
     rows = [
-        (curve.title, line.name, "-" if line.slope is None else f"{line.slope:+.2f}")
+        (curve.title, line.name, f"{line.slope:+.2f}")
         for curve in curves
         if curve.growth
         for line in curve.lines
+        if line.slope is not None
     ]
     if not rows:
         return None

@@ -101,12 +101,13 @@ def idle(figures: Sequence[IdleFigure], limit: float) -> Table:
             f"{figure.before / 1024:,.0f}",
             f"{figure.after / 1024:,.0f}",
             f"{figure.per_session:,.0f}",
+            f"{figure.spread:.0%}",
         )
         for figure in figures
     ]
-    columns = ("server", "sessions", "before KiB", "after KiB", "bytes/session")
+    columns = ("server", "sessions", "before KiB", "after KiB", "bytes/session", "spread")
     note = f"bar: at most {limit:g} bytes a session (all processes, kernel not counted)"
-    return Table("Memory of idle sessions", columns, tuple(rows), 1, (note,))
+    return Table("Memory of idle sessions (medians)", columns, tuple(rows), 1, (note,))
 
 
 def messages(figures: Sequence[MessageFigure]) -> Table:
@@ -209,7 +210,7 @@ def scraped_workers(figure: WorkersFigure) -> Table:
         ("nobody", f"{figure.quiet:.1f} %"),
         (f"one client, {figure.scrapes:,} texts made", f"{figure.asked:.1f} %"),
     )
-    return Table("CPU of all workers", ("who asks for metrics", "of one core"), rows, 1)
+    return Table("CPU of all workers (medians)", ("who asks for metrics", "of one core"), rows, 1)
 
 
 def statements(figures: Sequence[StatementFigure]) -> Table:

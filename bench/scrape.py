@@ -21,14 +21,13 @@ import psutil
 from bench import usage
 from bench.address import free_port
 from bench.crowd import crowd
+from bench.rounds import Plan
 from bench.session import Endpoint
 from bench.stats import median
 from bench.targets import TargetError
 
 BAR: Final = 0.1
 """Seconds that a scrape may take."""
-SECONDS: Final = 3.0
-"""Of a look at the workers' CPU."""
 KINDS: Final = {
     "Prometheus": "text/plain;version=0.0.4",
     "OpenMetrics": "application/openmetrics-text",
@@ -64,13 +63,13 @@ class ScrapeFigure:
 
 @dataclass(frozen=True)
 class WorkersFigure:
-    """CPU of all workers, per cent of one core."""
+    """CPU of all workers, per cent of one core; medians of the rounds."""
 
     quiet: float
     asked: float
     """While somebody asks without a pause."""
     scrapes: int
-    """Texts that were made meanwhile."""
+    """Texts that were made meanwhile, in all rounds."""
 
 
 @dataclass(frozen=True)
@@ -121,23 +120,27 @@ def scrapes(site: Site, rounds: int, progress: Callable[[str], None]) -> list[Sc
     return found
 
 
-def workers(site: Site, seconds: float = SECONDS) -> WorkersFigure:
-    """What the workers notice."""
+def workers(site: Site, plan: Plan) -> WorkersFigure:
+    """What the workers notice: without and with somebody who asks, in turns."""
     pids = site.processes("worker")
 
     def used(ask: Callable[[], object]) -> tuple[float, int]:
         began, before = time.monotonic(), sum(map(usage.process_cpu, pids))
         count = 0
-        while time.monotonic() - began < seconds:
+        while time.monotonic() - began < plan.seconds:
             ask()
             count += 1
         share = (sum(map(usage.process_cpu, pids)) - before) / (time.monotonic() - began)
         return share * 100, count
 
-    quiet, _ = used(lambda: time.sleep(_AGAIN))
+    quiet, asked, scrapes = [], [], 0
     with _scraper(site, KINDS["Prometheus"]) as scraper:
-        asked, count = used(scraper.scrape)
-    return WorkersFigure(quiet, asked, count)
+        for _ in plan.turns():
+            quiet.append(used(lambda: time.sleep(_AGAIN))[0])
+            share, count = used(scraper.scrape)
+            asked.append(share)
+            scrapes += count
+    return WorkersFigure(median(quiet), median(asked), scrapes)
 
 
 class _Scraper:

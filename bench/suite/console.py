@@ -12,16 +12,16 @@ from bench.suite.context import Context
 def run(context: Context) -> Outcome:
     """One worker, so that the console and the requests share it."""
     own = "beespace:1"
-    names = [own, *([] if context.reference is None else [context.reference])]
-    rounds = context.plan().rounds
+    names = [own, *(name for name in context.started if name != context.subject)]
+    plan = context.plan()
     tasks = context.size(console.BUSY_TASKS, ())
     batches = context.size(console.BATCHES, 1)
     with context.servers(names) as endpoints:
-        costs = console.statements(endpoints, rounds, context.progress, batches)
+        costs = console.statements(endpoints, plan, context.progress, batches)
         besides = [
             figure
             for endpoint in endpoints
-            for figure in console.beside(endpoint, rounds, context.progress, tasks)
+            for figure in console.beside(endpoint, plan, context.progress, tasks)
         ]
     promises = [
         Promise(

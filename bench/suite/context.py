@@ -20,6 +20,9 @@ from bench.targets import Kind
 OWN: Final = "beespace"
 """Targets with this name are servers of this checkout."""
 
+TARANTOOL: Final = "tarantool"
+"""The one that is installed."""
+
 _T = TypeVar("_T")
 
 
@@ -55,6 +58,11 @@ class Context:
     def names(self) -> list[str]:
         """The subject, and the reference when there is one."""
         return [self.subject] if self.reference is None else [self.subject, self.reference]
+
+    @property
+    def started(self) -> list[str]:
+        """Those of :attr:`names` that the bench starts: a server given by URI is never new."""
+        return [name for name in self.names if name.partition(":")[0] in (OWN, TARANTOOL)]
 
     @property
     def is_own(self) -> bool:

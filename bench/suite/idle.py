@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Final
 
 from bench import idle, report
-from bench.bars import Role
 from bench.outcome import Curve, Line, Outcome, Promise
 from bench.suite.context import OWN, Context
 
@@ -15,30 +14,38 @@ LARGE: Final = 45_000
 
 
 def run(context: Context) -> Outcome:
-    """Each size on a server that is new, so that no size profits of another one."""
-    sizes = context.size(SIZES, (1000,))
-    found: dict[str, list[idle.IdleFigure]] = {name: [] for name in context.names}
-    for size in sizes:
-        for name in context.names:
-            context.progress(f"{size} sessions: {name}")
-            role = Role.SUBJECT if name == context.subject else Role.REFERENCE
-            found[name].append(idle.measure(context.kind(name), role, size))
-    own = found[context.subject][-1]
-    if not context.smoke and context.is_own:
-        context.progress(f"{LARGE} sessions")
-        name = f"{OWN}:{LARGE // idle.HELD}"
-        found[name] = [idle.measure(context.kind(name), Role.SUBJECT, LARGE)]
-    lines = [
-        Line(name, tuple((each.sessions, float(each.after - each.before)) for each in figures))
-        for name, figures in found.items()
+    """Each size on servers that are new, so that no size profits of another one."""
+    wanted = [
+        (context.kind(name), size)
+        for size in context.size(SIZES, (1000,))
+        for name in context.started
     ]
-    everything = [each for figures in found.values() for each in figures]
+    if not context.smoke:
+        wanted.append((context.kind(f"{OWN}:{LARGE // idle.HELD}"), LARGE))
+    found = idle.measure(wanted, context.plan(), context.progress)
+    own = [each for each in found if each.target == context.subject and each.sessions < LARGE][-1]
+    lines = [
+        Line(
+            name,
+            tuple(
+                (each.sessions, each.after - each.before) for each in found if each.target == name
+            ),
+        )
+        for name in dict.fromkeys(each.target for each in found)
+    ]
     rows = [
-        {"target": e.target, "sessions": e.sessions, "bytes": e.per_session} for e in everything
+        {
+            "target": each.target,
+            "sessions": each.sessions,
+            "bytes": each.per_session,
+            "spread": each.spread,
+            "rounds": each.rounds,
+        }
+        for each in found
     ]
     about = f"memory of {own.sessions:,} idle sessions, each"
     return Outcome(
-        [report.idle(everything, idle.LIMIT_BYTES)],
+        [report.idle(found, idle.LIMIT_BYTES)],
         [Promise(about, idle.LIMIT_BYTES, own.per_session, "bytes", at_least=False)],
         [Curve("memory of idle sessions", "sessions", "bytes", tuple(lines))],
         {"idle": rows},

@@ -16,8 +16,8 @@ def run(context: Context) -> Outcome:
     """The slowest count, and what a list of everything costs others."""
     sessions, plan = context.size(listing.SESSIONS, _SMOKE), context.plan()
     with listing.filled(sessions, context.progress) as endpoint:
-        counts = listing.counts(endpoint, plan.rounds)
-        pages = listing.pages(endpoint, plan.rounds, context.progress, plan.seconds)
+        counts = listing.counts(endpoint, plan)
+        pages = listing.pages(endpoint, plan, context.progress, plan.seconds)
     slowest = max(each.seconds for each in counts)
     promises = [
         Promise(

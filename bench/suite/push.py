@@ -13,7 +13,7 @@ def run(context: Context) -> Outcome:
     plan = context.plan()
     rate = context.size(int(messages.RATE_BAR), 10_000)
     with context.servers([context.subject]) as (endpoint,):
-        full, paced = messages.measure(endpoint, count, rate, plan.rounds, context.progress)
+        full, paced = messages.measure(endpoint, count, rate, plan, context.progress)
     promises = [
         Promise("messages of one worker to another", messages.RATE_BAR, full.found_rate, "/s"),
         Promise(

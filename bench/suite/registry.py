@@ -49,7 +49,7 @@ _ALL: Final = (
     Entry("mixed", "short requests beside others that wait or compute", mixed.run, 60),
     Entry("churn", "clients that come and go", churn.run, 90),
     Entry("lookup", "exists and peer against the number of sessions", lookup.run, 90, own=True),
-    Entry("idle", "memory of idle sessions", idle.run, 60, own=True),
+    Entry("idle", "memory of idle sessions", idle.run, 180, own=True),
     Entry("push", "messages from worker to worker", push.run, 60, own=True),
     Entry("list", "60,000 sessions counted and listed", listing.run, 60, own=True),
     Entry("scrape", "metrics of 60,000 sessions", scrape.run, 60, own=True),

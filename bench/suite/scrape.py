@@ -15,10 +15,10 @@ _SCRAPES: Final = 10
 
 def run(context: Context) -> Outcome:
     """The slower text, and what the workers notice."""
-    sessions = context.size(listing.SESSIONS, _SMOKE)
+    sessions, plan = context.size(listing.SESSIONS, _SMOKE), context.plan()
     with scrape.filled(sessions, context.progress) as site:
         figures = scrape.scrapes(site, context.size(_SCRAPES, 1), context.progress)
-        workers = scrape.workers(site, context.plan().seconds)
+        workers = scrape.workers(site, plan)
     promises = [
         Promise(
             f"metrics of {sessions:,} sessions, the slower text",

@@ -11,7 +11,7 @@ from typing import Final
 from bench.outcome import Outcome, Promise
 from bench.session import Endpoint
 from bench.stats import median, spread
-from bench.suite.context import Context
+from bench.suite.context import OWN, Context
 from bench.table import Table
 from bench.targets import CHECKOUT, TargetError
 
@@ -23,12 +23,12 @@ def run(context: Context) -> Outcome:
     """New servers, one after the other."""
     found: dict[str, list[float]] = {}
     for turn in context.plan().turns():
-        for name in context.names:
+        for name in context.started:
             context.progress(f"{name}  round {turn}")
             begun = time.monotonic()
             with context.kind(name).start() as endpoint:
                 _note(found, f"{name}: start", time.monotonic() - begun)
-                if name.startswith("beespace"):
+                if name.partition(":")[0] == OWN:
                     _note(found, f"{name}: reload", _reload(endpoint))
                 begun = time.monotonic()
             _note(found, f"{name}: stop", time.monotonic() - begun)
@@ -40,7 +40,7 @@ def run(context: Context) -> Outcome:
     return Outcome(
         [Table("Start, reload, stop", ("what", "seconds", "spread", "longest"), tuple(rows), 1)],
         [Promise(f"{context.subject}: start", START_SECONDS, start, "s", at_least=False)],
-        figures={"seconds": found},
+        figures={"times": found},
     )
 
 

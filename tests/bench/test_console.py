@@ -17,6 +17,7 @@ from bench import console, report, targets, typist
 from bench.address import Address
 from bench.console import BesideFigure, StatementFigure
 from bench.packets import AnswerError
+from bench.rounds import Plan
 from bench.session import Endpoint
 from bench.targets import TargetError
 from tests.bench import stub
@@ -82,7 +83,7 @@ def test_a_quiet_console_and_a_busy_one(
 ) -> None:
     monkeypatch.setattr(console, "QUIET_SECONDS", 0.2)
     lines: list[str] = []
-    quiet, busy = console.beside(endpoint, 2, lines.append, ["input"])
+    quiet, busy = console.beside(endpoint, Plan(2), lines.append, ["input"])
     assert [line[-3:] for line in lines] == ["1/2", "2/2", "1/2", "2/2"]
     assert (quiet.summary, quiet.answer_seconds) == (console.QUIET, None)
     assert quiet.requests == 400
@@ -93,7 +94,7 @@ def test_a_quiet_console_and_a_busy_one(
 
 
 def test_small_statements(endpoint: Endpoint) -> None:
-    one, many = console.statements([endpoint], 2, lambda _: None, batches=2)
+    one, many = console.statements([endpoint], Plan(2), lambda _: None, batches=2)
     assert [(one.depth, one.statements), (many.depth, many.statements)] == [(1, 200), (100, 200)]
     assert one.rate > 0
     assert many.rate > 0
@@ -110,14 +111,14 @@ def test_a_wrong_answer_ends_the_run(endpoint: Endpoint, answer: bytes, text: st
     with serve(lambda _: answer) as address:
         wrong = replace(endpoint, console=address)
         with pytest.raises(TargetError, match=text):
-            console.statements([wrong], 1, lambda _: None)
+            console.statements([wrong], Plan(1), lambda _: None)
 
 
 def test_a_wrong_answer_to_the_typist_ends_the_run(endpoint: Endpoint) -> None:
     with serve(lambda _: b"---\n- error: too long\n...\n") as address:
         wrong = replace(endpoint, console=address)
         with pytest.raises(TargetError, match="error: too long"):
-            console.beside(wrong, 1, lambda _: None, ["input"])
+            console.beside(wrong, Plan(1), lambda _: None, ["input"])
 
 
 def test_what_is_no_console(endpoint: Endpoint) -> None:
@@ -125,7 +126,7 @@ def test_what_is_no_console(endpoint: Endpoint) -> None:
     with serve(greeting=other) as address, pytest.raises(AnswerError, match="is no console"):
         typist.Console(address)
     with pytest.raises(TargetError, match="its console is not known"):
-        console.statements([replace(endpoint, console=None)], 1, lambda _: None)
+        console.statements([replace(endpoint, console=None)], Plan(1), lambda _: None)
 
 
 @pytest.fixture(scope="module")
@@ -135,9 +136,9 @@ def real() -> Iterator[Endpoint]:
 
 
 def test_a_real_console(real: Endpoint) -> None:
-    _, busy = console.beside(real, 1, lambda _: None, ["input"])
+    _, busy = console.beside(real, Plan(1), lambda _: None, ["input"])
     assert busy.requests > 0
-    one, _ = console.statements([real], 1, lambda _: None, batches=1)
+    one, _ = console.statements([real], Plan(1), lambda _: None, batches=1)
     assert one.rate > 0
     assert one.cpu_seconds is not None
     assert one.cpu_seconds > 0
@@ -148,7 +149,7 @@ def test_several_workers_are_too_many(endpoint: Endpoint) -> None:
         return {0x30: [2]}
 
     with stub.serve(results) as two, pytest.raises(TargetError, match="it has 2 workers"):
-        console.beside(two, 1, lambda _: None)
+        console.beside(two, Plan(1), lambda _: None)
 
 
 def test_the_typist_does_its_task_when_it_is_told(

@@ -43,10 +43,10 @@ exists 8x128  subject / reference  requests/s  at least 9.00x  8.00x       NOT M
 ping 8x128    subject / reference  requests/s  at least 1.80x      -  not measured"""
 
 IDLE_TABLE = """\
-Memory of idle sessions
-server      sessions  before KiB  after KiB  bytes/session
-----------------------------------------------------------
-beespace:2     1,024     100,000    100,256            256
+Memory of idle sessions (medians)
+server      sessions  before KiB  after KiB  bytes/session  spread
+------------------------------------------------------------------
+beespace:2     1,024     100,000    100,256            256     62%
 bar: at most 300 bytes a session (all processes, kernel not counted)"""
 
 
@@ -127,7 +127,11 @@ def test_every_bar_names_a_scenario() -> None:
 
 
 def test_idle_table() -> None:
-    figure = IdleFigure("beespace:2", Role.SUBJECT, 1024, 100_000 * 1024, 100_256 * 1024)
+    figure = IdleFigure(
+        "beespace:2",
+        1024,
+        tuple((100_000 * 1024, (100_000 + each) * 1024) for each in (384, 256, 224)),
+    )
     assert report.idle([figure], 300).plain() == IDLE_TABLE
 
 

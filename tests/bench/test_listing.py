@@ -9,6 +9,7 @@ import pytest
 
 from bench import listing, packets, report
 from bench.listing import CountFigure, PageFigure
+from bench.rounds import Plan
 from bench.session import Endpoint
 from bench.targets import TargetError
 from tests.bench import stub
@@ -21,7 +22,7 @@ def real() -> Iterator[Endpoint]:
 
 
 def test_counts(real: Endpoint) -> None:
-    found = listing.counts(real, 2)
+    found = listing.counts(real, Plan(2))
     assert [figure.filter for figure in found] == list(listing.FILTERS)
     assert [figure.counted for figure in found[:2]] == [51, 51]
     assert all(figure.seconds > 0 for figure in found)
@@ -29,7 +30,7 @@ def test_counts(real: Endpoint) -> None:
 
 def test_pages(real: Endpoint) -> None:
     lines: list[str] = []
-    quiet, busy = listing.pages(real, 1, lines.append, seconds=0.2)
+    quiet, busy = listing.pages(real, Plan(1), lines.append, seconds=0.2)
     assert lines == ["beside nothing  1/1", "beside a list  1/1"]
     assert (quiet.pages, quiet.requests, busy.requests) == (None, 200, 200)
     assert busy.pages is not None
@@ -38,12 +39,18 @@ def test_pages(real: Endpoint) -> None:
         assert 0 < figure.p50 <= figure.p99 <= figure.slowest
 
 
+def test_a_budget_that_is_used_up_leaves_out_rounds(real: Endpoint) -> None:
+    lines: list[str] = []
+    listing.pages(real, Plan(9, deadline=0), lines.append, seconds=0.05)
+    assert [line[-3:] for line in lines] == 2 * ["1/9", "2/9", "3/9"]
+
+
 def test_a_wrong_answer_ends_the_run() -> None:
     def results(body: dict[int, Any], _peer: str) -> dict[int, Any]:
         return {packets.KEY_DATA: ["no"]}
 
     with stub.serve(results) as endpoint, pytest.raises(TargetError, match="sessions of 'stub'"):
-        listing.counts(endpoint, 1)
+        listing.counts(endpoint, Plan(1))
 
 
 def test_tables() -> None:

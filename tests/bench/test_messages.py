@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from bench import messages, packets, report, targets
+from bench.rounds import Plan
 from bench.session import Endpoint, Session
 from bench.targets import TargetError
 
@@ -28,7 +29,7 @@ def everywhere(endpoint: Endpoint, source: str) -> None:
 
 def test_both_ways_of_sending_are_measured(endpoint: Endpoint) -> None:
     lines: list[str] = []
-    fast, paced = messages.measure(endpoint, 5000, 50_000, 2, lines.append)
+    fast, paced = messages.measure(endpoint, 5000, 50_000, Plan(2), lines.append)
 
     assert (fast.rate, paced.rate) == (0, 50_000)
     assert len(lines) == 4
@@ -37,6 +38,12 @@ def test_both_ways_of_sending_are_measured(endpoint: Endpoint) -> None:
     assert 0 <= paced.p50 <= paced.p99
     table = report.messages([fast, paced])
     assert [row[0] for row in table.rows] == ["as fast as possible", "50,000/s"]
+
+
+def test_a_budget_that_is_used_up_leaves_out_rounds(endpoint: Endpoint) -> None:
+    lines: list[str] = []
+    messages.measure(endpoint, 1000, 50_000, Plan(9, deadline=0), lines.append)
+    assert [line[-3:] for line in lines] == 2 * ["1/9", "2/9", "3/9"]
 
 
 @pytest.mark.parametrize(
@@ -51,14 +58,14 @@ def test_messages_lost_or_mixed_end_the_run(endpoint: Endpoint, collect: str, te
     everywhere(endpoint, f"{keep}function bench_collect() {collect} end")
     try:
         with pytest.raises(TargetError, match=text):
-            messages.measure(endpoint, 1000, 0, 1, lambda _: None)
+            messages.measure(endpoint, 1000, 0, Plan(1), lambda _: None)
     finally:
         everywhere(endpoint, "bench_collect = kept")
 
 
 def test_one_worker_is_not_enough() -> None:
     with targets.beespace(1) as one, pytest.raises(TargetError, match="reached one worker"):
-        messages.measure(one, 1000, 0, 1, lambda _: None)
+        messages.measure(one, 1000, 0, Plan(1), lambda _: None)
 
 
 def test_the_bars() -> None:

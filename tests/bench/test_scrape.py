@@ -10,6 +10,7 @@ import pytest
 
 from bench import report, scrape
 from bench.address import Address
+from bench.rounds import Plan
 from bench.scrape import KINDS, ScrapeFigure, Site, WorkersFigure
 from bench.session import Endpoint
 from bench.targets import TargetError
@@ -34,8 +35,8 @@ def test_scrapes(real: Site) -> None:
 
 
 def test_what_workers_notice(real: Site) -> None:
-    figure = scrape.workers(real, 0.3)
-    assert figure.scrapes >= 1
+    figure = scrape.workers(real, Plan(2, 0.3))
+    assert figure.scrapes >= 2
     assert figure.quiet >= 0
     assert figure.asked >= 0
 
@@ -45,7 +46,7 @@ def test_a_server_without_metrics() -> None:
         with pytest.raises(TargetError, match="'stub': it has no process 'metrics'"):
             scrape.scrapes(Site(endpoint, 1), 1, lambda _: None)
         with pytest.raises(TargetError, match="it has no process 'worker'"):
-            scrape.workers(Site(endpoint, 1), 0.1)
+            scrape.workers(Site(endpoint, 1), Plan(1, 0.1))
 
 
 class Answer(BaseHTTPRequestHandler):

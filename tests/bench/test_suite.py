@@ -72,6 +72,14 @@ def test_a_server_given_by_uri_is_not_started() -> None:
     assert result.left_out == "starts its server itself, 127.0.0.1:3301 runs already"
 
 
+@pytest.mark.parametrize("name", ["start", "idle"])
+def test_a_reference_given_by_uri_is_left_out_where_servers_are_new(name: str) -> None:
+    result = one(SUITE[name], reference="127.0.0.1:1")
+    assert result.failure is None
+    assert result.outcome is not None
+    assert "127.0.0.1" not in result.outcome.tables[0].plain()
+
+
 def test_a_smoke_run_judges_nothing() -> None:
     entry = Entry("made", "is made", lambda _: Outcome([], [Promise("x", 1, 0.5, "x")]), 1)
     (judged,) = run.promises([one(entry, smoke=False)])
