@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from bench import lua, usage
-from bench.client import Client
+from bench.client import BUSY_CLIENT, Client
 from bench.packets import AnswerError
 from bench.rounds import Plan, Progress
 from bench.scenarios import SCENARIOS
@@ -50,6 +50,11 @@ class ChurnFigure:
     def spread(self) -> float:
         """Of the rates, as a share of the median."""
         return spread(self.rates)
+
+    @property
+    def client_bound(self) -> bool:
+        """True when the load generator was the limit."""
+        return self.client_share >= BUSY_CLIENT
 
 
 @dataclass(frozen=True)

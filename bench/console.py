@@ -16,8 +16,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from bench import packets, typist, usage
+from bench import typist, usage
 from bench.address import Address
+from bench.loader import workers_of
 from bench.packets import AnswerError
 from bench.probe import Probe
 from bench.rounds import Plan
@@ -34,8 +35,6 @@ DEPTHS: Final = (1, 100)
 """Statements that are typed before the first one is answered."""
 BATCHES: Final = 20
 """Of the deepest kind, in a round."""
-
-_WORKERS: Final = "local i = box.info.worker return i and i.count or 1"
 
 
 @dataclass(frozen=True)
@@ -87,7 +86,7 @@ def beside(
 ) -> list[BesideFigure]:
     """A quiet console and one with each task; TargetError when an answer is wrong."""
     with _naming(endpoint):
-        if (workers := _workers(endpoint)) != 1:
+        if (workers := workers_of(endpoint)) != 1:
             raise AnswerError(f"it has {workers} workers, expected one that does everything")
         return [_beside(endpoint, name, plan, progress) for name in (None, *tasks)]
 
@@ -191,13 +190,6 @@ def _console(endpoint: Endpoint) -> Address:
     if endpoint.console is None:
         raise AnswerError("its console is not known")
     return endpoint.console
-
-
-def _workers(endpoint: Endpoint) -> int:
-    body = {packets.KEY_EXPRESSION: _WORKERS, packets.KEY_TUPLE: []}
-    with Session(endpoint) as session:
-        answer = session.exchange(packets.request(packets.TYPE_EVAL, 1, body), 1)
-    return int(packets.decode(answer).data()[0])
 
 
 @contextmanager

@@ -39,6 +39,7 @@ _SLICE: Final = 0.1
 """Seconds between two looks whether it shall end."""
 _VISITS: Final = 500
 _TRIES: Final = 64
+_COUNT: Final = "local i = box.info.worker return i and i.count or 1"
 _WORKER: Final = "local worker = box.info.worker return worker and worker.id or -1"
 
 
@@ -84,6 +85,14 @@ def worker_of(session: Session) -> int:
     """Number of the worker that has a session, -1 where a server has none."""
     body = {packets.KEY_EXPRESSION: _WORKER, packets.KEY_TUPLE: []}
     answer = session.exchange(packets.request(packets.TYPE_EVAL, 1, body), 1)
+    return int(packets.decode(answer).data()[0])
+
+
+def workers_of(endpoint: Endpoint) -> int:
+    """How many workers a server has, 1 when it does not know of any. AnswerError as others."""
+    body = {packets.KEY_EXPRESSION: _COUNT, packets.KEY_TUPLE: []}
+    with Session(endpoint) as session:
+        answer = session.exchange(packets.request(packets.TYPE_EVAL, 1, body), 1)
     return int(packets.decode(answer).data()[0])
 
 

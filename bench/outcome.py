@@ -23,6 +23,8 @@ class Promise:
     found: float | None
     unit: str
     at_least: bool = True
+    client_bound: bool = False
+    """Whether the load generator was the limit: the server may be faster."""
 
     @property
     def met(self) -> bool | None:
@@ -35,6 +37,12 @@ class Promise:
     def outcome(self) -> str:
         """For a table."""
         return "not measured" if self.met is None else "met" if self.met else "NOT MET"
+
+    @property
+    def text(self) -> str:
+        """What was found."""
+        mark = "!" if self.client_bound else ""
+        return "-" if self.found is None else f"{number(self.found)} {self.unit}{mark}"
 
     @property
     def bar(self) -> str:
@@ -110,12 +118,14 @@ def promises(found: Sequence[Promise]) -> Table:
         (
             each.about,
             each.bar,
-            "-" if each.found is None else f"{number(each.found)} {each.unit}",
+            each.text,
             each.outcome,
         )
         for each in found
     )
-    return Table("Promises", ("what", "bar", "found", "outcome"), rows, 1)
+    limited = any(each.client_bound and each.found is not None for each in found)
+    notes = ("! client: it was the limit, the server may be faster",) if limited else ()
+    return Table("Promises", ("what", "bar", "found", "outcome"), rows, 1, notes)
 
 
 def number(value: float) -> str:

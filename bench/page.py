@@ -61,10 +61,11 @@ def markdown(heading: str, found: Sequence[Result]) -> str:
 
 def _heading(command: str, document: Mapping[str, Any]) -> str:
     machine = document["machine"]
+    servers = [f"{name} ({version})" for name, version in document["versions"].items()]
+    servers += [] if document["reference"] else ["nothing"]
     return (
         f"{command}, {machine['date'][:10]}: {machine['cpus']} cores of {machine['cpu']}, "
-        f"Linux {machine['kernel']}, Python {machine['python']}, "
-        f"{document['subject']} beside {document['reference'] or 'nothing'}."
+        f"Linux {machine['kernel']}; {' beside '.join(servers)}."
     )
 
 

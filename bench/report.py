@@ -11,7 +11,7 @@ import platform
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from bench.bars import Figure, Role, Verdict
 from bench.client import BUSY_CLIENT, NOISY_MACHINE
@@ -27,6 +27,8 @@ from bench.session import Endpoint
 from bench.stats import ratio
 from bench.table import Table
 
+CLIENT_BOUND: Final = f"! client: busy {BUSY_CLIENT:.0%} of a core or more, it was the limit"
+
 
 def throughput(groups: Sequence[Sequence[Series]]) -> Table:
     """One row a load and server; ratios are to the last server of a group."""
@@ -37,7 +39,7 @@ def throughput(groups: Sequence[Sequence[Series]]) -> Table:
     every = [series for group in groups for series in group]
     notes = []
     if any(series.client_bound for series in every):
-        notes.append(f"! client: busy {BUSY_CLIENT:.0%} of a core or more, it was the limit")
+        notes.append(CLIENT_BOUND)
     if any(series.disturbed for series in every):
         notes.append(f"! others: used over {NOISY_MACHINE:.0%} of a core, not a quiet machine")
     return Table(

@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
-from bench import lua, report
+from bench import lua, report, targets
 from bench.client import Client
-from bench.outcome import Outcome, Promise, number, slopes
+from bench.outcome import Outcome, Promise, slopes
 from bench.packets import AnswerError
 from bench.rounds import Progress
 from bench.suite.context import Context
@@ -107,6 +107,11 @@ def document(wanted: Wanted, results: Sequence[Result]) -> dict[str, Any]:
     """Everything, for a program."""
     return {
         "machine": report.machine(),
+        "versions": {
+            name: targets.version(name)
+            for name in (wanted.subject, wanted.reference)
+            if name is not None
+        },
         "subject": wanted.subject,
         "reference": wanted.reference,
         "rounds": wanted.rounds,
@@ -126,8 +131,9 @@ def _plain(result: Result) -> dict[str, Any]:
                 "about": each.about,
                 "bar": each.bar,
                 "found": each.found,
-                "text": "-" if each.found is None else f"{number(each.found)} {each.unit}",
+                "text": each.text,
                 "met": each.met,
+                "client_bound": each.client_bound,
             }
             for each in result.outcome.promises
         ],

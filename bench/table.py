@@ -34,7 +34,8 @@ class Table:
         """For a README; texts with a bar in them are not expected."""
         sides = ["---" if index < self.left else "---:" for index in range(len(self.columns))]
         lines = [self.columns, sides, *self.rows]
-        return "\n".join([*(f"| {' | '.join(line)} |" for line in lines), *self.notes])
+        rows = [f"| {' | '.join(line)} |" for line in lines]
+        return "\n".join([*rows, *([""] if self.notes else []), *self.notes])
 
     def show(self) -> None:
         """Print it, with lines and colours on a terminal that is wide enough for all figures."""

@@ -93,6 +93,24 @@ def find_tarantool() -> str | None:
     return shutil.which("tarantool")
 
 
+def version(name: str) -> str:
+    """Of a server as :func:`parse` names it, in words of its own."""
+    if name.partition(":")[0] == "beespace":
+        command = [sys.executable, "-m", "server", "--version"]
+    elif name == "tarantool":
+        command = [find_tarantool() or name, "-v"]
+    else:
+        try:
+            return wait_for_ping(Endpoint(name, Address.parse(name)))
+        except (OSError, AnswerError) as error:
+            return f"version unknown: {error}"
+    try:
+        told = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.SubprocessError) as error:
+        return f"version unknown: {error}"
+    return told.stdout.partition("\n")[0].strip()
+
+
 @contextmanager
 def beespace(workers: int, settings: str = "") -> Iterator[Endpoint]:
     """This checkout's server with bench/app.lua; guest may execute everything.

@@ -8,8 +8,8 @@ from typing import Final
 
 from bench import churn
 from bench.churn import ChurnFigure
-from bench.client import BUSY_CLIENT
 from bench.outcome import Curve, Line, Outcome, Promise
+from bench.report import CLIENT_BOUND
 from bench.stats import ratio
 from bench.suite.context import Context
 from bench.table import Table
@@ -36,14 +36,14 @@ def run(context: Context) -> Outcome:
     every = [each for group in groups for each in group]
     return Outcome(
         [_table(groups)],
-        [Promise(about, churn.LIMIT, times, "x")],
+        [Promise(about, churn.LIMIT, times, "x", client_bound=judged[0].client_bound)],
         [_curve(groups)],
-        {"churn": [asdict(each) for each in every]},
+        {"churn": [{**asdict(each), "client_bound": each.client_bound} for each in every]},
     )
 
 
 def _table(groups: Sequence[Sequence[ChurnFigure]]) -> Table:
-    rows = []
+    rows, every = [], [each for group in groups for each in group]
     for group in groups:
         for each in group:
             last = each is group[-1]
@@ -57,7 +57,7 @@ def _table(groups: Sequence[Sequence[ChurnFigure]]) -> Table:
                     f"{each.p50:,.0f}",
                     f"{each.p99:,.0f}",
                     "-" if each.server_cpu is None else f"{each.server_cpu:.1f}",
-                    f"{each.client_share:.0%}" + ("!" if each.client_share > BUSY_CLIENT else ""),
+                    f"{each.client_share:.0%}" + ("!" if each.client_bound else ""),
                 )
             )
     columns = ("at a time", "server", "clients/s", "spread", "ratio", "p50 us", "p99 us")
@@ -65,6 +65,7 @@ def _table(groups: Sequence[Sequence[ChurnFigure]]) -> Table:
         "Clients that come and go (medians)",
         (*columns, "server us each", "client busy"),
         tuple(rows),
+        notes=(CLIENT_BOUND,) if any(each.client_bound for each in every) else (),
     )
 
 

@@ -33,8 +33,8 @@ def run(context: Context) -> Outcome:
     promises = [Promise("cpu 8x16: second worker on a second core", SECOND_CORE, gain, "x")]
     if others:
         promises.append(loads.times([two, found[-1]], REFERENCE))
-    points = tuple((count, each.rate) for count, each in zip(counts, found, strict=False))
-    curve = Curve("cpu 8x16", "workers", "requests/s", (Line("beespace", points),))
+    points = tuple((count, 1e6 / each.rate) for count, each in zip(counts, found, strict=False))
+    curve = Curve("cpu 8x16", "workers", "us a request", (Line("beespace", points),))
     note = "the gain counts the cores that the load generator leaves to the server"
     return Outcome(
         [loads.table([found])], promises, [curve], {"series": loads.figures([found])}, [note]

@@ -15,6 +15,7 @@ from bench.arrivals import Arrivals, Arrived
 from bench.client import BUSY_CLIENT
 from bench.outcome import Curve, Line, Outcome, Promise
 from bench.packets import AnswerError
+from bench.report import CLIENT_BOUND
 from bench.rounds import Plan
 from bench.scenarios import SCENARIOS
 from bench.session import Endpoint
@@ -51,6 +52,11 @@ class Step:
         return self.quantiles[_QUANTILES.index(0.99)]
 
     @property
+    def client_bound(self) -> bool:
+        """Whether the load generator was the limit."""
+        return self.client_share >= BUSY_CLIENT
+
+    @property
     def is_good(self) -> bool:
         """Whether the server keeps up."""
         return not self.overloaded and self.p99 <= KNEE_P99
@@ -69,10 +75,11 @@ def run(context: Context) -> Outcome:
                 context.progress(f"{endpoint.name}: {share:.0%} of {series.rate:,.0f} requests/s")
                 steps.append(_step(arrivals, endpoint, share * series.rate, plan))
             ladders.append(steps)
-        knees = [_knee(steps) for steps in ladders]
-        half = _at(arrivals, endpoints, knees[-1] / 2, plan) if len(endpoints) > 1 else []
+        knees = [knee(steps) for steps in ladders]
+        known = len(endpoints) > 1 and knees[-1] > 0
+        half = _at(arrivals, endpoints, knees[-1] / 2, plan) if known else []
     names = " / ".join(context.names)
-    times = ratio(knees[0], knees[1]) if len(knees) > 1 else None
+    times = ratio(knees[0], knees[1]) if known else None
     worse = ratio(half[0].p99, half[1].p99) if half else None
     about = "at half of the reference's knee"
     if half:
@@ -86,8 +93,17 @@ def run(context: Context) -> Outcome:
         [_table("Arrivals at a fixed rate (medians)", every), *_second(about, half)],
         promises,
         [_curve(ladders)],
-        {"steps": [vars(step) for step in every], "half": [vars(step) for step in half]},
+        {
+            "steps": [_plain(step) for step in every],
+            "half": [_plain(step) for step in half],
+            "knees": dict(zip(context.names, knees, strict=True)),
+        },
+        [_told(steps) for steps in ladders],
     )
+
+
+def _plain(step: Step) -> dict[str, object]:
+    return {**vars(step), "client_bound": step.client_bound}
 
 
 def _second(about: str, half: Sequence[Step]) -> list[Table]:
@@ -125,9 +141,17 @@ def _made(target: str, rounds: Sequence[Arrived]) -> Step:
     )
 
 
-def _knee(steps: Sequence[Step]) -> float:
-    """The highest rate with which the server kept up; the lowest one when there is none."""
-    return max((step.rate for step in steps if step.is_good), default=steps[0].rate)
+def knee(steps: Sequence[Step]) -> float:
+    """The highest rate with which the server kept up, 0 when there is none."""
+    return max((step.rate for step in steps if step.is_good), default=0.0)
+
+
+def _told(steps: Sequence[Step]) -> str:
+    """The knee in words."""
+    found, sign = knee(steps), "at least " if steps[-1].is_good else ""
+    if not found:
+        return f"{steps[0].target}: no rate kept p99 within {KNEE_P99 / 1000:g} ms"
+    return f"{steps[0].target}: the knee is {sign}{found:,.0f} requests/s"
 
 
 def _table(title: str, steps: Sequence[Step]) -> Table:
@@ -137,14 +161,15 @@ def _table(title: str, steps: Sequence[Step]) -> Table:
             f"{step.rate:,.0f}",
             f"{step.found:,.0f}",
             *(f"{value:,.0f}" for value in step.quantiles),
-            f"{step.client_share:.0%}" + ("!" if step.client_share > BUSY_CLIENT else ""),
+            f"{step.client_share:.0%}" + ("!" if step.client_bound else ""),
             "" if step.is_good else "overloaded" if step.overloaded else "too slow",
         )
         for step in steps
     ]
     columns = ("server", "due/s", "answered/s", "p50 us", "p90 us", "p99 us", "p99.9 us")
-    note = "time counts from when a request was due; ! client: the load generator was the limit"
-    return Table(title, (*columns, "client busy", ""), tuple(rows), 1, (note,))
+    notes = ["time counts from when a request was due"]
+    notes += [CLIENT_BOUND] if any(step.client_bound for step in steps) else []
+    return Table(title, (*columns, "client busy", ""), tuple(rows), 1, tuple(notes))
 
 
 def _curve(ladders: Sequence[Sequence[Step]]) -> Curve:

@@ -30,7 +30,7 @@ def times(found: Sequence[Series], limit: float, *, quantile: float | None = Non
     known = len(found) > 1
     if quantile is None:
         value = ratio(first.rate, last.rate) if known else None
-        return Promise(f"{about}, requests/s", limit, value, "x")
+        return Promise(f"{about}, requests/s", limit, value, "x", client_bound=first.client_bound)
     value = ratio(first.quantile(quantile), last.quantile(quantile)) if known else None
     return Promise(f"{about}, p{quantile * 100:g}", limit, value, "x", at_least=False)
 

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Final
 
 from bench import lua
-from bench.loader import behind, on_worker
+from bench.loader import behind, on_worker, workers_of
 from bench.outcome import Outcome, Promise
 from bench.packets import AnswerError
 from bench.probe import Probe
@@ -53,10 +53,7 @@ def run(context: Context) -> Outcome:
     found = []
     for name in context.names:
         with context.servers([name]) as (endpoint,):
-            kinds = (
-                [QUIET, MIXED, OTHER, SAME] if name.startswith("beespace") else [QUIET, MIXED, SAME]
-            )
-            for kind in kinds:
+            for kind in _kinds(endpoint):
                 context.progress(f"{name}: beside {kind}")
                 found.append(_measure(endpoint, kind, plan))
     own = {each.beside: each for each in found if each.target == context.subject}
@@ -79,6 +76,15 @@ def run(context: Context) -> Outcome:
         promises,
         figures={"beside": [asdict(each) for each in found]},
     )
+
+
+def _kinds(endpoint: Endpoint) -> list[str]:
+    """What there is to be beside: another worker only where there are two."""
+    try:
+        apart = [OTHER] if workers_of(endpoint) > 1 else []
+    except (OSError, AnswerError) as error:
+        raise TargetError(f"target {endpoint.name!r}: {error}") from error
+    return [QUIET, MIXED, *apart, SAME]
 
 
 def _promise(about: str, limit: float, found: Beside | None) -> Promise:

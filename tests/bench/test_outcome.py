@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import html.parser
 import json
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -64,6 +66,22 @@ def test_promises_as_a_table() -> None:
     table = outcome.promises([KEPT, UNKNOWN, MISSED])
     assert table.plain() == PROMISES
     assert table.markdown() == MARKDOWN
+
+
+def test_a_promise_says_that_the_client_was_the_limit() -> None:
+    table = outcome.promises([KEPT, replace(MISSED, client_bound=True)])
+    assert [row[2] for row in table.rows] == ["2 x", "2 ms!"]
+    assert table.notes == ("! client: it was the limit, the server may be faster",)
+    assert table.markdown().endswith(f"NOT MET |\n\n{table.notes[0]}")
+
+
+def test_the_heading_tells_the_versions(tmp_path: Path) -> None:
+    document = run.document(wanted(), found())
+    page.write(tmp_path, "python -m bench run all", document, found())
+    heading = (tmp_path / "figures.md").read_text().partition("\n")[0]
+    told = r"; beespace:2 \(beespace \d.*, LuaJIT 2\.1.*, Python 3\..*\) beside nothing\.$"
+    assert re.search(told, heading)
+    assert document["versions"].keys() == {"beespace:2"}
 
 
 @pytest.mark.parametrize(("power", "scale"), [(0.0, 5.0), (1.0, 0.1), (2.0, 3.0), (-0.5, 1.0)])
@@ -150,6 +168,6 @@ def test_the_report_has_three_files(tmp_path: Path) -> None:
     assert known["scenarios"]["cores"]["left_out"] == "not its own"
     lines = (tmp_path / "out" / "figures.md").read_text().splitlines()
     assert lines[0].startswith("python -m bench run all, 2")
-    assert "beespace:2 beside nothing" in lines[0]
+    assert "beside nothing" in lines[0]
     assert "| rate | at least 1.5 x | 2 x | met |" in lines
     assert (tmp_path / "out" / "report.html").read_text().startswith("<!doctype html>")

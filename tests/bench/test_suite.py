@@ -19,6 +19,7 @@ from bench.outcome import Outcome, Promise
 from bench.packets import AnswerError
 from bench.rounds import LEAST_ROUNDS, Plan
 from bench.run import Wanted
+from bench.suite import mixed
 from bench.suite.context import Context
 from bench.suite.registry import SUITE, Entry
 from bench.targets import CHECKOUT, TargetError
@@ -78,6 +79,14 @@ def test_a_reference_given_by_uri_is_left_out_where_servers_are_new(name: str) -
     assert result.failure is None
     assert result.outcome is not None
     assert "127.0.0.1" not in result.outcome.tables[0].plain()
+
+
+def test_one_worker_is_measured_without_another_one() -> None:
+    result = one(SUITE["mixed"], subject="beespace:1")
+    assert result.failure is None
+    assert result.outcome is not None
+    beside = [row[1] for row in result.outcome.tables[0].rows]
+    assert beside == [mixed.QUIET, mixed.MIXED, mixed.SAME]
 
 
 def test_a_smoke_run_judges_nothing() -> None:
