@@ -74,24 +74,27 @@ def run(context: Context) -> Outcome:
         ]
         context.progress("look-ups")
         found = _measure(tables, turns, context.plan())
-    judged = [each for each in found if each.function == "exists" and each.which != ALL]
-    slowest = max(each.nanoseconds for each in judged)
+    exists, peer = (
+        [each for each in found if each.function == function and each.which != ALL]
+        for function in ("exists", "peer")
+    )
+    slowest = max(each.nanoseconds for each in exists)
     return Outcome(
         [_table(found)],
         [
             Promise("exists in a compiled loop, slowest", EXISTS, slowest, "ns", at_least=False),
-            Promise(
-                "exists against the number of sessions, difference",
-                FLAT * 100,
-                100 * difference(judged),
-                "%",
-                at_least=False,
-            ),
+            _flat("exists", exists),
+            _flat("peer", peer),
         ],
         [_curve("exists", found), _curve("peer", found)],
         {"lookup": [asdict(each) for each in found]},
         [f"{WORKERS} workers; {ASKED} sessions asked for again and again, at every size"],
     )
+
+
+def _flat(function: str, costs: Sequence[Cost]) -> Promise:
+    about = f"{function} against the number of sessions, difference"
+    return Promise(about, FLAT * 100, 100 * difference(costs), "%", at_least=False)
 
 
 def difference(costs: Sequence[Cost]) -> float:
@@ -101,7 +104,7 @@ def difference(costs: Sequence[Cost]) -> float:
     so for all sizes of a round.
     """
     most = 0.0
-    for kind in (OWN, OTHER):
+    for kind in dict.fromkeys(each.which for each in costs):
         rounds = zip(*(each.rounds for each in costs if each.which == kind), strict=True)
         shares = [[cost / costs_then[0] for cost in costs_then] for costs_then in rounds]
         by_size = [median(size) for size in zip(*shares, strict=True)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench.suite.lookup import OTHER, OWN, Cost, difference
+from bench.suite.lookup import CHURNING, OTHER, OWN, Cost, difference
 
 FAST, SLOW = 3.0, 5.4
 
@@ -28,6 +28,8 @@ def test_a_machine_that_is_slow_for_some_rounds_makes_no_difference() -> None:
 def test_a_size_that_costs_more_does() -> None:
     dear = costs(OWN, [FAST, SLOW, FAST], [FAST * 1.2, SLOW * 1.2, FAST])
     assert difference([*dear, *STEADY]) == pytest.approx(0.2)
+    churned = costs(CHURNING, [3.0, 3.0, 3.0], [3.9, 3.9, 3.9])
+    assert difference([*dear, *churned]) == pytest.approx(0.3)
     assert difference([*STEADY, *costs(OWN, [3.0, 3.0, 3.0], [2.0, 2.0, 3.0])]) == pytest.approx(
         0.5
     )
