@@ -18,20 +18,21 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import psutil
 
-from bench import churn, lua, packets, usage
+from bench import churn, console, idle, listing, lua, messages, packets, usage
 from bench.address import Address
 from bench.client import Client, Load
 from bench.packets import AnswerError
 from bench.rounds import Plan, Progress
 from bench.scenarios import SCENARIOS
 from bench.session import Endpoint, Session
+from bench.suite import lookup
 from bench.table import Table
 from bench.targets import TargetError
 
@@ -44,9 +45,12 @@ LOADS: Final[Mapping[str, tuple[str, int, int]]] = {
     "mixed": ("mixed", 20, 10),
 }
 """Kind, connections and depth that stand for a scenario of the suite."""
-CHURN: Final = "churn"
 _VISITS: Final = 5000
 _CLIENTS: Final = 64
+_MESSAGES: Final = 50_000
+_CROWD: Final = 5000
+"""Idle sessions that are there while a large table is looked at."""
+_CROWDED: Final = frozenset({"list", "lookup"})
 _SHOWN: Final = 12
 """Rows of each table."""
 _STATES: Final = {
@@ -69,32 +73,84 @@ class Profile:
     notes: Sequence[str]
 
 
+def _churn(client: Client, endpoint: Endpoint) -> None:
+    churn.measure(client, [endpoint], _CLIENTS, _VISITS, Plan(1), _silent)
+
+
+def _push(_: Client, endpoint: Endpoint) -> None:
+    messages.measure(endpoint, _MESSAGES, int(messages.RATE_BAR), Plan(1), _silent)
+
+
+def _console(_: Client, endpoint: Endpoint) -> None:
+    console.statements([endpoint], Plan(1), _silent, batches=10)
+
+
+def _look_up(_: Client, endpoint: Endpoint) -> None:
+    with Session(endpoint) as session:
+        (ids,) = _call(session, "bench_ids", 0, lookup.ASKED)
+        for function in ("exists", "peer"):
+            _call(session, "bench_lookup", function, ids, lookup.TURNS // 5)
+
+
+def _list(_: Client, endpoint: Endpoint) -> None:
+    with Session(endpoint) as session:
+        _call(session, "box.session.count")
+        last: int | None = 0
+        while last is not None:
+            (page,) = _call(session, "box.session.list", {"limit": listing.PAGE, "after": last})
+            last = page[-1]["id"] if page else None
+
+
+def _call(session: Session, function: str, *arguments: Any) -> Any:
+    body = {packets.KEY_FUNCTION: function, packets.KEY_TUPLE: list(arguments)}
+    return packets.decode(session.exchange(packets.request(packets.TYPE_CALL, 1, body), 1)).data()
+
+
+def _silent(_: str) -> None:
+    """Portions tell of no rounds."""
+
+
+_PORTIONS: Final[Mapping[str, Callable[[Client, Endpoint], None]]] = {
+    "churn": _churn,
+    "lookup": _look_up,
+    "push": _push,
+    "list": _list,
+    "console": _console,
+}
+"""A scenario's work where that is no closed loop of requests: portions, again and again."""
+
+
 def names() -> list[str]:
     """What can be profiled: scenarios of the suite that have a load, and kinds of requests."""
-    return [*LOADS, CHURN, *SCENARIOS]
+    return [*LOADS, *_PORTIONS, *SCENARIOS]
 
 
 def measure(endpoint: Endpoint, name: str, seconds: float, progress: Progress) -> Profile:
     """Put ``name`` on a server of this checkout. TargetError when it fails."""
     client = Client()
     try:
-        load = _load(client, endpoint, name)
-        load(min(seconds, 1.0))
-        return _watched(endpoint, load, seconds, progress)
+        with ExitStack() as stack:
+            if name in _CROWDED:
+                progress(f"{_CROWD:,} sessions")
+                stack.enter_context(idle.holder(endpoint)).open(_CROWD)
+            load = _load(client, endpoint, name)
+            load(min(seconds, 1.0))
+            return _watched(endpoint, load, seconds, progress)
     except (OSError, AnswerError, lua.LuaError) as error:
         raise TargetError(f"profile of {name} against {endpoint.name!r}: {error}") from error
 
 
 def _load(client: Client, endpoint: Endpoint, name: str) -> Callable[[float], None]:
     """Traffic for so many seconds."""
-    if name == CHURN:
+    if name in _PORTIONS:
+        portion = _PORTIONS[name]
 
-        def visit(seconds: float) -> None:
+        def repeat(seconds: float) -> None:
             end = time.monotonic() + seconds
             while time.monotonic() < end:
-                churn.measure(client, [endpoint], _CLIENTS, _VISITS, Plan(1), lambda _: None)
+                portion(client, endpoint)
 
-        return visit
+        return repeat
     kind, connections, depth = LOADS.get(name, (name, 8, 128))
     load = Load(SCENARIOS[kind], connections, depth)
 
@@ -115,12 +171,17 @@ def _watched(
     with _traffic(load, seconds):
         hot = _perf([acceptor, *workers], seconds, notes)
     progress("CPU of the processes, py-spy")
-    before = {pid: usage.process_cpu(pid) for pid in processes}
-    begun = time.monotonic()
-    with _traffic(load, seconds):
+    used: dict[int, float] = {}
+
+    def measured(seconds: float) -> None:
+        # A profiler takes longer than the load, to start and to write what it found.
+        before, begun = {pid: usage.process_cpu(pid) for pid in processes}, time.monotonic()
+        load(seconds)
+        took = time.monotonic() - begun
+        used.update((pid, (usage.process_cpu(pid) - cpu) / took) for pid, cpu in before.items())
+
+    with _traffic(measured, seconds):
         functions = _spy(acceptor, seconds, notes)
-    took = time.monotonic() - begun
-    used = {pid: (usage.process_cpu(pid) - cpu) / took for pid, cpu in before.items()}
     progress("LuaJIT's profiler")
     _in_workers(endpoint, "start")
     load(seconds)

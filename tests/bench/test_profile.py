@@ -48,6 +48,17 @@ def test_a_profile_of_everything_that_is_there() -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "file"),
+    [("push", "engine/"), ("lookup", "engine/table.lua"), ("list", "engine/"), ("console", "")],
+)
+def test_scenarios_that_are_no_closed_loop(name: str, file: str) -> None:
+    done = bench(name, "--seconds", "0.5")
+    assert (done.returncode, done.stderr) == (0, "")
+    _, _, lines = done.stdout.partition("Lua: lines")
+    assert file in lines
+
+
+@pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
         (["nothing"], "scenario 'nothing': expected one of throughput"),
