@@ -71,6 +71,11 @@ class Line:
             return None
         return sum((x - middle_x) * (y - middle_y) for x, y in known) / width
 
+    @property
+    def grows(self) -> str:
+        """The slope as a text, empty with fewer than two sizes."""
+        return "" if self.slope is None else f"{round(self.slope, 2) + 0.0:+.2f}"
+
 
 @dataclass(frozen=True)
 class Curve:
@@ -100,11 +105,11 @@ class Outcome:
 def slopes(curves: Sequence[Curve]) -> Table | None:
     """How the costs of all growing curves grow; None where none has two sizes."""
     rows = [
-        (curve.title, line.name, f"{line.slope:+.2f}")
+        (curve.title, line.name, line.grows)
         for curve in curves
         if curve.growth
         for line in curve.lines
-        if line.slope is not None
+        if line.grows
     ]
     if not rows:
         return None

@@ -27,7 +27,7 @@ def svg(curve: Curve) -> str:
         figure = Figure(_SIZE, layout="constrained")
         axes = figure.add_subplot()
         for at, line in enumerate(curve.lines):
-            slope = "" if line.slope is None or not curve.growth else f", slope {line.slope:+.2f}"
+            slope = f", slope {line.grows}" if line.grows and curve.growth else ""
             axes.plot(
                 [x for x, _ in line.points],
                 [y for _, y in line.points],

@@ -6,7 +6,9 @@ read from /proc; a process that ended in between counts as nothing.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +16,7 @@ import psutil
 
 _NANOSECONDS: Final = 1e9
 _PROC: Final = Path("/proc")
+_TITLE: Final = "beespace: "
 _COUNTED: Final = frozenset({"Pss_Anon", "Pss_Shmem"})
 
 
@@ -27,18 +30,30 @@ def tree(pid: int) -> tuple[int, ...]:
 
 
 def listener_pid(port: int) -> int | None:
-    """The topmost process that listens on ``port`` of this machine, None when not visible."""
+    """Root of the server that listens on ``port`` of this machine, None when not visible.
+
+    Processes of one name, or with a title of beespace, are one server; this process and those that
+    started it are none of it.
+    """
     pids = {
         found.pid
         for found in psutil.net_connections("tcp")
         if found.status == psutil.CONN_LISTEN and found.laddr and found.laddr.port == port
     }
-    for pid in sorted(each for each in pids if each is not None):
-        process = psutil.Process(pid)
-        while (parent := process.parent()) is not None and parent.name() == process.name():
-            process = parent
-        return int(process.pid)
+    others = {os.getpid(), *(each.pid for each in psutil.Process().parents())}
+    with suppress(psutil.Error):
+        for pid in sorted(each for each in pids if each is not None):
+            process = psutil.Process(pid)
+            while (parent := process.parent()) is not None and parent.pid not in others:
+                if parent.name() != process.name() and not _are_beespace(parent, process):
+                    break
+                process = parent
+            return int(process.pid)
     return None
+
+
+def _are_beespace(*processes: psutil.Process) -> bool:
+    return all(" ".join(each.cmdline()).startswith(_TITLE) for each in processes)
 
 
 def cpu_seconds(pid: int) -> float:

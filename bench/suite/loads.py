@@ -26,8 +26,8 @@ def measure(
 def times(found: Sequence[Series], limit: float, *, quantile: float | None = None) -> Promise:
     """The rate of the first server over that of the last one; or that quantile of the latency."""
     first, last = found[0], found[-1]
-    about = f"{first.load}: {first.target} / {last.target}"
     known = len(found) > 1
+    about = f"{first.load}: {first.target}" + (f" / {last.target}" if known else "")
     if quantile is None:
         value = ratio(first.rate, last.rate) if known else None
         return Promise(f"{about}, requests/s", limit, value, "x", client_bound=first.client_bound)

@@ -11,8 +11,12 @@ from pathlib import Path
 import pytest
 
 from bench import outcome, page, pictures, run
+from bench.client import Load
 from bench.outcome import Curve, Line, Outcome, Promise
+from bench.rounds import Series
 from bench.run import Result, Wanted
+from bench.scenarios import SCENARIOS
+from bench.suite import loads
 from bench.suite.registry import SUITE
 from bench.table import Table
 
@@ -82,6 +86,20 @@ def test_the_heading_tells_the_versions(tmp_path: Path) -> None:
     told = r"; beespace:2 \(beespace \d.*, LuaJIT 2\.1.*, Python 3\..*\) beside nothing\.$"
     assert re.search(told, heading)
     assert document["versions"].keys() == {"beespace:2"}
+
+
+@pytest.mark.parametrize(
+    ("costs", "text"), [((1.0, 10.0), "+1.00"), ((5.0, 4.99), "+0.00"), ((5.0,), "")]
+)
+def test_the_slope_as_a_text(costs: tuple[float, ...], text: str) -> None:
+    assert Line("x", tuple((10.0 ** (k + 1), cost) for k, cost in enumerate(costs))).grows == text
+
+
+def test_a_promise_names_the_servers_that_were_measured() -> None:
+    load = Load(SCENARIOS["ping"], 8, 128)
+    alone, other = Series(load, "a", ()), Series(load, "b", ())
+    assert loads.times([alone], 1.5).about == "ping 8x128: a, requests/s"
+    assert loads.times([alone, other], 1.5).about == "ping 8x128: a / b, requests/s"
 
 
 @pytest.mark.parametrize(("power", "scale"), [(0.0, 5.0), (1.0, 0.1), (2.0, 3.0), (-0.5, 1.0)])
