@@ -21,8 +21,6 @@ from bench.targets import TargetError
 
 LIMIT: Final = 1.0
 """Times the reference's rate, at least."""
-MOST_VISITS: Final = 100_000
-"""In a round: what leaves room among the ports of the loopback network."""
 
 
 @dataclass(frozen=True)

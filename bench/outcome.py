@@ -79,13 +79,12 @@ class Line:
 
 @dataclass(frozen=True)
 class Curve:
-    """A picture: lines over one axis of sizes. Both axes are logarithmic unless ``linear``."""
+    """A picture: lines over one axis of sizes. Both axes are logarithmic."""
 
     title: str
     x: str
     y: str
     lines: tuple[Line, ...]
-    linear: bool = False
     growth: bool = True
     """Whether the slopes say something: cost against size."""
 

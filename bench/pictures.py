@@ -35,9 +35,8 @@ def svg(curve: Curve) -> str:
                 marker=_MARKERS[at % len(_MARKERS)],
                 label=line.name + slope,
             )
-        if not curve.linear:
-            axes.set_xscale("log")
-            axes.set_yscale("log")
+        axes.set_xscale("log")
+        axes.set_yscale("log")
         axes.set_xlabel(curve.x)
         axes.set_ylabel(curve.y)
         axes.set_title(curve.title)

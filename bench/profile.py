@@ -122,7 +122,7 @@ _PORTIONS: Final[Mapping[str, Callable[[Client, Endpoint], None]]] = {
 
 def names() -> list[str]:
     """What can be profiled: scenarios of the suite that have a load, and kinds of requests."""
-    return [*LOADS, *_PORTIONS, *SCENARIOS]
+    return list(dict.fromkeys([*LOADS, *_PORTIONS, *SCENARIOS]))
 
 
 def measure(endpoint: Endpoint, name: str, seconds: float, progress: Progress) -> Profile:

@@ -61,7 +61,7 @@ def run(wanted: Wanted, progress: Progress) -> Iterator[Result]:
             _prefixed(entry.name, progress),
         )
         if entry.own and not context.is_own:
-            reason = f"starts its server itself, {wanted.subject} runs already"
+            reason = f"starts servers of this checkout, {wanted.subject} is none"
             yield Result(entry, None, 0.0, left_out=reason)
             continue
         yield _one(entry, context)

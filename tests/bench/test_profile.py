@@ -27,6 +27,10 @@ def test_symbols_of_perf() -> None:
     ]
 
 
+def test_a_name_is_listed_once() -> None:
+    assert len(set(profile.names())) == len(profile.names())
+
+
 def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "bench", "profile", *arguments],

@@ -70,7 +70,7 @@ def test_a_scenario_that_fails_is_told_and_the_others_go_on(kind: type[Exception
 def test_a_server_given_by_uri_is_not_started() -> None:
     entry = Entry("own", "starts it", lambda _: Outcome([]), 1, own=True)
     result = one(entry, subject="127.0.0.1:3301")
-    assert result.left_out == "starts its server itself, 127.0.0.1:3301 runs already"
+    assert result.left_out == "starts servers of this checkout, 127.0.0.1:3301 is none"
 
 
 @pytest.mark.parametrize("name", ["start", "idle"])
