@@ -68,16 +68,18 @@ def run(context: Context) -> Outcome:
     shares = context.size(SHARES, (0.05, 0.1))
     with context.servers() as endpoints:
         closed = loads.measure(context, plan, endpoints, KIND.name, CONNECTIONS, 64)
-        ladders = []
-        for endpoint, series in zip(endpoints, closed, strict=True):
-            steps = []
-            for share in shares:
-                context.progress(f"{endpoint.name}: {share:.0%} of {series.rate:,.0f} requests/s")
-                steps.append(_step(arrivals, endpoint, share * series.rate, plan))
-            ladders.append(steps)
+        ladders: list[list[Step]] = [[] for _ in endpoints]
+        for share in shares:
+            context.progress(f"{share:.0%} of what a closed loop reaches")
+            rates = [share * series.rate for series in closed]
+            for steps, step in zip(
+                ladders, in_turns(arrivals, endpoints, rates, plan), strict=True
+            ):
+                steps.append(step)
         knees = [knee(steps) for steps in ladders]
         known = len(endpoints) > 1 and knees[-1] > 0
-        half = _at(arrivals, endpoints, knees[-1] / 2, plan) if known else []
+        rates = [knees[-1] / 2] * len(endpoints)
+        half = in_turns(arrivals, endpoints, rates, plan) if known else []
     names = " / ".join(context.names)
     times = ratio(knees[0], knees[1]) if known else None
     worse = ratio(half[0].p99, half[1].p99) if half else None
@@ -110,17 +112,15 @@ def _second(about: str, half: Sequence[Step]) -> list[Table]:
     return [_table(f"Arrivals {about} (medians)", half)] if half else []
 
 
-def _at(arrivals: Arrivals, endpoints: Sequence[Endpoint], rate: float, plan: Plan) -> list[Step]:
-    """One rate, the servers in turns."""
+def in_turns(
+    arrivals: Arrivals, endpoints: Sequence[Endpoint], rates: Sequence[float], plan: Plan
+) -> list[Step]:
+    """A rate for each server, the servers in turns."""
     found: list[list[Arrived]] = [[] for _ in endpoints]
     for _ in plan.turns():
-        for endpoint, rounds in zip(endpoints, found, strict=True):
+        for endpoint, rate, rounds in zip(endpoints, rates, found, strict=True):
             rounds.append(_round(arrivals, endpoint, rate, plan))
     return [_made(each.name, rounds) for each, rounds in zip(endpoints, found, strict=True)]
-
-
-def _step(arrivals: Arrivals, endpoint: Endpoint, rate: float, plan: Plan) -> Step:
-    return _made(endpoint.name, [_round(arrivals, endpoint, rate, plan) for _ in plan.turns()])
 
 
 def _round(arrivals: Arrivals, endpoint: Endpoint, rate: float, plan: Plan) -> Arrived:

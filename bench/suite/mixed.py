@@ -5,6 +5,7 @@ A short request is a PING that is due every millisecond; its time counts from th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from typing import Final
@@ -48,14 +49,13 @@ class Beside:
 
 
 def run(context: Context) -> Outcome:
-    """Every server by itself: those beside it would share its cores."""
-    plan = context.plan()
-    found = []
-    for name in context.names:
-        with context.servers([name]) as (endpoint,):
-            for kind in _kinds(endpoint):
-                context.progress(f"{name}: beside {kind}")
-                found.append(_measure(endpoint, kind, plan))
+    """Each kind of others in turn, the servers in turns."""
+    plan, found = context.plan(), []
+    with context.servers() as endpoints:
+        known = {endpoint: _kinds(endpoint) for endpoint in endpoints}
+        for kind in (QUIET, MIXED, OTHER, SAME):
+            context.progress(f"beside {kind}")
+            found += in_turns([each for each in endpoints if kind in known[each]], kind, plan)
     own = {each.beside: each for each in found if each.target == context.subject}
     promises = [
         _promise("short requests while another worker computes, p99", APART, own.get(OTHER)),
@@ -91,17 +91,26 @@ def _promise(about: str, limit: float, found: Beside | None) -> Promise:
     return Promise(about, limit, None if found is None else found.p99, "ms", at_least=False)
 
 
-def _measure(endpoint: Endpoint, kind: str, plan: Plan) -> Beside:
-    delays, rates = [], []
+def in_turns(endpoints: Sequence[Endpoint], kind: str, plan: Plan) -> list[Beside]:
+    """One kind of others; TargetError when a server fails."""
+    rounds: list[list[tuple[list[float], float | None]]] = [[] for _ in endpoints]
     for _ in plan.turns():
-        try:
-            took, rate = _round(endpoint, kind, plan.seconds)
-        except (OSError, AnswerError, lua.LuaError) as error:
-            raise TargetError(f"{kind}, against {endpoint.name!r}: {error}") from error
-        delays.append([each / 1000 for each in took])
-        rates += [] if rate is None else [rate]
+        for endpoint, taken in zip(endpoints, rounds, strict=True):
+            try:
+                taken.append(_round(endpoint, kind, plan.seconds))
+            except (OSError, AnswerError, lua.LuaError) as error:
+                raise TargetError(f"{kind}, against {endpoint.name!r}: {error}") from error
+    return [
+        _figure(endpoint.name, kind, taken)
+        for endpoint, taken in zip(endpoints, rounds, strict=True)
+    ]
+
+
+def _figure(target: str, kind: str, rounds: Sequence[tuple[list[float], float | None]]) -> Beside:
+    delays = [[each / 1000 for each in took] for took, _ in rounds]
+    rates = [rate for _, rate in rounds if rate is not None]
     return Beside(
-        endpoint.name,
+        target,
         kind,
         median(quantile(each, 0.5) for each in delays),
         median(quantile(each, 0.99) for each in delays),

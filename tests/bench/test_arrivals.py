@@ -9,11 +9,14 @@ from typing import Any
 import pytest
 
 from bench import lua, packets, targets
-from bench.arrivals import Arrivals, histogram
+from bench.address import Address
+from bench.arrivals import Arrivals, Arrived, histogram
 from bench.client import Client
 from bench.packets import AnswerError
+from bench.rounds import Plan
 from bench.scenarios import SCENARIOS
-from bench.suite.latency import KNEE_P99, Step, knee
+from bench.session import Endpoint
+from bench.suite.latency import KNEE_P99, Step, in_turns, knee
 from tests.bench import stub
 
 PING = SCENARIOS["ping"]
@@ -87,3 +90,21 @@ def step(rate: float, p99: float, *, overloaded: bool = False) -> Step:
 )
 def test_the_knee_is_the_highest_rate_that_is_kept_up_with(steps: list[Step], rate: float) -> None:
     assert knee(steps) == rate
+
+
+def test_servers_take_turns_each_at_its_rate() -> None:
+    asked: list[tuple[str, float]] = []
+
+    class Quick:
+        def measure(
+            self, endpoint: Endpoint, _kind: Any, _count: int, rate: float, _: float
+        ) -> Any:
+            asked.append((endpoint.name, rate))
+            return Arrived(
+                rate, rate, overloaded=False, client_share=0.1, latency=histogram(bytes(8192), 1.0)
+            )
+
+    ends = [Endpoint(name, Address()) for name in ("a", "b")]
+    steps = in_turns(Quick(), ends, [10, 20], Plan(3, 0.1))  # type: ignore[arg-type]
+    assert asked == 3 * [("a", 10), ("b", 20)]
+    assert [(each.target, each.rate) for each in steps] == [("a", 10), ("b", 20)]
