@@ -189,7 +189,7 @@ def _watched(
     return Profile(
         [
             _cpu_table(processes, used),
-            _states_table(found),
+            states_table(found),
             _counted("Lua: lines", "line", _sum(each["places"] for each in found)),
             *(
                 []
@@ -317,10 +317,12 @@ def _cpu_table(processes: Mapping[int, str], used: Mapping[int, float]) -> Table
     return Table("CPU of the server's processes", ("process", "pid", "of a core"), tuple(rows), 1)
 
 
-def _states_table(found: Sequence[Mapping[str, Any]]) -> Table:
+def states_table(found: Sequence[Mapping[str, Any]]) -> Table:
+    """One row a worker, from what profile.lua returned in each."""
     rows = []
     for number, worker in enumerate(found):
-        states = worker["states"]
+        # A worker that did nothing has an empty table, which travels as an array.
+        states = dict(worker["states"])
         total = sum(states.values()) or 1
         shares = [f"{states.get(key, 0) / total:.0%}" for key in _STATES]
         rows.append((f"worker {number}", f"{total:,}", *shares))

@@ -27,6 +27,11 @@ def test_symbols_of_perf() -> None:
     ]
 
 
+def test_a_worker_that_did_nothing() -> None:
+    table = profile.states_table([{"states": [], "places": []}, {"states": {"N": 3, "I": 1}}])
+    assert [row[2:4] for row in table.rows] == [("0%", "0%"), ("75%", "25%")]
+
+
 def test_a_name_is_listed_once() -> None:
     assert len(set(profile.names())) == len(profile.names())
 
@@ -53,7 +58,7 @@ def test_a_profile_of_everything_that_is_there() -> None:
 
 @pytest.mark.parametrize(
     ("name", "file"),
-    [("push", "engine/"), ("lookup", "engine/table.lua"), ("list", "engine/"), ("console", "")],
+    [("push", "engine/"), ("lookup", "lua:"), ("list", "engine/"), ("console", "")],
 )
 def test_scenarios_that_are_no_closed_loop(name: str, file: str) -> None:
     done = bench(name, "--seconds", "0.5")
