@@ -64,7 +64,7 @@ def _heading(command: str, document: Mapping[str, Any]) -> str:
     servers = [f"{name} ({version})" for name, version in document["versions"].items()]
     servers += [] if document["reference"] else ["nothing"]
     return (
-        f"{command}, {machine['date'][:10]}: {machine['cpus']} cores of {machine['cpu']}, "
+        f"`{command}`, {machine['date'][:10]}: {machine['cpus']} cores of {machine['cpu']}, "
         f"Linux {machine['kernel']}; {' beside '.join(servers)}."
     )
 

@@ -3,7 +3,8 @@
 A server for each size; rounds take turns between them, since a machine that is slower for a moment
 would be taken for a table that is. As many sessions are asked for at every size, spread evenly over
 the table, those of the asking worker and those of another one, without and with clients that come
-and go meanwhile. A last row asks for all sessions of the table in turn, which the caches of the
+and go meanwhile. Every worker asks: how fast one finds the Lua string of a peer is not the same in
+all processes. A last row asks for all sessions of the table in turn, which the caches of the
 machine do not hold.
 """
 
@@ -32,7 +33,7 @@ WORKERS: Final = 4
 """One process has descriptors for some 15,000 sessions."""
 ASKED: Final = 20
 """Sessions that are asked for in turn; so many of each worker are there at the smallest size."""
-TURNS: Final = 5_000_000
+TURNS: Final = 2_000_000
 EXISTS: Final = 30.0
 """Nanoseconds an exists, at most."""
 FLAT: Final = 0.1
@@ -53,16 +54,24 @@ class Cost:
     """The median of ``rounds``."""
     spread: float
     rounds: Sequence[float]
+    """Of every round, what each worker found."""
+
+
+@dataclass(frozen=True)
+class Asker:
+    """A session that asks, and the ids of each choice."""
+
+    session: Session
+    ids: Mapping[str, Sequence[int]]
 
 
 @dataclass(frozen=True)
 class Sessions:
-    """A table of one size: its server, who asks, and the ids of each choice."""
+    """A table of one size: its server, and who asks, one of each worker."""
 
     endpoint: Endpoint
     size: int
-    asker: Session
-    ids: Mapping[str, Sequence[int]]
+    askers: Sequence[Asker]
 
 
 def run(context: Context) -> Outcome:
@@ -100,8 +109,8 @@ def _flat(function: str, costs: Sequence[Cost]) -> Promise:
 def difference(costs: Sequence[Cost]) -> float:
     """The largest share that one kind of look-up differs by between the sizes.
 
-    Sizes are compared round by round: a machine that changes its speed from second to second does
-    so for all sizes of a round.
+    Sizes are compared round by round, and worker by worker: a machine that changes its speed from
+    second to second does so for all sizes of a round.
     """
     most = 0.0
     for kind in dict.fromkeys(each.which for each in costs):
@@ -117,15 +126,21 @@ def _opened(size: int, progress: Progress, stack: ExitStack) -> Sessions:
     try:
         there = stack.enter_context(crowd(WORKERS * HELD))
         there.grow(size, progress)
-        asker = on_worker(there.endpoint, 0, stack)
-        # Its own id is the newest: all others of the table are below.
-        own, other = (_call(asker, "bench_ids", worker, ASKED) for worker in (0, 1))
+        askers = [_asker(there.endpoint, worker, stack) for worker in range(WORKERS)]
+        first = askers[0].session
         every = [
-            each for worker in range(WORKERS) for each in _call(asker, "bench_ids", worker, size)
+            id_ for worker in range(WORKERS) for id_ in _call(first, "bench_ids", worker, size)
         ]
     except (OSError, AnswerError) as error:
         raise TargetError(f"{size} sessions: {error}") from error
-    return Sessions(there.endpoint, size, asker, {OWN: own, OTHER: other, ALL: every})
+    askers[0] = Asker(first, {**askers[0].ids, ALL: every})
+    return Sessions(there.endpoint, size, askers)
+
+
+def _asker(endpoint: Endpoint, worker: int, stack: ExitStack) -> Asker:
+    session = on_worker(endpoint, worker, stack)
+    own, other = (_call(session, "bench_ids", of, ASKED) for of in (worker, (worker + 1) % WORKERS))
+    return Asker(session, {OWN: own, OTHER: other})
 
 
 def _measure(tables: Sequence[Sessions], turns: int, plan: Plan) -> list[Cost]:
@@ -147,18 +162,26 @@ def _costs(
     took: dict[int, list[float]] = {table.size: [] for table in tables}
     for _ in plan.turns():
         for table in tables:
-            ids = table.ids[chosen]
-            try:
-                cost, existing = _ask(table.asker, "bench_lookup", function, ids, turns)
-            except (OSError, AnswerError) as error:
-                raise TargetError(f"look-ups among {table.size} sessions: {error}") from error
-            if existing != turns:
-                raise TargetError(f"{turns - existing} of {turns} look-ups found nobody")
-            took[table.size].append(cost)
+            took[table.size] += [
+                _cost(table, asker, function, asker.ids[chosen], turns)
+                for asker in table.askers
+                if chosen in asker.ids
+            ]
     return [
         Cost(function, size, which, median(costs), spread(costs), costs)
         for size, costs in took.items()
     ]
+
+
+def _cost(table: Sessions, asker: Asker, function: str, ids: Sequence[int], turns: int) -> float:
+    """Nanoseconds a call."""
+    try:
+        cost, existing = _ask(asker.session, "bench_lookup", function, ids, turns)
+    except (OSError, AnswerError) as error:
+        raise TargetError(f"look-ups among {table.size} sessions: {error}") from error
+    if existing != turns:
+        raise TargetError(f"{turns - existing} of {turns} look-ups found nobody")
+    return float(cost)
 
 
 def _call(asker: Session, function: str, *arguments: Any) -> list[int]:

@@ -185,7 +185,7 @@ def test_the_report_has_three_files(tmp_path: Path) -> None:
     assert known["scenarios"]["idle"]["failure"] == "the server <died>"
     assert known["scenarios"]["cores"]["left_out"] == "not its own"
     lines = (tmp_path / "out" / "figures.md").read_text().splitlines()
-    assert lines[0].startswith("python -m bench run all, 2")
+    assert lines[0].startswith("`python -m bench run all`, 2")
     assert "beside nothing" in lines[0]
     assert "| rate | at least 1.5 x | 2 x | met |" in lines
     assert (tmp_path / "out" / "report.html").read_text().startswith("<!doctype html>")
