@@ -34,10 +34,11 @@ svg { max-width: 100%; height: auto; }
 def write(folder: Path, command: str, document: Mapping[str, Any], found: Sequence[Result]) -> None:
     """All three files; the folder is made when it is missing. OSError when that cannot be."""
     folder.mkdir(parents=True, exist_ok=True)
-    heading = _heading(command, document)
-    folder.joinpath("report.html").write_text(html(heading, found), encoding="utf-8")
+    page = html(_heading(command, document), found)
+    folder.joinpath("report.html").write_text(page, encoding="utf-8")
     folder.joinpath("report.json").write_text(json.dumps(document, indent=2) + "\n")
-    folder.joinpath("figures.md").write_text(markdown(heading, found), encoding="utf-8")
+    figures = markdown(_heading(f"`{command}`", document), found)
+    folder.joinpath("figures.md").write_text(figures, encoding="utf-8")
 
 
 def html(heading: str, found: Sequence[Result]) -> str:
@@ -64,7 +65,7 @@ def _heading(command: str, document: Mapping[str, Any]) -> str:
     servers = [f"{name} ({version})" for name, version in document["versions"].items()]
     servers += [] if document["reference"] else ["nothing"]
     return (
-        f"`{command}`, {machine['date'][:10]}: {machine['cpus']} cores of {machine['cpu']}, "
+        f"{command}, {machine['date'][:10]}: {machine['cpus']} cores of {machine['cpu']}, "
         f"Linux {machine['kernel']}; {' beside '.join(servers)}."
     )
 

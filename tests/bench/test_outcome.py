@@ -188,4 +188,6 @@ def test_the_report_has_three_files(tmp_path: Path) -> None:
     assert lines[0].startswith("`python -m bench run all`, 2")
     assert "beside nothing" in lines[0]
     assert "| rate | at least 1.5 x | 2 x | met |" in lines
-    assert (tmp_path / "out" / "report.html").read_text().startswith("<!doctype html>")
+    page_text = (tmp_path / "out" / "report.html").read_text()
+    assert page_text.startswith("<!doctype html>")
+    assert "<p>python -m bench run all, 2" in page_text
