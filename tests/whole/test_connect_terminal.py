@@ -19,7 +19,9 @@ Open = Callable[..., Terminal]
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with running(tmp_path_factory.mktemp("connect")) as started:
+    # Statements that wait go on when their client has left: the stop does not wait for them.
+    settings = {"process": {"stop_timeout": 0.5}}
+    with running(tmp_path_factory.mktemp("connect"), settings=settings) as started:
         yield started
 
 
