@@ -13,7 +13,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from tests.helpers.server import ROOT, Server, environment
+from tests.helpers.wait import wait_until
 
 
 def beespace(
@@ -54,11 +57,16 @@ def stopped(pids: Iterable[int]) -> Iterator[None]:
     for pid in pids:
         os.kill(pid, signal.SIGSTOP)
     try:
+        wait_until(lambda: all(map(_is_stopped, pids)), what=f"stop of {pids}")
         yield
     finally:
         for pid in pids:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGCONT)
+
+
+def _is_stopped(pid: int) -> bool:
+    return bool(psutil.Process(pid).status() == psutil.STATUS_STOPPED)
 
 
 def status(server: Server) -> Any:

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from shm.segment import Segment
+from tests.helpers.commands import stopped
 from tests.helpers.raw import CALL, Raw, request
 from tests.helpers.server import Server
 from tests.helpers.wait import wait_until
@@ -233,15 +234,15 @@ def test_who_had_not_come_does_not_leave(start: Start, tmp_path: Path) -> None:
     with contextlib.ExitStack() as stack:
         clients = [stack.enter_context(Raw(server.address)) for _ in range(20)]
         (pid,) = clients[0].eval("return box.info.pid").data
-        os.kill(pid, signal.SIGSTOP)
-        newcomers = [stack.enter_context(Raw(server.address, greet=False)) for _ in range(20)]
-        (path,) = server.segments()
-        segment = Segment.attach(path.name)
-        wait_until(lambda: segment.header.claimed >= 40, what="claims for the newcomers")
-        segment.close()
-        for client in clients:
-            client.send(request({0: CALL, 1: 1}, {0x22: "endless", 0x21: []}))
-        os.kill(pid, signal.SIGCONT)
+        with stopped([pid]):
+            # They are found before the newcomers are.
+            for client in clients:
+                client.send(request({0: CALL, 1: 1}, {0x22: "endless", 0x21: []}))
+            newcomers = [stack.enter_context(Raw(server.address, greet=False)) for _ in range(20)]
+            (path,) = server.segments()
+            segment = Segment.attach(path.name)
+            wait_until(lambda: segment.header.claimed >= 40, what="claims for the newcomers")
+            segment.close()
         for client in [*clients, *newcomers]:
             client.wait_closed(20)
         wait_until(lambda: notes.read_text().count("left") >= 20, 20, "the farewells")
