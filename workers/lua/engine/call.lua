@@ -195,18 +195,18 @@ local function reach(steps)
   return loadstring(source, '=reach')(globals, type, walk, steps)
 end
 
-local names = texts.new()
+local find_name, keep_name, clear_names = texts.new()
 
 -- Recognise the whole name of a function by its bytes.
 local function keep_whole(name, func)
-  texts.keep(names, cast(ptr, name), 0, #name, function()
+  keep_name(cast(ptr, name), 0, #name, function()
     return func
   end)
 end
 
 -- The same for the name of `length` bytes at p+at.
 function call.resolve_bytes(p, at, length)
-  local get = texts.find(names, p, at, length)
+  local get = find_name(p, at, length)
   if get then
     local found = get()
     if type(found) == 'function' then
@@ -220,7 +220,7 @@ function call.resolve_bytes(p, at, length)
     if found == by_whole_name(name) then
       keep_whole(name, found)
     elseif plain(steps) then
-      texts.keep(names, p, at, length, reach(steps))
+      keep_name(p, at, length, reach(steps))
     end
   end
   return found, object
@@ -228,7 +228,7 @@ end
 
 -- Names are looked for anew: the catalog has other functions than before, or one is exported.
 function call.forget()
-  texts.clear(names)
+  clear_names()
 end
 
 -- Make a function callable by exactly this name; false when the name is taken.
@@ -269,16 +269,16 @@ function call.compile(source)
   return chunk
 end
 
-local sources = texts.new()
+local find_source, keep_source = texts.new()
 
 -- The same for the source of `length` bytes at p+at.
 function call.compile_bytes(p, at, length)
-  local chunk = texts.find(sources, p, at, length)
+  local chunk = find_source(p, at, length)
   if not chunk then
     local source = to_string(p + at, length)
     chunk = call.compile(source)
     if reusable(source) then
-      texts.keep(sources, p, at, length, chunk)
+      keep_source(p, at, length, chunk)
     end
   end
   return chunk

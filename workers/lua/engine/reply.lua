@@ -12,33 +12,34 @@ local const = require('beespace.engine.const')
 local encode = require('beespace.engine.encode')
 local errors = require('beespace.box.error')
 
-local bswap, bor = bit.bswap, bit.bor
+local bswap, bor, lshift = bit.bswap, bit.bor, bit.lshift
 local cast, select = ffi.cast, select
 local u32p, u64p = ffi.typeof('uint32_t *'), ffi.typeof('uint64_t *')
 local encode_value = encode.encode
 
 local HEAD = 28
+local DATA = const.key.DATA
 
+-- The head as little-endian words, which overlap where the sync goes, and as one word the head of a
+-- body that is {DATA: array of 32-bit length}, with the first byte of that length.
 local template = ffi.new('uint8_t[32]', {
   0xce, 0, 0, 0, 0, 0x83, 0, 0xce, 0, 0, 0, 0,
   1, 0xcf, 0, 0, 0, 0, 0, 0, 0, 0, 5, 0xce, 0, 0, 0, const.SCHEMA_VERSION,
 })
-local words = cast(u64p, template)
+local LAST, SYNC = 20, 14
+local word_0, word_1 = cast(u64p, template)[0], cast(u64p, template)[1]
+local word_last = cast(u64p, template + LAST)[0]
+local DATA_HEAD = bor(0x81, lshift(DATA, 8), lshift(0xdd, 16))
 
-local reply = {
-  HEAD = HEAD,
-  -- Kept referenced: a cast pointer does not keep its buffer alive.
-  template = template,
-}
+local reply = {HEAD = HEAD}
 
 -- Put the head of an OK answer at o+w; `sync` is big-endian. Returns where the body starts.
 local function begin(o, w, sync)
   local to = cast(u64p, o + w)
-  to[0] = words[0]
-  to[1] = words[1]
-  to[2] = words[2]
-  to[3] = words[3]
-  cast(u64p, o + w + 14)[0] = sync
+  to[0] = word_0
+  to[1] = word_1
+  cast(u64p, o + w + LAST)[0] = word_last
+  cast(u64p, o + w + SYNC)[0] = sync
   return w + HEAD
 end
 reply.begin = begin
@@ -51,9 +52,7 @@ end
 
 -- DATA is always a 32-bit array.
 local function data_head(o, w, n)
-  o[w] = 0x81
-  o[w + 1] = const.key.DATA
-  o[w + 2] = 0xdd
+  cast(u32p, o + w)[0] = DATA_HEAD
   cast(u32p, o + w + 3)[0] = bswap(n)
   return w + 7
 end

@@ -27,6 +27,7 @@ local override = require('beespace.engine.override')
 local packet = require('beespace.engine.packet')
 local reply = require('beespace.engine.reply')
 local state = require('beespace.engine.state')
+local sys = require('beespace.engine.sys')
 
 local band, lshift, rshift = bit.band, bit.lshift, bit.rshift
 local cast, to_string, error, unpack = ffi.cast, ffi.string, error, unpack
@@ -64,9 +65,9 @@ local request = {}
 -- eight bytes from there are shifted to be the big-endian 64-bit form, and how long it is. All
 -- forms take the same way, so LuaJIT does not record the rest of the request once for each of
 -- them.
-local skips = ffi.new('uint8_t[256]')
-local shifts = ffi.new('uint8_t[256]')
-local sizes = ffi.new('uint8_t[256]')
+local skips = sys.lasting('uint8_t', 256)
+local shifts = sys.lasting('uint8_t', 256)
+local sizes = sys.lasting('uint8_t', 256)
 local NOT_UNSIGNED = 255
 
 local function fill_forms()

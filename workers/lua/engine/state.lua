@@ -39,7 +39,7 @@ typedef struct {
   double next_timer;  /* when the earliest waiting fiber is due, monotonic seconds */
   int full;         /* 1: sessions are in line to be read, see engine/turnstile */
   int overrides;    /* callbacks that answer requests, see engine/override */
-  uint32_t pings, calls, evals, selects, auths, others, errors, bad;  /* of this batch */
+  int pings, calls, evals, selects, auths, others, errors, bad;  /* of this batch */
   double next_tick; /* when the loop looks after what is due, monotonic seconds */
   double next_sweep; /* when engine/lifetimes looks after sessions, monotonic seconds */
   double woke;      /* end of the last wait, monotonic seconds */
@@ -86,8 +86,8 @@ local state = {
   RESULT_LIMIT = RESULT_LIMIT,
 }
 
-local st = ffi.new('bee_state_t')
-local cur = ffi.new('bee_current_t')
+local st = sys.lasting('bee_state_t', 1)
+local cur = sys.lasting('bee_current_t', 1)
 st.fd = -1
 cur.fd = -1
 cur.uid, cur.euid = state.ADMIN, state.ADMIN

@@ -155,4 +155,11 @@ function sys.discard(base, from, to)
   C.madvise(base + from, to - from, MADV_DONTNEED)
 end
 
+-- Zeroed memory for `count` values of a type, which stays for ever; a pointer. Other than a
+-- structure, a pointer in an upvalue is a constant of compiled code: LuaJIT does not load it and
+-- check its type each time.
+function sys.lasting(name, count)
+  return ffi.cast(name .. ' *', sys.reserve(ffi.sizeof(name) * count))
+end
+
 return sys

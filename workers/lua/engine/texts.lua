@@ -4,53 +4,75 @@
 -- bytes to whatever its owner keeps for that text (engine/call: how to reach the function, the
 -- compiled chunk); the look-up is one index and one memcmp. It is direct-mapped: a new text takes
 -- the place of the one it collides with.
+--
+-- A cache is three functions, so that where it keeps its texts is a constant of compiled code.
 
 local bit = require('bit')
 local ffi = require('ffi')
 local sys = require('beespace.engine.sys')
 
-local band, rshift = bit.band, bit.rshift
-local C = sys.C
+local band, bxor, lshift, rshift = bit.band, bit.bxor, bit.lshift, bit.rshift
+local memcmp = sys.C.memcmp
+
+-- Longest text that is kept, bytes.
+local LONGEST = 255
+
+ffi.cdef [[
+typedef struct {
+  int length;  /* 0: nothing is kept here */
+  uint8_t bytes[256];
+} bee_text_t;
+]]
 
 local ENTRIES = 1024
 local LAST = ENTRIES - 1
 
-local texts = {}
-
 local function index_of(p, at, length)
-  return band(length + p[at] + p[at + rshift(length, 1)] * 37 + p[at + length - 1] * 263, LAST)
+  local middle, last = p[at + rshift(length, 1)], p[at + length - 1]
+  return band(bxor(length, p[at], middle, lshift(middle, 5), lshift(last, 3), lshift(last, 8)),
+    LAST)
 end
 
-local NOTHING = {length = -1, bytes = ffi.new('uint8_t[?]', 1), value = false}
-
--- Keep nothing of what is kept.
-function texts.clear(cache)
+-- A new cache:
+--   find(p, at, length)         what is kept for the `length` bytes at p+at, at least one; false
+--                               when nothing is
+--   keep(p, at, length, value)  keep a value, not false, for these bytes
+--   clear()                     keep nothing of what is kept
+local function new()
+  local entries = sys.lasting('bee_text_t', ENTRIES)
+  local values = {}
   for index = 0, LAST do
-    cache[index] = NOTHING
+    values[index] = false
   end
-end
 
--- A new cache. Its entries are tables with the field `value`.
-function texts.new()
-  local cache = {}
-  texts.clear(cache)
-  return cache
-end
-
--- What is kept for the `length` bytes at p+at, at least one; false when nothing is.
-function texts.find(cache, p, at, length)
-  local entry = cache[index_of(p, at, length)]
-  if entry.length == length and C.memcmp(entry.bytes, p + at, length) == 0 then
-    return entry.value
+  local function find(p, at, length)
+    local index = index_of(p, at, length)
+    local entry = entries + index
+    if entry.length == length and memcmp(entry.bytes, p + at, length) == 0 then
+      return values[index]
+    end
+    return false
   end
-  return false
+
+  local function keep(p, at, length, value)
+    if length <= LONGEST then
+      local index = index_of(p, at, length)
+      local entry = entries + index
+      ffi.copy(entry.bytes, p + at, length)
+      entry.length = length
+      values[index] = value
+    end
+  end
+
+  local function clear()
+    for index = 0, LAST do
+      if values[index] then
+        entries[index].length, values[index] = 0, false
+      end
+    end
+  end
+
+  return find, keep, clear
 end
 
--- Keep a value for these bytes.
-function texts.keep(cache, p, at, length, value)
-  local bytes = ffi.new('uint8_t[?]', length)
-  ffi.copy(bytes, p + at, length)
-  cache[index_of(p, at, length)] = {length = length, bytes = bytes, value = value}
-end
-
-return texts
+return {new = new}
