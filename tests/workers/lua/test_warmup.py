@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from contextlib import ExitStack
 
 from shm import layout
 from tests.helpers.engine import Engine
@@ -31,6 +32,43 @@ def test_requests_that_wait_are_answered_after_a_warm_up() -> None:
         two.take()
         assert [answer.sync for answer in one.packets()] == [1]
         assert [answer.data for answer in two.packets()] == [[two.id]]
+
+
+QUEUE = """
+local ffi = require('ffi')
+local state = require('beespace.engine.state')
+local fd, bytes = ...
+ffi.copy(state.output, bytes, #bytes)
+require('beespace.engine.output').later(fd, state.output, #bytes)
+"""
+KEEP = """
+local ffi = require('ffi')
+local state = require('beespace.engine.state')
+local fd, bytes = ...
+ffi.copy(state.input, bytes, #bytes)
+require('beespace.engine.input').save(fd, 0, #bytes, 0)
+require('beespace.engine.flight').resume_later(fd)
+"""
+
+
+def test_what_fibers_left_to_send_and_to_read_waits_for_the_end_of_a_warm_up() -> None:
+    """As under load, when the traces are made anew; the slots are beyond those of the warm-up."""
+    with Engine() as engine, ExitStack() as stack:
+        *_, one, two = [stack.enter_context(engine.connect()) for _ in range(24)]
+        engine.execute(QUEUE, one.fd, b"answer")
+        engine.execute(KEEP, two.fd, ping(3))
+        before = figures(engine)
+        engine.call_main("warm")
+        assert figures(engine) == before
+        assert one.take() + two.take() == 0
+
+        engine.turn()
+        engine.run()
+        one.take()
+        two.take()
+        assert bytes(one.buffer) == b"answer"
+        assert [answer.sync for answer in two.packets()] == [3]
+        one.buffer.clear()
 
 
 def test_a_warm_up_leaves_no_descriptor_behind() -> None:

@@ -8,12 +8,19 @@ local bridge = require('beespace.bridge')
 local complaints = require('beespace.engine.complaints')
 local levels = require('beespace.engine.levels')
 local logins = require('beespace.engine.logins')
+local output = require('beespace.engine.output')
 local sessions = require('beespace.engine.sessions')
 local shared = require('beespace.engine.table')
 
 local tonumber = tonumber
 local LEVEL = 'verbose'
 local NUMBER = levels.NUMBERS[LEVEL]
+
+-- A session is closed because its client does not read.
+function output.overflowed(id, bytes)
+  complaints.deaf(id, ('closed: %d bytes wait for %s, session.output_limit is %d')
+    :format(bytes, shared.peer(id) or '?', output.limit))
+end
 
 -- Names of the reasons, as box.session.reason() gives them.
 local names = {}

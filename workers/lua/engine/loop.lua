@@ -50,8 +50,7 @@ local watch = require('beespace.engine.watch')
 
 local C = sys.C
 local error, pcall, tonumber = error, pcall, tonumber
-local max = math.max
-local yield = coroutine.yield
+local max, yield = math.max, coroutine.yield
 local ube32, read_length = decode.ube32, framing.read_length
 local BROKEN, SHORT = framing.BROKEN, framing.SHORT
 local execute, flush, receive = request.execute, output.flush, input.receive
@@ -223,25 +222,20 @@ local function serve(k)
   end
 end
 
--- A session is closed because its client does not read.
-function output.overflowed(id, bytes)
-  complaints.deaf(id, ('closed: %d bytes wait for %s, session.output_limit is %d')
-    :format(bytes, shared.peer(id) or '?', output.limit))
-end
-
 -- Let fibers run that are ready, tell who watches what has changed, and send what was answered.
 local function settle()
-  if st.rehearsal == 0 then
-    if st.ready ~= 0 then
-      yield(IDLE)
-    end
-    watch.turn()
+  if st.rehearsal ~= 0 then
+    return
   end
+  if st.ready ~= 0 then
+    yield(IDLE)
+  end
+  watch.turn()
   if st.full ~= 0 then
     turnstile.turn(flight.total, flight.resume_later)
   end
   if st.unsent ~= 0 then
-    if messages.dirty ~= 0 and st.rehearsal == 0 then
+    if messages.dirty ~= 0 then
       flush_bus()
     end
     output.send_unsent()
@@ -291,56 +285,62 @@ local function wait()
   end
 end
 
--- The loop itself. Returns when it shall stop, and at the end of a request that has waited.
-local function run()
-  while true do
-    local i = st.i
-    local left = st.have - i
-    local length, prefix = SHORT, 5
-    if left >= 5 and p[i] == 0xce then
-      length = ube32(p, i + 1)
-    elseif left > 0 then
-      length, prefix = read_length(i, left)
-    end
-    if length >= 0 and left - prefix >= length and left > prefix and length <= st.max_packet then
-      st.i = i + prefix + length
-      st.in_request = 1
-      local w = execute(i + prefix)
-      if w < 0 then
-        return
-      end
-      st.in_request = 0
-      st.w = w
-      if w > SOFT_OUTPUT then
-        flush_early(st.fd)
-      end
-    else
-      local fd = st.fd
-      if fd >= 0 then
-        end_batch(fd, length, prefix)
-      end
-      local k = st.k
-      if st.taken < st.came then
-        open_next()
-      elseif messages.at < messages.have then
-        next_message()
-      elseif st.resumes ~= 0 then
-        resume_next()
-        if st.fd >= 0 then
-          enter(st.fd)
-        end
-      elseif k < st.n then
-        st.k = k + 1
-        serve(k)
-      elseif messages.dirty ~= 0 and st.rehearsal == 0 then
-        flush_next()
-      elseif st.stop ~= 0 then
-        return
-      else
-        wait()
-      end
-    end
+-- One step; false when the loop shall stop, and at the end of a request that has waited.
+local function step()
+  local i = st.i
+  local left = st.have - i
+  local length, prefix = SHORT, 5
+  if left >= 5 and p[i] == 0xce then
+    length = ube32(p, i + 1)
+  elseif left > 0 then
+    length, prefix = read_length(i, left)
   end
+  if length >= 0 and left - prefix >= length and left > prefix and length <= st.max_packet then
+    st.i = i + prefix + length
+    st.in_request = 1
+    local w = execute(i + prefix)
+    if w < 0 then
+      return false
+    end
+    st.in_request = 0
+    st.w = w
+    if w > SOFT_OUTPUT then
+      flush_early(st.fd)
+    end
+    return true
+  end
+  local fd = st.fd
+  if fd >= 0 then
+    end_batch(fd, length, prefix)
+  end
+  local k = st.k
+  if st.taken < st.came then
+    open_next()
+  elseif messages.at < messages.have then
+    next_message()
+  elseif st.resumes ~= 0 and st.rehearsal == 0 then
+    resume_next()
+    if st.fd >= 0 then
+      enter(st.fd)
+    end
+  elseif k < st.n then
+    st.k = k + 1
+    serve(k)
+  elseif messages.dirty ~= 0 and st.rehearsal == 0 then
+    flush_next()
+  elseif st.stop ~= 0 then
+    return false
+  else
+    wait()
+  end
+  return true
+end
+
+-- The loop. It reads nothing but a local: anything else that its head checks is stored by each side
+-- trace for it, in two halves, which the processor cannot read as one without a stall.
+local function run()
+  local go_on = step
+  repeat until not go_on()
 end
 loop.run = run
 

@@ -199,8 +199,8 @@ end
 -- Compile the request path.
 function main.warm()
   idle.share()
-  codec.warm_up()
   warmup.run()
+  codec.warm_up()
   local now = sys.clock(sys.CLOCK_MONOTONIC)
   health.settle(now)
   health.begin(now)
