@@ -5,6 +5,8 @@ from __future__ import annotations
 import socket
 from contextlib import ExitStack
 
+import pytest
+
 from shm import layout
 from tests.helpers.engine import Engine
 from tests.helpers.raw import CALL, frame, pack, ping
@@ -69,6 +71,26 @@ def test_what_fibers_left_to_send_and_to_read_waits_for_the_end_of_a_warm_up() -
         assert bytes(one.buffer) == b"answer"
         assert [answer.sync for answer in two.packets()] == [3]
         one.buffer.clear()
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        "box.session.exists = function() error('not today') end",
+        "box.session.exists = nil",
+        "box.session = nil",
+        "box.session.exists = function() require('fiber').sleep(0.01) return 5 end",
+        "box.iproto.override(box.iproto.type.CALL, function() error('no calls') end)",
+    ],
+)
+def test_a_warm_up_takes_applications_that_changed_what_it_calls(own: str) -> None:
+    with Engine(warm=False) as engine:
+        engine.execute(own)
+        engine.call_main("warm")
+        with engine.connect() as client:
+            assert client.in_step()
+            assert client.eval("return 1 + 1").data == [2]
+            assert engine.execute("return require('beespace.engine.state').st.in_request") == 0
 
 
 def test_a_warm_up_leaves_no_descriptor_behind() -> None:

@@ -58,9 +58,11 @@ local function new()
     if length <= LONGEST then
       local index = index_of(p, at, length)
       local entry = entries + index
+      -- Code that runs too long may be ended between any two of these lines.
+      entry.length = 0
+      values[index] = value
       ffi.copy(entry.bytes, p + at, length)
       entry.length = length
-      values[index] = value
     end
   end
 

@@ -129,24 +129,29 @@ local function client(list)
   end
 end
 
--- Let the loop execute these packets, without a session to answer.
+-- Let the loop execute these packets, without a session to answer; whether it came to their end.
 local function execute(text)
   ffi.copy(state.input, text, #text)
   st.i, st.have, st.stop = 0, #text, loop.END
-  loop.run()
-  st.i, st.have, st.stop, st.calls, st.w = 0, 0, 0, 0, 0
+  local ok = pcall(loop.run)
+  st.i, st.have, st.stop, st.in_request, st.calls, st.w = 0, 0, 0, 0, 0, 0
+  return ok
 end
 
 -- Make the root trace from packets that the session on `fd` has sent. They are executed before, so
--- nothing is met for the first time; then the loop is hot as soon as it is entered.
+-- nothing is met for the first time; then the loop is hot as soon as it is entered. When the
+-- application has its own idea of what they call, the root is left to chance.
 local function make_root(fd, text)
   jit.flush()
   jit_options.start(NEVER)
   user.enter(fd)
-  execute(text)
-  jit_options.start(AT_ONCE)
-  execute(text)
-  jit_options.start(NEVER)
+  if execute(text) then
+    jit_options.start(AT_ONCE)
+    execute(text)
+    jit_options.start(NEVER)
+  else
+    jit_options.start(USUAL)
+  end
   user.leave()
 end
 
