@@ -36,6 +36,7 @@ def test_requests_that_wait_are_answered_after_a_warm_up() -> None:
         assert [answer.data for answer in two.packets()] == [[two.id]]
 
 
+STATE = "require('beespace.engine.state').st"
 QUEUE = """
 local ffi = require('ffi')
 local state = require('beespace.engine.state')
@@ -80,7 +81,9 @@ def test_what_fibers_left_to_send_and_to_read_waits_for_the_end_of_a_warm_up() -
         "box.session.exists = nil",
         "box.session = nil",
         "box.session.exists = function() require('fiber').sleep(0.01) return 5 end",
+        "box.session.exists = function() return ('x'):rep(5000) end",
         "box.iproto.override(box.iproto.type.CALL, function() error('no calls') end)",
+        "box.iproto.override(box.iproto.type.CALL, function() require('fiber').sleep(0) end)",
     ],
 )
 def test_a_warm_up_takes_applications_that_changed_what_it_calls(own: str) -> None:
@@ -90,7 +93,16 @@ def test_a_warm_up_takes_applications_that_changed_what_it_calls(own: str) -> No
         with engine.connect() as client:
             assert client.in_step()
             assert client.eval("return 1 + 1").data == [2]
-            assert engine.execute("return require('beespace.engine.state').st.in_request") == 0
+            assert engine.execute(f"return {STATE}.in_request") == 0
+
+
+def test_a_warm_up_does_not_stand_in_line() -> None:
+    """The worker has more waiting requests than it may have: real sessions are not read."""
+    with Engine() as engine, engine.connect() as client:
+        engine.execute(f"{STATE}.full = 1")
+        engine.call_main("warm")
+        assert engine.execute(f"return {STATE}.full") == 1
+        assert client.in_step()
 
 
 def test_a_warm_up_leaves_no_descriptor_behind() -> None:

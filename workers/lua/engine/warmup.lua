@@ -15,6 +15,7 @@ local jit_options = require('jit.opt')
 local channels = require('beespace.engine.channels')
 local codec = require('beespace.engine.codec')
 local const = require('beespace.engine.const')
+local encode = require('beespace.engine.encode')
 local loop = require('beespace.engine.loop')
 local sessions = require('beespace.engine.sessions')
 local shared = require('beespace.engine.table')
@@ -129,11 +130,15 @@ local function client(list)
   end
 end
 
--- Let the loop execute these packets, without a session to answer; whether it came to their end.
+-- Let the loop execute these packets, without a session to answer; whether it came to their end. An
+-- application that answers them with more than the loop keeps at a time does not let it.
 local function execute(text)
+  local cap = encode.limits.cap
+  encode.limits.cap = state.SOFT_OUTPUT
   ffi.copy(state.input, text, #text)
   st.i, st.have, st.stop = 0, #text, loop.END
   local ok = pcall(loop.run)
+  encode.limits.cap = cap
   st.i, st.have, st.stop, st.in_request, st.calls, st.w = 0, 0, 0, 0, 0, 0
   return ok
 end
@@ -164,8 +169,8 @@ local function talk(list)
     return
   end
   local ours, theirs = ends[0], ends[1]
-  local real = st.poll
-  st.poll, st.rehearsal = poll, 1
+  local real, full = st.poll, st.full
+  st.poll, st.full, st.rehearsal = poll, 0, 1
   local answer = client(list)
   channels.add_channel(theirs, answer)
   if sessions.open(SESSION, ours) then
@@ -181,7 +186,7 @@ local function talk(list)
   channels.drop_channel(theirs)
   C.close(theirs)
   C.close(poll)
-  st.poll, st.rehearsal, st.stop = real, 0, 0
+  st.poll, st.full, st.rehearsal, st.stop = real, full, 0, 0
 end
 
 -- Compile the common ways through the loop, and let it answer one error at the end. The session
