@@ -57,7 +57,7 @@ def stopped(pids: Iterable[int]) -> Iterator[None]:
     for pid in pids:
         os.kill(pid, signal.SIGSTOP)
     try:
-        wait_until(lambda: all(map(_is_stopped, pids)), what=f"stop of {pids}")
+        wait_until(lambda: all(map(is_stopped, pids)), what=f"stop of {pids}")
         yield
     finally:
         for pid in pids:
@@ -65,7 +65,8 @@ def stopped(pids: Iterable[int]) -> Iterator[None]:
                 os.kill(pid, signal.SIGCONT)
 
 
-def _is_stopped(pid: int) -> bool:
+def is_stopped(pid: int) -> bool:
+    """Whether a process stands still; psutil.NoSuchProcess when it is gone."""
     return bool(psutil.Process(pid).status() == psutil.STATUS_STOPPED)
 
 

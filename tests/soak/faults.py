@@ -127,7 +127,7 @@ class Faults:
         os.kill(worker.pid, signal.SIGSTOP)
         self._ledger.strike(worker.pid, now, lasts)
         self._ledger.still(now, lasts)
-        wait_until(lambda: _is_stopped(worker.pid), what=f"stop of {worker.pid}")
+        wait_until(lambda: commands.is_stopped(worker.pid), what=f"stop of {worker.pid}")
         self._ledger.in_doubt |= self._lookout.closing(worker.row)
         self._ledger.lost_in_doubt += self._lookout.lost_running(worker.row)
 
@@ -232,9 +232,3 @@ class Faults:
         (record,) = host.records
         self.records.append(record)
         return f"process {record.pid}, {record.cut or record.failed or 'answered with the error'}"
-
-
-def _is_stopped(pid: int) -> bool:
-    with contextlib.suppress(psutil.NoSuchProcess):
-        return psutil.Process(pid).status() == psutil.STATUS_STOPPED
-    raise ProcessLookupError(f"process {pid} is gone")

@@ -65,9 +65,9 @@ local next_walk = 0
 
 -- Make room for descriptors below `limit`: address space, whose pages come when they are touched.
 function lifetimes.reserve(limit)
-  due = ffi.cast('uint32_t *', sys.reserve(limit * 4))
-  idle_for = ffi.cast('float *', sys.reserve(limit * 4))
-  users = ffi.cast('uint32_t *', sys.reserve(limit * 4))
+  due = sys.lasting('uint32_t', limit)
+  idle_for = sys.lasting('float', limit)
+  users = sys.lasting('uint32_t', limit)
 end
 
 -- Whether a session has limits at all.

@@ -12,7 +12,6 @@ local bit = require('bit')
 local access = require('beespace.engine.access')
 local bridge = require('beespace.bridge')
 local catalog = require('beespace.engine.catalog')
-local ffi = require('ffi')
 local fibers = require('beespace.engine.fibers')
 local sessions = require('beespace.engine.sessions')
 local shared = require('beespace.engine.table')
@@ -45,7 +44,7 @@ local pending = false
 
 -- Make room for descriptors below `limit`: address space, whose pages come when they are touched.
 function logins.reserve(limit)
-  serials = ffi.cast('uint32_t *', sys.reserve(limit * ffi.sizeof('uint32_t')))
+  serials = sys.lasting('uint32_t', limit)
 end
 
 local function store(fd, value)

@@ -40,7 +40,6 @@ local floor, max = math.floor, math.max
 local st, cur = state.st, state.cur
 local GUEST, ADMIN = state.GUEST, state.ADMIN
 local reasons = shared.reason
-local SESSION_SIZE = ffi.sizeof('bee_session_t')
 local CLAIMED, LIVE, CLOSING, FREE = shared.CLAIMED, shared.LIVE, shared.CLOSING, shared.FREE
 local NO_FD = shared.NO_FD
 local KILL = orders.KILL
@@ -97,8 +96,8 @@ local leaving = {}
 
 -- Make room for descriptors below `limit`.
 function sessions.reserve(limit)
-  all = ffi.cast('bee_session_t *', sys.reserve(limit * SESSION_SIZE))
-  opened_in = ffi.cast('int *', sys.reserve(limit * ffi.sizeof('int')))
+  all = sys.lasting('bee_session_t', limit)
+  opened_in = sys.lasting('int', limit)
   max_fd = limit
   sessions.limit = limit
   sessions.all = all
