@@ -199,11 +199,14 @@ def test_the_loop_is_compiled_first_and_its_lessons_make_nothing_but_side_traces
     found = server.engine.execute("return require('jit.util').traceinfo(1)")
     kinds = [event.kind for event in events]
     after = events[len(kinds) - kinds[::-1].index("flush") :]
-    roots = [event.place.rpartition("/")[2] for event in after if event.kind == "root"]
+    first, second, *_ = [index for index, event in enumerate(after) if event.kind == "root"]
+    begun = [event.place.rpartition("/")[2] for event in (after[first], after[second])]
 
-    assert roots[0] == f"loop.lua:{loop_line()}"
-    assert {place.partition(":")[0] for place in roots[1:]} <= CODEC, roots
-    assert after[1].kind == "stop"
+    assert begun[0] == f"loop.lua:{loop_line()}"
+    assert after[first + 1].kind == "stop"
+    # Behind the lessons the codec is compiled, and by chance what shares its counters.
+    assert begun[1].partition(":")[0] in CODEC, begun
+    assert sum(event.kind == "stop" for event in after[first:second]) > 20
     assert found[b"linktype"] == b"loop"
     # 621 while what lies in upvalues was no constant: each value costs a load and a check.
     assert found[b"nins"] < 560

@@ -130,14 +130,18 @@ local function client(list)
   end
 end
 
--- Let the loop execute these packets, without a session to answer; whether it came to their end. An
--- application that answers them with more than the loop keeps at a time does not let it.
-local function execute(text)
+-- Let the loop execute these packets, without a session to answer, hot or not; whether it came to
+-- their end. An application that answers them with more than the loop keeps at a time does not let
+-- it. Nothing of Lua runs between the choice and the loop: at once means the second call, too, of
+-- two functions that share a counter.
+local function execute(text, hot)
   local cap = encode.limits.cap
   encode.limits.cap = state.SOFT_OUTPUT
   ffi.copy(state.input, text, #text)
   st.i, st.have, st.stop = 0, #text, loop.END
+  jit_options.start(hot)
   local ok = pcall(loop.run)
+  jit_options.start(NEVER)
   encode.limits.cap = cap
   st.i, st.have, st.stop, st.in_request, st.calls, st.w = 0, 0, 0, 0, 0, 0
   return ok
@@ -150,10 +154,8 @@ local function make_root(fd, text)
   jit.flush()
   jit_options.start(NEVER)
   user.enter(fd)
-  if execute(text) then
-    jit_options.start(AT_ONCE)
-    execute(text)
-    jit_options.start(NEVER)
+  if execute(text, NEVER) then
+    execute(text, AT_ONCE)
   else
     jit_options.start(USUAL)
   end
