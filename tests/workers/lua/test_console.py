@@ -43,6 +43,17 @@ def ask(client: Client) -> Ask:
         ("#!/x", []),
         ("...", []),
         ("local f", []),
+        (" \treturn 7", ["- 7"]),
+        ("return--x", []),
+        ("if true then return 5 end", ["- 5"]),
+        ("do return 1 end", ["- 1"]),
+        ("for i = 1, 2 do return i end", ["- 1"]),
+        ("while true do return 2 end", ["- 2"]),
+        ("repeat return 3 until false", ["- 3"]),
+        ("returned", ["- null"]),
+        ("do_it", ["- null"]),
+        ("for1", ["- null"]),
+        ("returné", ["- null"]),
     ],
 )
 def test_values_of_a_statement(ask: Ask, line: str, rows: list[str]) -> None:
@@ -70,6 +81,16 @@ def test_values_of_a_statement(ask: Ask, line: str, rows: list[str]) -> None:
 )
 def test_errors_of_a_statement(ask: Ask, line: str, error: str) -> None:
     assert ask(line).startswith(f"---\n- error: {error}")
+
+
+@pytest.mark.parametrize(
+    "rest", ["", " x", "(1)", ".x", " = 1", " 1", " end", "; 1", "\n:x()", "''"]
+)
+@pytest.mark.parametrize("word", ["break", "do", "for", "if", "local", "repeat", "return", "while"])
+def test_these_begin_no_expression(engine: Engine, word: str, rest: str) -> None:
+    line = f"{word}{rest}".encode()
+
+    assert engine.execute("return loadstring('return ' .. ...) == nil", line)
 
 
 def test_bytecode_is_not_run(engine: Engine, client: Client) -> None:

@@ -20,10 +20,16 @@ local yaml = require('beespace.engine.yaml')
 -- It says first what happens when a session ends.
 require('beespace.box.session')
 
-local error, loadstring, pcall, type = error, loadstring, pcall, type
+local error, loadstring, match, pcall, type = error, loadstring, string.match, pcall, type
 local cur = state.cur
 
 local BACKSLASH, ESCAPE = 92, 27
+-- What begins with one of these words is no expression: it need not be tried as one, which costs as
+-- much as the statement.
+local STATEMENTS = {
+  ['break'] = true, ['do'] = true, ['for'] = true, ['if'] = true, ['local'] = true,
+  ['repeat'] = true, ['return'] = true, ['while'] = true,
+}
 -- What LuaJIT says of bytecode that is not its own; here all bytecode is refused.
 local BYTECODE = '(binary): cannot load incompatible bytecode'
 local YAML_FAILED = 'console: an exception occurred when formatting the output: %s'
@@ -138,6 +144,8 @@ end
 local function compile(line)
   if line:byte() == ESCAPE then
     return nil, BYTECODE
+  elseif STATEMENTS[match(line, '^%s*(%l+)%f[^%w_\128-\255]')] then
+    return loadstring(line, line, 't')
   end
   local expression = 'return ' .. line
   local chunk = loadstring(expression, expression, 't')

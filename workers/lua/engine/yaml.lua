@@ -1,8 +1,9 @@
 -- YAML of Lua values, as the console and require('yaml') print them.
 --
 -- Called by the console for answers, errors and pushes, and by modules/yaml. A value becomes
--- events (engine/yaml_walk), these become text in Python (workers/rendering.py). What cannot be
--- serialised raises a text.
+-- events (engine/yaml_walk), these become text in Python (workers/rendering.py); what is small and
+-- plain, as most answers are, becomes text at once (engine/yaml_plain). What cannot be serialised
+-- raises a text.
 --
 -- Where the running code may wait, a large value stops no others: its walk gives way to them, and
 -- its text is made by a thread (engine/yaml_press). What was walked before others ran is printed as
@@ -10,6 +11,7 @@
 
 local bridge = require('beespace.bridge')
 local fibers = require('beespace.engine.fibers')
+local plain = require('beespace.engine.yaml_plain')
 local press = require('beespace.engine.yaml_press')
 local stream = require('beespace.engine.yaml_stream')
 local walk = require('beespace.engine.yaml_walk')
@@ -151,7 +153,7 @@ function yaml.answer(...)
   if select('#', ...) == 0 then
     return NOTHING
   end
-  return finish(walked(put_list, begin(console), ...))
+  return plain.answer(...) or finish(walked(put_list, begin(console), ...))
 end
 
 local function is_nothing(value)
