@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from typing import Final
 
 from bench import console, report
+from bench.console import StatementFigure
 from bench.outcome import Outcome, Promise
+from bench.stats import ratio
 from bench.suite.context import Context
+
+STATEMENTS_BAR: Final = 1.5
+"""Times the other server's rate of small statements, however many are typed at a time."""
 
 
 def run(context: Context) -> Outcome:
@@ -36,9 +43,19 @@ def run(context: Context) -> Outcome:
     ]
     return Outcome(
         [report.beside(besides), report.statements(costs)],
-        promises,
+        [*promises, *rates(costs)],
         figures={
             "beside": [asdict(each) for each in besides],
             "statements": [{**asdict(each), "rate": each.rate} for each in costs],
         },
     )
+
+
+def rates(costs: Sequence[StatementFigure]) -> Iterator[Promise]:
+    """What is promised of small statements; the first server is ours, the last the other."""
+    for depth in console.DEPTHS:
+        judged = [each for each in costs if each.depth == depth]
+        one, other = judged[0], judged[-1]
+        times = ratio(one.rate, other.rate) if len(judged) > 1 else None
+        about = f"small statements over a console, {depth} at a time"
+        yield Promise(f"{about}: {one.target} / {other.target}", STATEMENTS_BAR, times, "x")

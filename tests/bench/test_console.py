@@ -19,6 +19,7 @@ from bench.console import BesideFigure, StatementFigure
 from bench.packets import AnswerError
 from bench.rounds import Plan
 from bench.session import Endpoint
+from bench.suite import console as suite_console
 from bench.targets import TargetError
 from tests.bench import stub
 
@@ -184,3 +185,18 @@ def test_tables() -> None:
         ("beespace:1", "1", "10,000", "2.00x", "100.0", "50.0"),
         ("tarantool", "1", "5,000", "", "200.0", "-"),
     )
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_small_statements_are_promised(alone: bool) -> None:
+    costs = [
+        StatementFigure(name, depth, 1000, seconds, None)
+        for depth in console.DEPTHS
+        for name, seconds in (("beespace:1", 1.0), ("tarantool", 2.0))[: 1 if alone else 2]
+    ]
+
+    promised = list(suite_console.rates(costs))
+
+    assert [each.about.split(", ")[1][:2] for each in promised] == ["1 ", "10"]
+    assert {each.found for each in promised} == {None if alone else 2.0}
+    assert {each.met for each in promised} == {None if alone else True}
