@@ -27,7 +27,7 @@ assert(record.results.ok, record.results[1])
 FORGOTTEN = """
 collectgarbage()
 collectgarbage()
-return require('beespace.engine.fibers').count, require('beespace.engine.timers').count()
+return require('beespace.engine.fiber_records').count, require('beespace.engine.timers').count()
 """
 CANNOT_YIELD = "attempt to yield across C-call boundary"
 
@@ -288,13 +288,13 @@ def test_results_wait_until_they_are_joined(engine: Engine, client: Client) -> N
 def test_a_joined_failure_is_not_reported(engine: Engine, client: Client) -> None:
     engine.execute("reported = 0")
     source = """
-        local fibers = require('beespace.engine.fibers')
-        local before = fibers.failed
-        fibers.failed = function() reported = reported + 1 end
+        local records = require('beespace.engine.fiber_records')
+        local before = records.failed
+        records.failed = function() reported = reported + 1 end
         joinable(error, 'known'):join()
         local known = reported
         fiber.create(error, 'unknown')
-        fibers.failed = before
+        records.failed = before
         return known, reported"""
 
     assert ask(client, source) == [0, 1]

@@ -86,7 +86,7 @@ local record = fibers.start(play)
 record.joinable = true
 fibers.settle(record)
 assert(record.results.ok, record.results[1])
-return record.results[1], record.results[2], fibers.count
+return record.results[1], record.results[2], require('beespace.engine.fiber_records').count
 """
 
 

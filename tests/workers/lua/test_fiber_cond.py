@@ -40,7 +40,7 @@ def test_a_signal_wakes_one(engine: Engine, signals: int) -> None:
         local first = woken
         cond:broadcast()
         turns(2)
-        return first, cancelled, late, woken, fibers.count"""
+        return first, cancelled, late, woken, require('beespace.engine.fiber_records').count"""
 
     assert engine.execute(MANY + source) == (min(signals, 800), 100, 100, 800, 0)
 

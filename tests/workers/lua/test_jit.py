@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import pytest
 
@@ -174,9 +175,9 @@ def assert_steady(name: str, events: list[Event]) -> None:
     assert {event.code for event in events if event.kind == "abort"} <= {9}, events
 
 
-def source_lines() -> list[str]:
-    """engine/loop.lua."""
-    return (LUA_ROOT / "engine" / "loop.lua").read_text(encoding="utf-8").splitlines()
+def source_lines(name: str = "loop.lua") -> list[str]:
+    """A file of the engine."""
+    return (LUA_ROOT / "engine" / name).read_text(encoding="utf-8").splitlines()
 
 
 def loop_line() -> int:
@@ -238,6 +239,26 @@ def test_a_steady_mix_is_compiled_and_stays_so(server: Server) -> None:
     finished = time.monotonic()
 
     assert_steady("mix", between(server.stop(), settled, finished))
+
+
+@pytest.mark.parametrize("wait", ["yield()", "sleep(0)", "sleep(0.0001)"])
+def test_what_follows_a_wait_is_compiled(server: Server, wait: str) -> None:
+    source = f"local fiber = require('fiber') function waits() fiber.{wait} return 1 end"
+    server.exchange(frame(pack({0: EVAL, 1: 1}) + pack({0x27: source, 0x21: []})), 1)
+    packets = frame(pack({0: CALL, 1: 5}) + pack({0x22: "waits", 0x21: []})) * BATCH
+    for _ in range(SETTLE):
+        server.exchange(packets, BATCH)
+    events = [event for event in server.stop() if event.time > server.warmed]
+
+    lines = source_lines("fibers.lua")
+    woken = lines.index("  local answer = yield(WAIT)") + 1
+    outcomes = [
+        after.kind
+        for event, after in pairwise(events)
+        if event.kind == "side" and event.place.endswith(f"fibers.lua:{woken}")
+    ]
+    assert "stop" in outcomes
+    assert "abort" not in outcomes
 
 
 @pytest.mark.parametrize("odd", ["error", "id"])

@@ -330,11 +330,11 @@ def test_a_session_is_open_until_its_socket_is_closed(engine: Engine) -> None:
 def test_without_functions_nothing_is_different(engine: Engine) -> None:
     client = engine.connect()
     assert client.in_step()
-    fibers = engine.execute("return require('beespace.engine.fibers').count")
+    fibers = engine.execute("return require('beespace.engine.fiber_records').count")
     client.socket.shutdown(socket.SHUT_RDWR)
     engine.run()
     assert not client.exists
-    assert engine.execute("return require('beespace.engine.fibers').count") == fibers
+    assert engine.execute("return require('beespace.engine.fiber_records').count") == fibers
     client.close()
 
 

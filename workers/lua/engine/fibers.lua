@@ -8,9 +8,9 @@
 --     |   <-- DONE -------------- the loop shall stop
 --     | resume -----------------> a fiber that is ready, until it waits (WAIT) or ends (DONE)
 --
--- A request that does not wait costs nothing here: it has no record and no switch. A record stands
--- for one fiber: {status =, id =, name =, euid =, cancelled =, session = whose request it is, ...};
--- it is made for a request when somebody asks for it, at the latest when the request waits.
+-- A request that does not wait costs nothing here: it has no record and no switch. A record
+-- (engine/fiber_records) stands for one fiber; it is made for a request when somebody asks for it,
+-- at the latest when the request waits.
 --
 -- Fibers are resumed only between two batches, so that the loop's buffers are free. st.away tells
 -- whose code runs: 0 the owner's, 1 that of a fiber which was switched to. What belongs to the code
@@ -18,9 +18,9 @@
 
 local encode = require('beespace.engine.encode')
 local errors = require('beespace.box.error')
-local flags = require('beespace.box.compat_flags')
 local object_of = require('beespace.box.error_object')
 local pool = require('beespace.engine.pool')
+local records = require('beespace.engine.fiber_records')
 local sessions = require('beespace.engine.sessions')
 local state = require('beespace.engine.state')
 local sys = require('beespace.engine.sys')
@@ -30,8 +30,9 @@ local user = require('beespace.engine.user')
 local resume, yield = coroutine.resume, coroutine.yield
 local yieldable = coroutine.isyieldable
 local ceil, min = math.ceil, math.min
-local error, pcall, select, tostring, unpack = error, pcall, select, tostring, unpack
+local error, pcall, tostring, unpack = error, pcall, tostring, unpack
 local last_error, set_last = object_of.last, object_of.set_last
+local finish, retire = records.finish, records.retire
 local st, cur = state.st, state.cur
 local writing = encode.settings
 
@@ -39,8 +40,6 @@ local WAIT, IDLE, DONE = {}, {}, {}
 -- What a wait is answered with where the code around it cannot be left.
 local REFUSED = {}
 local CANNOT_YIELD = 'attempt to yield across C-call boundary'
--- Ids below are the system's own in Tarantool.
-local FIRST_ID = 101
 -- Fibers inside the first run of their creators; beyond this a new one runs in the next turn.
 local MOST_NESTED = 40
 -- Longest sleep while an application is loaded, milliseconds.
@@ -51,20 +50,14 @@ local fibers = {
   IDLE = IDLE,
   REFUSED = REFUSED,
   CANNOT_YIELD = CANNOT_YIELD,
-  -- Fibers alive, by id.
-  by_id = {},
-  -- Fibers that are alive and have an id.
-  count = 0,
+  -- The number of a fiber, and fibers that are alive by their numbers.
+  id = records.id,
+  by_id = records.by_id,
   -- Runs in a coroutine and owns the loop until it stops or is lost; set by engine/main.
   own = function() end,
   -- Called when the request that the owner executes begins to wait; engine/flight sets it.
   detached = function(_) end,
-  -- Called with the record and the error of a fiber that failed and that nobody joins.
-  failed = function(_, _) end,
 }
-
-local by_id = fibers.by_id
-local last_id = FIRST_ID - 1
 
 local owner
 -- The fiber that was switched to, and the request that the owner executes.
@@ -72,36 +65,14 @@ local running, owned
 local owned_batch, owned_at = -1, -1
 -- The record that yields WAIT.
 local waiting
+-- What a coroutine that rested inside of the loop was resumed for.
+local given
 local nested = 0
 
 local ready, first, last = {}, 1, 0
 
 function fibers.clock()
   return sys.clock(sys.CLOCK_MONOTONIC)
-end
-
--- The number of a fiber, given at first use.
-function fibers.id(record)
-  local id = record.id
-  if id == nil then
-    last_id = last_id + 1
-    id = last_id
-    record.id = id
-    if record.status ~= 'dead' then
-      by_id[id] = record
-      fibers.count = fibers.count + 1
-    end
-  end
-  return id
-end
-
--- A fiber is over; it can be found no more.
-local function retire(record)
-  record.status = 'dead'
-  if record.id ~= nil and by_id[record.id] == record then
-    by_id[record.id] = nil
-    fibers.count = fibers.count - 1
-  end
 end
 
 -- Forget the record of a request that has ended without waiting; nobody tells when it does.
@@ -119,8 +90,7 @@ function fibers.current()
   end
   fibers.tidy()
   if owned == nil then
-    owned = {status = 'running', name = 'main', euid = cur.euid, cancelled = false, switches = 0,
-      request = true, session = cur.id}
+    owned = records.of_request()
     owned_batch, owned_at = st.batch, st.i
   end
   return owned
@@ -131,22 +101,6 @@ local function enqueue(record)
   last = last + 1
   ready[last] = record
   st.ready = 1
-end
-
-local function finish(record, ok, ...)
-  retire(record)
-  if record.joinable then
-    record.results = {n = select('#', ...), ok = ok, ...}
-  elseif not ok then
-    fibers.failed(record, (...))
-  end
-  local hooks = record.on_end
-  if hooks ~= nil then
-    record.on_end = nil
-    for index = 1, #hooks do
-      hooks[index](record)
-    end
-  end
 end
 
 -- A request that has waited is over.
@@ -160,9 +114,10 @@ local function work(record)
   local main, arguments = record.main, record.arguments
   record.main, record.arguments = nil, nil
   finish(record, pcall(main, unpack(arguments, 1, arguments.n)))
-  record.thread = nil
+  record.thread = false
 end
 
+-- What a coroutine is for: a fiber's code, or the loop.
 local function body(record)
   while true do
     if record ~= nil then
@@ -170,8 +125,19 @@ local function body(record)
     else
       fibers.own()
     end
-    record = yield(DONE)
+    record, given = given, nil
+    if record == nil then
+      record = yield(DONE)
+    end
   end
+end
+
+-- The request whose coroutine owned the loop has waited and is over: give the coroutine back as it
+-- stands, inside of the loop. True when it owns the loop again later; false when it has to leave
+-- the loop, for a fiber's code. So what follows a wait is compiled: traces cannot leave the loop.
+function fibers.rest()
+  given = yield(DONE)
+  return given == nil
 end
 
 -- An error of the scheduler's own code: it belongs to nobody's request.
@@ -179,13 +145,10 @@ local function broken(thread, raised)
   error(debug.traceback(thread, tostring(raised)), 0)
 end
 
--- Run a fiber until it waits or ends, then restore what belongs to the code that runs now.
-local function switch_to(record)
-  local id, fd, uid, euid, su = cur.id, cur.fd, cur.uid, cur.euid, cur.su
-  local sync, away, in_request, asking = st.sync, st.away, st.in_request, writing.asking
-  local before, failure = running, last_error()
+-- Run a fiber until it waits or ends. What belongs to the code that runs is then another's.
+local function run(record)
   local thread, fresh = record.thread, nil
-  if thread == nil then
+  if not thread then
     thread, fresh = pool.take(body), record
     record.thread = thread
     user.begin(record.euid)
@@ -204,40 +167,32 @@ local function switch_to(record)
   elseif why == DONE then
     pool.give_back(thread)
   end
+end
+
+-- Let `go` run fibers, then restore what belongs to the code that runs now.
+local function beside(go, what)
+  local id, fd, uid, euid, su = cur.id, cur.fd, cur.uid, cur.euid, cur.su
+  local sync, away, in_request, asking = st.sync, st.away, st.in_request, writing.asking
+  local before, failure = running, last_error()
+  go(what)
   running = before
   st.away, st.in_request, writing.asking = away, in_request, asking
   cur.id, cur.fd, cur.uid, cur.euid, cur.su, st.sync = id, fd, uid, euid, su, sync
   set_last(failure)
 end
 
--- Making fibers ----------------------------------------------------------------------------------
-
-local function make(main, ...)
-  local record = {
-    status = 'ready',
-    name = 'lua',
-    euid = flags.fiber_user == 1 and cur.euid or state.ADMIN,
-    cancelled = false,
-    switches = 0,
-    main = main,
-    arguments = {n = select('#', ...), ...},
-  }
-  fibers.id(record)
-  return record
-end
-
 -- A fiber that runs `main` with the arguments in the next turn; its record.
 function fibers.start(main, ...)
-  local record = make(main, ...)
+  local record = records.of_function(main, ...)
   enqueue(record)
   return record
 end
 
 -- The same, but it runs now, until it waits for the first time.
 function fibers.create(main, ...)
-  local record = make(main, ...)
+  local record = records.of_function(main, ...)
   if nested < MOST_NESTED then
-    switch_to(record)
+    beside(run, record)
   else
     enqueue(record)
   end
@@ -336,19 +291,24 @@ local function wake_due()
   end
 end
 
--- Run every fiber that is ready now; those they wake have their turn later.
-function fibers.run_ready()
-  wake_due()
-  local stop = last
+local function run_until(stop)
   while first <= stop do
     local record = ready[first]
     ready[first] = nil
     first = first + 1
     if record.status == 'ready' then
       st.switches = st.switches + 1
-      switch_to(record)
+      run(record)
       st.switches = st.switches + 1
     end
+  end
+end
+
+-- Run every fiber that is ready now; those they wake have their turn later.
+function fibers.run_ready()
+  wake_due()
+  if first <= last then
+    beside(run_until, last)
   end
   if first > last then
     first, last = 1, 0
@@ -368,7 +328,7 @@ function fibers.drive()
       local record = waiting
       record.thread = owner
       owner, owned = nil, nil
-      fibers.id(record)
+      records.id(record)
       st.in_request, cur.euid, cur.su = 0, cur.uid, 0
       st.switches = st.switches + 1
       fibers.detached(record)

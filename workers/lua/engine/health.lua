@@ -12,7 +12,7 @@
 
 local jit = require('jit')
 local jit_util = require('jit.util')
-local fibers = require('beespace.engine.fibers')
+local records = require('beespace.engine.fiber_records')
 local shared = require('beespace.engine.table')
 local state = require('beespace.engine.state')
 
@@ -102,7 +102,7 @@ function health.publish()
   local row = shared.row
   row.loop_time = longest_turn() * 1e9
   row.lua_heap = tonumber(collectgarbage('count')) * 1024
-  row.fibers = fibers.count
+  row.fibers = records.count
   -- The row goes on with what processes before this one have counted.
   row.jit_traces = row.jit_traces + (health.traces - published.traces)
   row.jit_aborts = row.jit_aborts + (health.aborts - published.aborts)

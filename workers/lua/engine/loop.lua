@@ -59,7 +59,7 @@ local messages, next_message, flush_next = bus.now, bus.next, bus.flush_next
 local flush_bus = bus.flush
 local attend_to_channel = channels.attend
 local publish, tick, sweep = figures.publish, chores.tick, lifetimes.sweep
-local resume_next, IDLE = flight.resume_next, fibers.IDLE
+local resume_next, rest, IDLE = flight.resume_next, fibers.rest, fibers.IDLE
 local encode_settings = encode.settings
 local enter_session, leave_session = user.enter, user.leave
 local reasons = shared.reason
@@ -300,7 +300,7 @@ local function step()
     st.in_request = 1
     local w = execute(i + prefix)
     if w < 0 then
-      return false
+      return rest()
     end
     st.in_request = 0
     st.w = w

@@ -42,6 +42,7 @@ local logins = require('beespace.engine.logins')
 local loop = require('beespace.engine.loop')
 local orders = require('beespace.engine.orders')
 local rates = require('beespace.engine.rates')
+local records = require('beespace.engine.fiber_records')
 local sessions = require('beespace.engine.sessions')
 local shared = require('beespace.engine.table')
 local slow = require('beespace.engine.slow')
@@ -147,7 +148,7 @@ function main.prepare(settings)
   rates.attach()
   bus.attach(settings.index, settings.bus_reader, settings.bus_writers, channels)
   triggers.attach()
-  fibers.own, fibers.failed = loop.guard, report
+  fibers.own, records.failed = loop.guard, report
   coroutines.install(coroutine)
   interrupt.hide(debug)
   compat.session_results = settings.session_results == 'new' and 1 or 0

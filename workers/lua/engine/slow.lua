@@ -102,7 +102,7 @@ end
 -- The running request, which has waited, is over.
 function slow.over(record)
   local began = record.began
-  if began ~= nil and clock(CLOCK) - began >= slow.limit then
+  if began and clock(CLOCK) - began >= slow.limit then
     report(cur.id, cur.uid, shared.peer(cur.id), asked.words(record.kind, record.text),
       clock(CLOCK) - began)
   end

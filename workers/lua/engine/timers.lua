@@ -71,10 +71,10 @@ end
 -- Forget a record; nothing happens when it does not wait.
 function timers.cancel(record)
   local at = record.timer
-  if at == nil then
+  if at == 0 then
     return
   end
-  record.timer = nil
+  record.timer = 0
   local last = heap[count]
   heap[count] = nil
   count = count - 1

@@ -77,13 +77,18 @@ function fiber.find(...)
   return record and object_of(record) or nil
 end
 
--- Wait for some seconds; 0 lets the others run.
+local function wait(seconds)
+  suspend(seconds, USER)
+end
+
+-- Wait for some seconds; 0 lets the others run. A tail call: traces of what follows a wait cannot
+-- leave a function with a variable number of arguments.
 function fiber.sleep(...)
   local seconds = arguments.number((...))
   if select('#', ...) ~= 1 or seconds == nil or seconds ~= seconds then
     error('fiber.sleep(delay): bad arguments', 2)
   end
-  suspend(seconds, USER)
+  return wait(seconds)
 end
 
 -- Let every other fiber that is ready run.
@@ -113,8 +118,8 @@ local function backtrace(record)
     local at
     if record == current() then
       at = getinfo(level + 1, 'nSl')
-    else
-      at = record.thread and getinfo(record.thread, level - 1, 'nSl')
+    elseif record.thread then
+      at = getinfo(record.thread, level - 1, 'nSl')
     end
     if at == nil then
       break
