@@ -188,6 +188,7 @@ class SessionTable:
         ids, words, workers, table = self._ids, self._states, self._workers, self._bytes
         freed: list[int] = []
         slots: list[bytes] = []
+        unheard = 0  # Sessions that were on their way to the worker.
         # Tens of thousands may be waited for: nothing here that can be done afterwards.
         for slot in self._candidates(worker, wanted):
             number = ids[slot * _IDS + _ID_WORD]
@@ -198,7 +199,9 @@ class SessionTable:
                 continue
             if newest is not None and number > newest:
                 continue
-            if number and state != _CLAIMED:
+            if state == _CLAIMED:
+                unheard += number != 0
+            elif number:
                 at = slot * _SIZE
                 slots.append(bytes(table[at : at + _SIZE]))
             ids[slot * _IDS + _ID_WORD] = 0
@@ -206,6 +209,7 @@ class SessionTable:
             freed.append(number)
         row = self._segment.rows[worker]
         row.reclaimed += len(freed)
+        row.lost += unheard
         slots = [self._as_ordered(copy) for copy in slots]
         live = [copy for copy in slots if copy[_STATE] == SlotState.LIVE]
         row.lost += sum(copy[_FD] != _NO_FD for copy in live)

@@ -215,7 +215,6 @@ local function finish(fd, reason, keeps_socket)
   elseif slot.reason == 0 then
     slot.reason = reason or reasons.CLIENT
   end
-  ended[slot.reason] = ended[slot.reason] + 1
   if st.rehearsal == 0 then
     sessions.left(id)
   end
@@ -224,8 +223,10 @@ local function finish(fd, reason, keeps_socket)
   if buffers.free(session) then
     slot.pending_out = 0
   end
-  -- Before the descriptor may be another's: workers/enforcer.py looks at it from beside.
+  -- Before the descriptor may be another's: workers/enforcer.py looks at it from beside. Together
+  -- with the count: what has no descriptor was counted, should the worker die here.
   sessions.unplug(slot)
+  ended[slot.reason] = ended[slot.reason] + 1
   if keeps_socket then
     remains[fd] = sys.clock(sys.CLOCK_MONOTONIC) + LINGER
     -- Before the slot is free: the acceptor must not count its descriptor as free too.
