@@ -16,7 +16,7 @@ return function(steps)
     local what, number = step:match('(%a)(%d+)')
     number = tonumber(number)
     if what == 's' then
-      local record = {key = #records + 1}
+      local record = {key = #records + 1, deadline = number}
       records[record.key] = record
       timers.set(record, number)
     elseif what == 'c' and #records > 0 then
@@ -57,6 +57,29 @@ def test_records_come_out_in_order_and_cancelled_ones_not(
     assert left == 0
     assert earliest == min(live.values(), default=1e300)
     assert after == 1e300
+
+
+def test_tens_of_thousands(engine: Engine) -> None:
+    source = """
+        local timers = require('beespace.engine.timers')
+        local records, kept = {}, 0
+        for round = 1, 2 do
+          for key = 1, 20000 do
+            records[key] = {deadline = key * 7919 % 20011}
+            timers.set(records[key], records[key].deadline)
+          end
+          for key = 1, 20000, 3 do timers.cancel(records[key]) end
+          kept = timers.count()
+          local last = 0
+          for _ = 1, kept do
+            local record = timers.pop(1e9)
+            assert(record.deadline >= last and record.timer == 0)
+            last = record.deadline
+          end
+          assert(timers.pop(1e9) == nil and timers.count() == 0)
+        end
+        return kept"""
+    assert engine.execute(source) == 20000 - 6667
 
 
 def test_nothing_is_due_too_early(engine: Engine) -> None:

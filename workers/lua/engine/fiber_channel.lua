@@ -70,15 +70,10 @@ local function timed_out()
   errors.typed('TimedOut', 'timed out')
 end
 
--- Give a value: put(value[, timeout]); false when the time is over or the channel closed.
-function methods.put(...)
-  local channel, value, timeout = ...
-  local count = select('#', ...)
-  local state = state_of(channel, count, PUT_USAGE)
-  local valid, seconds = arguments.timeout(timeout)
-  if count < 2 or not valid then
-    error('usage: ' .. PUT_USAGE, 2)
-  end
+-- Methods that wait do so in a tail call: what follows a wait is compiled only when it returns to
+-- no function with a variable number of arguments.
+
+local function put(state, value, seconds)
   local deadline = seconds and clock() + seconds
   local writer = {value = value}
   while not state.closed do
@@ -110,14 +105,19 @@ function methods.put(...)
   return false
 end
 
--- Take a value: get([timeout]); nil when the time is over or the channel closed.
-function methods.get(...)
-  local channel, timeout = ...
-  local state = state_of(channel, select('#', ...), GET_USAGE)
+-- Give a value: put(value[, timeout]); false when the time is over or the channel closed.
+function methods.put(...)
+  local channel, value, timeout = ...
+  local count = select('#', ...)
+  local state = state_of(channel, count, PUT_USAGE)
   local valid, seconds = arguments.timeout(timeout)
-  if not valid then
-    error('usage: ' .. GET_USAGE, 2)
+  if count < 2 or not valid then
+    error('usage: ' .. PUT_USAGE, 2)
   end
+  return put(state, value, seconds)
+end
+
+local function get(state, seconds)
   local deadline = seconds and clock() + seconds
   local reader = {}
   while not state.closed do
@@ -148,6 +148,17 @@ function methods.get(...)
   end
   closed()
   return nil
+end
+
+-- Take a value: get([timeout]); nil when the time is over or the channel closed.
+function methods.get(...)
+  local channel, timeout = ...
+  local state = state_of(channel, select('#', ...), GET_USAGE)
+  local valid, seconds = arguments.timeout(timeout)
+  if not valid then
+    error('usage: ' .. GET_USAGE, 2)
+  end
+  return get(state, seconds)
 end
 
 function methods.close(...)

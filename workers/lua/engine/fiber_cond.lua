@@ -20,14 +20,7 @@ local methods = {}
 -- The line of a cond.
 local line_of = arguments.reader(LINE, 'fiber.cond')
 
--- Wait until woken: wait([timeout]); false when the time is over.
-function methods.wait(...)
-  local cond, timeout = ...
-  local line = line_of(cond, select('#', ...), 'cond:wait([timeout])')
-  local valid, seconds = arguments.timeout(timeout)
-  if not valid then
-    error('usage: cond:wait([timeout])', 2)
-  end
+local function wait(line, seconds)
   waiters.check()
   local woken = waiters.wait(line, {}, seconds)
   fibers.check()
@@ -35,6 +28,18 @@ function methods.wait(...)
     errors.typed('TimedOut', 'timed out')
   end
   return woken
+end
+
+-- Wait until woken: wait([timeout]); false when the time is over. A tail call, as in
+-- engine/fiber_channel.
+function methods.wait(...)
+  local cond, timeout = ...
+  local line = line_of(cond, select('#', ...), 'cond:wait([timeout])')
+  local valid, seconds = arguments.timeout(timeout)
+  if not valid then
+    error('usage: cond:wait([timeout])', 2)
+  end
+  return wait(line, seconds)
 end
 
 -- Wake the fiber that has waited longest.

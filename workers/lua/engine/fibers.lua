@@ -213,11 +213,11 @@ function fibers.may_wait()
   return yieldable() and writing.asking == 0 and (st.away ~= 0 or st.in_request ~= 0)
 end
 
--- Let the current fiber wait: true when it was woken, false when `seconds` are over (nil: never).
--- Where nothing can wait it raises, naming the place of the function at `level`.
-function fibers.suspend_quietly(seconds, level)
+-- Let the current fiber wait: true when it was woken, false when `seconds` are over (nil: never);
+-- nil where nothing can wait.
+function fibers.try_suspend(seconds)
   if not fibers.may_wait() then
-    error(CANNOT_YIELD, level or 3)
+    return nil
   end
   local record = fibers.current()
   local id, fd, uid, euid, su = cur.id, cur.fd, cur.uid, cur.euid, cur.su
@@ -237,7 +237,7 @@ function fibers.suspend_quietly(seconds, level)
   record.status = 'running'
   if answer == REFUSED then
     timers.cancel(record)
-    error(CANNOT_YIELD, level or 3)
+    return nil
   end
   -- The client may have left, and its descriptor may be another's by now.
   if fd >= 0 and sessions.all[fd].id ~= id then
@@ -247,6 +247,15 @@ function fibers.suspend_quietly(seconds, level)
   user.go_on(id, uid, euid, su)
   set_last(failure)
   return not record.timed_out
+end
+
+-- The same, but where nothing can wait it raises, naming the place of the function at `level`.
+function fibers.suspend_quietly(seconds, level)
+  local woken = fibers.try_suspend(seconds)
+  if woken == nil then
+    error(CANNOT_YIELD, level or 3)
+  end
+  return woken
 end
 
 -- The same, raising when the fiber is cancelled, before or meanwhile. One that was cancelled before

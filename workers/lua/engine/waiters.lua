@@ -11,11 +11,13 @@
 
 local fibers = require('beespace.engine.fibers')
 
-local current, suspend_quietly, wake = fibers.current, fibers.suspend_quietly, fibers.wake
-local error, pcall = error, pcall
+local current, try_suspend, wake = fibers.current, fibers.try_suspend, fibers.wake
+local error = error
+local CANNOT_YIELD = fibers.CANNOT_YIELD
 
--- Level of the function that called the caller of wait(), from inside the scheduler's function.
-local USER = 5
+-- Level of the function that called the caller of check(), from inside the scheduler's function,
+-- and of the one that called the caller of wait().
+local CHECKED, WAITING = 5, 3
 
 local waiters = {}
 
@@ -60,7 +62,7 @@ end
 -- Called before a wait that a cancelled fiber shall not begin: raises in one, after a turn.
 function waiters.check()
   if current().cancelled then
-    fibers.suspend(0, USER)
+    fibers.suspend(0, CHECKED)
   end
 end
 
@@ -73,12 +75,12 @@ function waiters.wait(list, entry, seconds)
   else
     prepend(list, entry)
   end
-  local ok, woken = pcall(suspend_quietly, seconds, USER)
+  local woken = try_suspend(seconds)
   if entry.list ~= nil then
     remove(entry)
   end
-  if not ok then
-    error(woken, 0)
+  if woken == nil then
+    error(CANNOT_YIELD, WAITING)
   end
   return woken
 end
