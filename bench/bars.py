@@ -77,7 +77,7 @@ BARS: Final = (
     _against_reference("ping", 8, 128, 1.8),
     _against_reference("cpu", 8, 16, 1.7),
     _against_reference("exists", 50, 1, 1.5),
-    _against_reference("sleep", 50, 200, 1.2),
+    _against_reference("sleep", 50, 200, 1.8),
     Bar("exists", 50, 1, Role.SUBJECT, Role.REFERENCE, Figure.P99, 1.0),
     Bar("exists", 8, 128, Role.SINGLE, Role.CEILING, Figure.RATE, 0.45),
 )

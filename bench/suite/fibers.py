@@ -8,7 +8,7 @@ from bench.outcome import Outcome
 from bench.suite import loads
 from bench.suite.context import Context
 
-LIMIT: Final = 1.2
+LIMIT: Final = 1.8
 """Times the reference's rate."""
 
 
