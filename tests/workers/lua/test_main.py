@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.engine import Client, Engine, error_of, errors_of
-from tests.helpers.raw import EVAL, ping, request
+from tests.helpers.raw import CALL, EVAL, ping, request
 from workers.runtime import LuaFailureError
 
 
@@ -197,22 +197,35 @@ def test_traces_are_made_anew_after_too_many_aborts() -> None:
         needs = HEALTH + "return health.needs_cure(...)"
         engine.execute(HEALTH + "health.settle(100)")
         assert not engine.execute(needs, 1000)
-        engine.execute(HEALTH + "health.aborts = health.aborts + 8")
+        engine.execute(HEALTH + "health.spoilt = health.spoilt + 8")
         assert not engine.execute(needs, 101)
         assert engine.execute(needs, 103)
         warmed = engine.execute(
             HEALTH + "local n = 0 health.cure(200, function() n = n + 1 end) return n"
         )
         assert warmed == 1
-        engine.execute(HEALTH + "health.aborts = health.aborts + 8")
+        engine.execute(HEALTH + "health.spoilt = health.spoilt + 8")
         assert not engine.execute(needs, 203)
         assert engine.execute(needs, 205)
+
+
+def test_requests_that_wait_make_no_cure_necessary() -> None:
+    with Engine() as engine, engine.connect() as client:
+        engine.execute(HEALTH + "health.settle(0)")
+        before = engine.execute(HEALTH + "return health.aborts")
+        engine.execute("function waits(...) require('fiber').sleep(...) return 1 end")
+        for seconds in (0, 0, 0.0001) * 200:
+            packet = request({0: CALL, 1: 1}, {0x22: "waits", 0x21: [seconds]})
+            assert len(client.answers(packet * 20, 20)) == 20
+        # There were some, of the kinds that do not matter.
+        assert engine.execute(HEALTH + "return health.aborts") > before
+        assert not engine.execute(HEALTH + "return health.needs_cure(1e6)")
 
 
 def test_the_pause_between_cures_has_a_limit() -> None:
     with Engine(warm=False) as engine:
         engine.execute(HEALTH + "for _ = 1, 30 do health.cure(0, function() end) end")
-        engine.execute(HEALTH + "health.aborts = health.aborts + 100")
+        engine.execute(HEALTH + "health.spoilt = health.spoilt + 100")
         needs = HEALTH + "return health.needs_cure(...)"
         assert not engine.execute(needs, 3599)
         assert engine.execute(needs, 3601)

@@ -25,7 +25,13 @@ local LONGEST_PAUSE = 3600
 -- Aborts since the last cure that make another one worth while.
 local TOO_MANY_ABORTS = 8
 
-local health = {traces = 0, aborts = 0}
+-- LuaJIT's reasons, by number, that lie in how the code is built and would come again: a root trace
+-- left its loop, or met another one; a trace could not return below where it began. Requests that
+-- wait make dozens.
+local BY_NATURE = {[8] = true, [9] = true, [16] = true}
+
+-- spoilt: aborts that may have left a piece of the request path to the interpreter.
+local health = {traces = 0, aborts = 0, spoilt = 0}
 
 -- Those of them that the row has.
 local published = {traces = 0, aborts = 0}
@@ -34,7 +40,7 @@ local published = {traces = 0, aborts = 0}
 local turns = {before = 0, now = 0, told = 0}
 local WINDOW = 5
 
-local cure = {aborts = 0, pause = FIRST_CURE, not_before = 0}
+local cure = {spoilt = 0, pause = FIRST_CURE, not_before = 0}
 
 local log_abort
 
@@ -48,6 +54,9 @@ local function on_trace(what, trace, func, pc, reason)
     health.traces = health.traces + 1
   elseif what == 'abort' then
     health.aborts = health.aborts + 1
+    if not BY_NATURE[reason] then
+      health.spoilt = health.spoilt + 1
+    end
     if log_abort ~= nil then
       log_abort(('trace %d aborted at %s: %s'):format(trace, where(func, pc), tostring(reason)))
     end
@@ -62,12 +71,12 @@ end
 
 -- Whether the traces should be made anew at `now`, seconds of a monotonic clock.
 function health.needs_cure(now)
-  return health.aborts - cure.aborts >= TOO_MANY_ABORTS and now >= cure.not_before
+  return health.spoilt - cure.spoilt >= TOO_MANY_ABORTS and now >= cure.not_before
 end
 
 -- What happened until `now` does not count any more.
 function health.settle(now)
-  cure.aborts = health.aborts
+  cure.spoilt = health.spoilt
   cure.not_before = now + cure.pause
 end
 
