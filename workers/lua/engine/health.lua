@@ -26,9 +26,9 @@ local LONGEST_PAUSE = 3600
 local TOO_MANY_ABORTS = 8
 
 -- LuaJIT's reasons, by number, that lie in how the code is built and would come again: a root trace
--- left its loop, or met another one; a trace could not return below where it began. Requests that
--- wait make dozens.
-local BY_NATURE = {[8] = true, [9] = true, [16] = true}
+-- left its loop, or met another one; a loop went round too seldom, or a trace could not return
+-- below where it began. Requests that wait make dozens.
+local BY_NATURE = {[8] = true, [9] = true, [10] = true, [16] = true}
 
 -- spoilt: aborts that may have left a piece of the request path to the interpreter.
 local health = {traces = 0, aborts = 0, spoilt = 0}
