@@ -169,3 +169,15 @@ def test_statements_may_wait(engine: Engine, client: Client) -> None:
     source = "return require('console').eval('wait(0) return 1, 2')"
     (answer,) = client.answers(evaluation(1, source), 1)
     assert answer.data == ["---\n- 1\n- 2\n...\n"]
+
+
+def test_an_application_without_string_functions_keeps_its_console(
+    engine: Engine, client: Client
+) -> None:
+    engine.execute("kept = {} for name, f in pairs(string) do kept[name] = f end")
+    engine.execute("string.byte, string.sub = nil, nil")
+    asked = [evaluation(1, EVAL, line) for line in ("1", "return 2")]
+    texts = [client.answers(each, 1)[0].data[0] for each in asked]
+    engine.execute("for name, f in pairs(kept) do string[name] = f end")
+
+    assert texts == ["---\n- 1\n...\n", "---\n- 2\n...\n"]

@@ -186,3 +186,64 @@ def test_what_is_no_coroutine(client: Client, call: str) -> None:
     assert error_of(client.eval(f"return {call}")) == (32, said % "?")
     place, text = client.eval(f"local x = {call}").text.split(": ", 1)
     assert (place.endswith(":1"), text) == (True, said % name)
+
+
+def test_coroutines_of_the_scheduler_are_nobody_elses(engine: Engine, client: Client) -> None:
+    engine.execute("fiber = require('fiber')")
+    source = """
+        local mine = coroutine.running()
+        local seen
+        fiber.create(function()
+          seen = {coroutine.status(mine), coroutine.resume(mine, 1)}
+        end)
+        fiber.sleep(0)
+        theirs = mine
+        return seen, {coroutine.status(mine), coroutine.resume(mine, 1)}"""
+    refusal = "cannot resume running coroutine"
+    first, second = client.answers(evaluation(1, source), 1)[0].data
+    later = client.eval("return coroutine.status(theirs), coroutine.resume(theirs, 1)").data
+    after = client.answers(evaluation(1, "wait(0) return 1") * 5, 5)
+
+    assert first == ["normal", False, refusal]
+    # It may be that of the request that asks.
+    assert later[0] in ("normal", "running")
+    assert second == ["running", False, refusal]
+    assert later[1:] == [False, refusal]
+    assert [answer.data for answer in after] == [[1]] * 5
+
+
+@pytest.mark.parametrize("wait", ["", "wait(0) "])
+def test_the_environment_of_a_coroutine_ends_with_its_request(
+    engine: Engine, client: Client, wait: str
+) -> None:
+    source = f"""
+        {wait}
+        local environment = {{seven = 7, loadstring = loadstring}}
+        setfenv(0, environment)
+        {wait}
+        return seven, loadstring('return seven, pcall')()"""
+    engine.execute("function inner(...) return setfenv(...) end")
+    for _ in range(3):
+        answers = client.answers(evaluation(1, source) + evaluation(2, "return pcall ~= nil"), 2)
+        assert sorted((a.sync, a.data) for a in answers) == [(1, [None, 7, None]), (2, [True])]
+        assert client.answers(evaluation(3, "wait(0) return seven, pcall ~= nil"), 1)[0].data == [
+            None,
+            True,
+        ]
+
+
+def test_setfenv_is_luas_otherwise(client: Client) -> None:
+    source = """
+        local function f() return seven end
+        local inner = coroutine.wrap(function()
+          setfenv(0, {seven = 8})
+          return loadstring('return seven')()
+        end)
+        local same = setfenv(f, {seven = 7}) == f
+        local own = (function() setfenv(1, {seven = 9}) return seven end)()
+        return same, f(), own, inner(), seven"""
+
+    assert client.eval(source).data == [True, 7, 9, 8, None]
+    for odd in ("setfenv()", "setfenv(0)", "setfenv(0, 1)", "setfenv(99, {})"):
+        assert error_of(client.eval(odd))[1].startswith("eval:1: bad argument")
+    assert client.in_step()

@@ -61,6 +61,9 @@ local ways = {
   plain = function(text)
     return plain.answer(setfenv(loadstring('return ' .. text), env)())
   end,
+  with = function(text)
+    return plain.answer(loadstring('return ' .. text)())
+  end,
   answer = function(text)
     return yaml.answer(setfenv(loadstring('return ' .. text), env)())
   end,
@@ -140,6 +143,17 @@ def test_plain_answers_need_no_python() -> None:
     made = lua_function(make_runtime(), SOURCE)
 
     assert made(b"answer", b"{1, 'two', {a = 3}}") == b"---\n- - 1\n  - two\n  - a: 3\n...\n"
+
+
+def test_the_metatable_of_numbers_is_none_of_its_business(ways: Any) -> None:
+    for source in ("1", "{a = 1.5}", "{1, -0}"):
+        usual = ways("lua", source)
+        odd = f"(function() debug.setmetatable(1, {{__tostring = error}}) end)(), {source}"
+        try:
+            text = ways("with", odd)
+        finally:
+            ways("with", "debug.setmetatable(1, nil)")
+        assert text == usual[0].replace(b"---\n", b"---\n- null\n")
 
 
 WORDS = st.text("ab1_ .:/,@-#'\"[]{}?&*!|>%`~\n\t=\0é", max_size=9).map(str.encode) | st.text(

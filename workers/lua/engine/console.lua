@@ -20,7 +20,8 @@ local yaml = require('beespace.engine.yaml')
 -- It says first what happens when a session ends.
 require('beespace.box.session')
 
-local error, loadstring, match, pcall, type = error, loadstring, string.match, pcall, type
+local error, loadstring, pcall, type = error, loadstring, pcall, type
+local byte, match, sub = string.byte, string.match, string.sub
 local cur = state.cur
 
 local BACKSLASH, ESCAPE = 92, 27
@@ -142,7 +143,7 @@ end
 
 -- An expression is a statement that returns it. The chunk has its own text as its name.
 local function compile(line)
-  if line:byte() == ESCAPE then
+  if byte(line) == ESCAPE then
     return nil, BYTECODE
   elseif STATEMENTS[match(line, '^%s*(%l+)%f[^%w_\128-\255]')] then
     return loadstring(line, line, 't')
@@ -182,8 +183,8 @@ end
 
 -- The answer to one statement; nil when the console shall end without one.
 function console.run(c, line)
-  if line:byte() == BACKSLASH then
-    return obey(c, commands.run(c, line:sub(2)))
+  if byte(line) == BACKSLASH then
+    return obey(c, commands.run(c, sub(line, 2)))
   elseif c.target ~= nil then
     return run_elsewhere(c, line)
   end

@@ -14,7 +14,8 @@ local create, raw_resume, raw_yield = coroutine.create, coroutine.resume, corout
 local running, yieldable, raw_status =
   coroutine.running, coroutine.isyieldable, coroutine.status
 local getinfo = debug.getinfo
-local error, setmetatable, type = error, setmetatable, type
+local error, setfenv, setmetatable = error, setfenv, setmetatable
+local tonumber, type = tonumber, type
 local select, WAIT = select, fibers.WAIT
 local COROUTINE = 'coroutine expected'
 local cur = state.cur
@@ -49,7 +50,7 @@ function coroutines.resume(thread, ...)
   if type(thread) ~= 'thread' then
     bad_argument(COROUTINE)
   end
-  if waiting[thread] then
+  if waiting[thread] or pool.is_own(thread) then
     return false, 'cannot resume running coroutine'
   end
   depths[thread] = cur.su
@@ -92,7 +93,11 @@ function coroutines.status(thread)
   if type(thread) ~= 'thread' then
     bad_argument(COROUTINE)
   end
-  return waiting[thread] and 'normal' or raw_status(thread)
+  local status = raw_status(thread)
+  if waiting[thread] or status == 'suspended' and pool.is_own(thread) then
+    return 'normal'
+  end
+  return status
 end
 
 function coroutines.isyieldable()
@@ -100,13 +105,31 @@ function coroutines.isyieldable()
   return thread ~= nil and not pool.is_own(thread) and yieldable()
 end
 
--- Replace the functions in the library's table.
-function coroutines.install(library)
+-- setfenv() as applications see it. The environment of a coroutine, level 0, is that of a request
+-- or fiber and ends with it: the coroutine is not used again. The loop must not go on in it either,
+-- so the request waits a turn. All calls are tail calls: levels count from the caller.
+local function set_environment(...)
+  local target = ...
+  local thread = running()
+  if tonumber(target) ~= 0 or thread == nil or not pool.is_own(thread) then
+    return setfenv(...)
+  elseif type((select(2, ...))) == 'table' then
+    pool.spoil(thread)
+    if cur.id ~= 0 then
+      fibers.suspend_quietly(0)
+    end
+  end
+  return setfenv(...)
+end
+
+-- Replace the functions in the library's table, and the global that belongs to them.
+function coroutines.install(library, globals)
   for name, replacement in pairs(coroutines) do
     if library[name] ~= nil then
       library[name] = replacement
     end
   end
+  globals.setfenv = set_environment
 end
 
 return coroutines

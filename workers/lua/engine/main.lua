@@ -149,7 +149,7 @@ function main.prepare(settings)
   bus.attach(settings.index, settings.bus_reader, settings.bus_writers, channels)
   triggers.attach()
   fibers.own, records.failed = loop.guard, report
-  coroutines.install(coroutine)
+  coroutines.install(coroutine, _G)
   interrupt.hide(debug)
   compat.session_results = settings.session_results == 'new' and 1 or 0
   compat.fiber_user = settings.fiber_user == 'old' and 0 or 1

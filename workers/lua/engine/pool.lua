@@ -10,8 +10,10 @@ local SMALL = 16
 
 local pool = {}
 
--- Coroutines that belong to the scheduler and not to an application.
+-- Coroutines that belong to the scheduler and not to an application, and those of them that are not
+-- used again.
 local own = setmetatable({}, {__mode = 'k'})
+local spoilt = setmetatable({}, {__mode = 'k'})
 local idle, count = {}, 0
 -- Fewest that were idle since the last look.
 local least = 0
@@ -31,8 +33,16 @@ function pool.take(body)
 end
 
 function pool.give_back(thread)
+  if spoilt[thread] then
+    return
+  end
   count = count + 1
   idle[count] = thread
+end
+
+-- What runs in a coroutine has changed it: it is dropped when it is given back.
+function pool.spoil(thread)
+  spoilt[thread] = true
 end
 
 -- Whether a coroutine is one of the scheduler's, which application code may not yield from.

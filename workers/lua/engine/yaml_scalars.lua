@@ -49,13 +49,12 @@ local function rounded(value, precision)
   return format('%.' .. precision .. 'g', value)
 end
 
---- The same, but whole numbers of up to 64 bits are exact.
+--- The same, but whole numbers of up to 64 bits are exact. Not by tostring(): numbers may have a
+-- metatable.
 function scalars.number(value, precision)
   if floor(value) == value then
     if value == 0 then
       return '0'
-    elseif value > -1e14 and value < 1e14 then
-      return tostring(value)
     elseif value < 18446744073709551616 and value >= -9223372036854775808 then
       return format('%.0f', value)
     end
