@@ -133,17 +133,17 @@ def test_they_hold_the_end_up(fresh: Engine) -> None:
 
 def test_the_end_cancels_them_last(fresh: Engine) -> None:
     on_disconnect(
-        fresh, "results = {pcall(require('fiber').sleep, box.session.id() == 1 and 0.2 or 60)}"
+        fresh,
+        "local id = box.session.id()"
+        " results[id] = {pcall(require('fiber').sleep, id == 1 and 0.2 or 60)}",
     )
     fresh.execute("""
         local stopping = require('beespace.engine.stopping')
         stopping.timeout = 0.1
+        results = {}
         stopping.cut_off = function(count) cut = count end""")
     fresh.asked = b"drain"
     take(fresh, 0, [1, 2])
-    fresh.run_until(lambda: fresh.execute("return results"))
-    assert fresh.execute("return results[1]") is True
-    fresh.execute("results = nil")
-    fresh.run_until(lambda: fresh.execute("return results"))
-    assert fresh.execute("return cut, results[1]") == (1, False)
+    fresh.run_until(lambda: fresh.execute("return results[1] and results[2]"))
+    assert fresh.execute("return cut, results[1][1], results[2][1]") == (1, True, False)
     fresh.execute(CLEAR)
