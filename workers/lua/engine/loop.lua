@@ -285,7 +285,7 @@ local function wait()
   end
 end
 
--- One step; false when the loop shall stop, and at the end of a request that has waited.
+-- One step; false when the loop shall stop, and when its coroutine is wanted for a fiber's code.
 local function step()
   local i = st.i
   local left = st.have - i
