@@ -209,10 +209,9 @@ class SessionTable:
             freed.append(number)
         row = self._segment.rows[worker]
         row.reclaimed += len(freed)
-        row.lost += unheard
         slots = [self._as_ordered(copy) for copy in slots]
         live = [copy for copy in slots if copy[_STATE] == SlotState.LIVE]
-        row.lost += sum(copy[_FD] != _NO_FD for copy in live)
+        row.lost += unheard + sum(copy[_FD] != _NO_FD for copy in live)
         return Reclaimed(freed, [_lost(copy) for copy in live if _has_begun(copy)], slots)
 
     def _as_ordered(self, copy: bytes) -> bytes:

@@ -213,16 +213,13 @@ def test_coroutines_of_the_scheduler_are_nobody_elses(engine: Engine, client: Cl
 
 
 @pytest.mark.parametrize("wait", ["", "wait(0) "])
-def test_the_environment_of_a_coroutine_ends_with_its_request(
-    engine: Engine, client: Client, wait: str
-) -> None:
+def test_the_environment_of_a_coroutine_ends_with_its_request(client: Client, wait: str) -> None:
     source = f"""
         {wait}
         local environment = {{seven = 7, loadstring = loadstring}}
         setfenv(0, environment)
         {wait}
         return seven, loadstring('return seven, pcall')()"""
-    engine.execute("function inner(...) return setfenv(...) end")
     for _ in range(3):
         answers = client.answers(evaluation(1, source) + evaluation(2, "return pcall ~= nil"), 2)
         assert sorted((a.sync, a.data) for a in answers) == [(1, [None, 7, None]), (2, [True])]

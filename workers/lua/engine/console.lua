@@ -145,13 +145,12 @@ end
 local function compile(line)
   if byte(line) == ESCAPE then
     return nil, BYTECODE
-  elseif STATEMENTS[match(line, '^%s*(%l+)%f[^%w_\128-\255]')] then
-    return loadstring(line, line, 't')
-  end
-  local expression = 'return ' .. line
-  local chunk = loadstring(expression, expression, 't')
-  if chunk ~= nil then
-    return chunk
+  elseif not STATEMENTS[match(line, '^%s*(%l+)%f[^%w_\128-\255]')] then
+    local expression = 'return ' .. line
+    local chunk = loadstring(expression, expression, 't')
+    if chunk ~= nil then
+      return chunk
+    end
   end
   return loadstring(line, line, 't')
 end

@@ -56,7 +56,7 @@ local ERROR = {short = signs_of('\\0', '\\'), long = signs_of('\\x00', '\\')}
 local SPECIAL = '[%c"\'\\\127-\255]'
 
 local INFINITE = {inf = '1/0', ['-inf'] = '-1/0', nan = '0/0', ['-nan'] = '0/0'}
-local PRECISION = 14
+local PRECISION = scalars.PRECISION
 
 local lua_output = {}
 

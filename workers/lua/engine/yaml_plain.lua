@@ -10,7 +10,8 @@ local new_buffer = require('string.buffer').new
 
 local find, getmetatable = string.find, debug.getmetatable
 local next, rawget, select, type = next, rawget, select, type
-local style_of, number_text, STYLE = scalars.style, scalars.number, scalars.PLAIN
+local style_of, number_text = scalars.style, scalars.number
+local STYLE, PRECISION = scalars.PLAIN, scalars.PRECISION
 
 -- Bytes of a word, levels of indentation at which a table may begin, and values of an answer. The
 -- longest line is shorter than 80 columns, where libyaml would begin to fold it.
@@ -19,7 +20,6 @@ local LONGEST, DEEPEST, MOST = 32, 4, 256
 -- colon is not behind.
 local WORD = '^[%w_][%w_./@-]*$'
 local WORDS = '^[%w_][%w_ ./:@,-]*[%w_]$'
-local PRECISION = 14
 
 local plain = {}
 
@@ -31,8 +31,7 @@ end
 -- One answer is made at a time: the text so far, the values that it may still have, and the tables
 -- that were met.
 local out = new_buffer()
-local left = 0
-local met = {}
+local left, met
 
 -- The text of a word, nil when it is none.
 local function word_text(text)
@@ -74,19 +73,33 @@ local function may_enter(t, level)
   return true
 end
 
--- Put a value behind the dash of its item; whether it was plain.
-local function put_item(value, level)
+-- Count one more value; whether there may be so many.
+local function count_one()
   left = left - 1
-  if type(value) ~= 'table' then
-    local text = scalar_text(value)
-    if text == nil then
-      return false
-    end
-    out:put(text, '\n')
-    return left >= 0
-  elseif left < 0 or not may_enter(value, level) then
+  return left >= 0
+end
+
+-- Put a value that is no table behind `lead`; whether it was plain.
+local function put_scalar(lead, value)
+  local text = scalar_text(value)
+  if text == nil then
     return false
-  elseif is_sequence(value) then
+  end
+  out:put(lead, text, '\n')
+  return true
+end
+
+-- Put an item: a dash and its value; whether it was plain.
+local function put_item(value, level)
+  if not count_one() then
+    return false
+  elseif type(value) ~= 'table' then
+    return put_scalar('- ', value)
+  elseif not may_enter(value, level) then
+    return false
+  end
+  out:put('- ')
+  if is_sequence(value) then
     return put_sequence(value, level)
   end
   return put_mapping(value, level, false)
@@ -107,16 +120,12 @@ end
 
 -- Put a value behind its key.
 local function put_value(value, level)
-  left = left - 1
-  if type(value) == 'table' then
-    return left >= 0 and put_below(value, level)
-  end
-  local text = scalar_text(value)
-  if text == nil then
+  if not count_one() then
     return false
+  elseif type(value) == 'table' then
+    return put_below(value, level)
   end
-  out:put(' ', text, '\n')
-  return left >= 0
+  return put_scalar(' ', value)
 end
 
 -- Items 1 .. size without a hole, and nothing else in the table. The first dash follows what is
@@ -133,7 +142,6 @@ function put_sequence(t, level)
     if place > 1 then
       out:put(indents[level])
     end
-    out:put('- ')
     if not put_item(rawget(t, place), level + 1) then
       return false
     end
@@ -167,7 +175,6 @@ end
 
 local function put_list(...)
   for place = 1, select('#', ...) do
-    out:put('- ')
     if not put_item((select(place, ...)), 1) then
       return false
     end

@@ -20,7 +20,11 @@ local bits = ffi.new('union { double d; int64_t i; }')
 
 local PLAIN, QUOTED, LITERAL = 0, 1, 2
 
-local scalars = {PLAIN = PLAIN, QUOTED = QUOTED, LITERAL = LITERAL}
+local scalars = {
+  PLAIN = PLAIN, QUOTED = QUOTED, LITERAL = LITERAL,
+  -- Significant digits of numbers, as Tarantool's console prints them.
+  PRECISION = 14,
+}
 
 -- Words that would be read as something else.
 local RESERVED = {['null'] = true, ['~'] = true, ['true'] = true, ['false'] = true, yes = true,

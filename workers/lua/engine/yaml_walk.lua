@@ -26,9 +26,8 @@ local answer_of, object_answer, INVALID = ask.table, ask.object, ask.INVALID
 
 -- Items of a sequence; indexes that are larger come from mistakes.
 local MOST_ITEMS = 100000000
--- Significant digits of numbers that are written as numbers; never more, also when more or none are
--- asked for.
-local PRECISION = 14
+-- Of numbers that are written as numbers; never more, also when more or none are asked for.
+local PRECISION = scalars.PRECISION
 -- Values between two looks at the clock.
 local STEPS = 256
 -- Bytes of a text that is not copied together with others.
