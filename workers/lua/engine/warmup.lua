@@ -151,8 +151,6 @@ end
 -- nothing is met for the first time; then the loop is hot as soon as it is entered. When the
 -- application has its own idea of what they call, the root is left to chance.
 local function make_root(fd, text)
-  jit.flush()
-  jit_options.start(NEVER)
   user.enter(fd)
   if execute(text, NEVER) then
     execute(text, AT_ONCE)
@@ -180,7 +178,6 @@ local function talk(list)
     make_root(ours, list[1])
     answer(theirs)
     loop.guard()
-    jit_options.start(USUAL)
     sessions.close(ours)
   else
     C.close(ours)
@@ -194,6 +191,8 @@ end
 -- Compile the common ways through the loop, and let it answer one error at the end. The session
 -- lives in a table and a row of its own, which nobody else sees.
 function warmup.run()
+  jit.flush()
+  jit_options.start(NEVER)
   local row = ffi.new('bee_row_t')
   local slots = ffi.new('bee_slot_t[?]', CAPACITY)
   local slot = slots[SESSION]
@@ -206,6 +205,7 @@ function warmup.run()
     ffi.cast('bee_row_t *', row))}
   talk(list)
   shared.swap(unpack(before))
+  jit_options.start(USUAL)
   -- Referenced until here: the pointers above do not keep them alive.
   assert(row and slots and list)
 end
