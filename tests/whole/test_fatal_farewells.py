@@ -89,6 +89,8 @@ def test_two_workers_end_and_the_rest_is_given_up(
     (line,) = server.lines(GIVEN_UP)
     assert f"not run for {2 * EACH - 2} lost sessions" in line
     assert len(begun(notes)) == 2
+    # That they were given up is told before the end of the worker is.
+    wait_until(lambda: len(server.lines("worker ended ")) == 3, what="the ends of the workers")
     first = reason == "killed by signal 9"
     assert len(server.lines(f"worker ended .*{reason}")) == 2 + first
     assert len(server.lines("worker ended ")) == 3
