@@ -149,18 +149,22 @@ def stream(name: str, count: int) -> bytes:
 
 def between(events: list[Event], first: float, last: float) -> list[Event]:
     """What happened then, but for what the clock says: wait() does some things now and then, which
-    are compiled when they have been met often enough, and so are chores.
+    are compiled when they have been met often enough, and so are chores. The two functions that
+    enter the loop may be taken for hot when they share a counter with something that is.
     """
     lines = source_lines()
     waiting = range(lines.index("local function wait()"), lines.index("local function step()"))
+    entries = [lines.index(head) + 1 for head in ("local function run()", "function loop.guard()")]
     found: list[Event] = []
-    of_the_wait = of_a_chore = False
+    of_the_wait = of_a_chore = of_an_entry = False
     for event in events:
         if event.kind in ("root", "side"):
             file, _, line = event.place.rpartition(":")
-            of_the_wait = file.endswith("loop.lua") and int(line) in waiting
+            in_the_loop = file.endswith("loop.lua")
+            of_the_wait = in_the_loop and int(line) in waiting
+            of_an_entry = in_the_loop and int(line) in entries and event.kind == "root"
             of_a_chore = file.rpartition("/")[2] in CHORES
-        excused = of_a_chore or (of_the_wait and event.kind != "abort")
+        excused = of_a_chore or of_an_entry or (of_the_wait and event.kind != "abort")
         if first < event.time < last and not excused:
             found.append(event)
     return found
