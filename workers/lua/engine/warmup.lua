@@ -105,7 +105,9 @@ local function lessons()
   return list
 end
 
--- The client: a channel of the loop that sends the next lesson when the last one was answered.
+-- The client: a channel of the loop that sends the next lesson when the last one was answered. It
+-- ends the lessons when one is not taken whole: an application of its own ideas answers with so much
+-- that the session is not read any more.
 local function client(list)
   local texts = ffi.new('const uint8_t *[?]', #list)
   local lengths = ffi.new('size_t[?]', #list)
@@ -115,16 +117,14 @@ local function client(list)
   end
   local answers = ffi.new('uint8_t[?]', state.RECEIVE)
   local turn = ffi.new('int[1]')
-  local last = #list
+  local last, flags = #list, sys.MSG_DONTWAIT + sys.MSG_NOSIGNAL
   return function(fd)
     local index = turn[0]
+    turn[0] = index + 1
     if index > 0 then
       C.recv(fd, answers, state.RECEIVE, sys.MSG_DONTWAIT)
     end
-    if index < last then
-      turn[0] = index + 1
-      C.send(fd, texts[index], lengths[index], sys.MSG_NOSIGNAL)
-    else
+    if index >= last or C.send(fd, texts[index], lengths[index], flags) ~= lengths[index] then
       st.stop = loop.END
     end
   end
