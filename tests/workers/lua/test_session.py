@@ -134,6 +134,21 @@ def test_peer(engine: Engine, peer: bytes) -> None:
             assert client.eval(f"return box.session.peer({argument})").data == [text]
 
 
+def test_peers_that_are_remembered_in_one_place() -> None:
+    """Ids 1,024 apart share it; who is remembered and has ended has no peer."""
+    with Engine(capacity=60) as engine, engine.connect(b"first") as first:
+        engine.segment.header.last_id = first.id + 1023
+        with engine.connect(b"second") as second:
+            assert second.id == first.id + 1024
+            for _ in range(3):
+                assert second.call("box.session.peer", first.id).data == ["first"]
+                assert second.call("box.session.peer", second.id).data == ["second"]
+                assert second.call("box.session.peer", second.id).data == ["second"]
+            gone = second.id
+        assert first.call("box.session.peer", gone).data == ["0.0.0.0:0"]
+        assert first.call("box.session.peer").data == ["first"]
+
+
 NO_PEER = ["0", "-1", "1e300", "2^64", "1/0", "0/0", "'0'", "12345678"]
 
 

@@ -36,6 +36,15 @@ def test_requests_that_wait_are_answered_after_a_warm_up() -> None:
         assert [answer.data for answer in two.packets()] == [[two.id]]
 
 
+def test_the_peer_of_the_warm_up_is_forgotten() -> None:
+    """Its session has a number that a real one has, too."""
+    with Engine() as engine, engine.connect(b"real") as client:
+        assert client.id == 1
+        assert client.call("box.session.peer").data == ["real"]
+        engine.call_main("warm")
+        assert client.call("box.session.peer", 1).data == ["real"]
+
+
 STATE = "require('beespace.engine.state').st"
 QUEUE = """
 local ffi = require('ffi')

@@ -106,8 +106,8 @@ local function lessons()
 end
 
 -- The client: a channel of the loop that sends the next lesson when the last one was answered. It
--- ends the lessons when one is not taken whole: an application of its own ideas answers with so much
--- that the session is not read any more.
+-- ends the lessons when one is not taken whole: what they call is then the application's own, and
+-- answers so much that the session is not read any more.
 local function client(list)
   local texts = ffi.new('const uint8_t *[?]', #list)
   local lengths = ffi.new('size_t[?]', #list)
