@@ -8,8 +8,21 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Final
 
 from tests.rules.sources import ROOT
+
+LONGEST: Final = 60.0
+"""Seconds that a test goes on when its machine is too slow for what it wants to have seen."""
+
+
+def rounds(seconds: float, enough: Callable[[], bool]) -> Iterator[None]:
+    """Again and again for so many seconds, and on until it is ``enough``."""
+    began = time.monotonic()
+    while (lasted := time.monotonic() - began) < seconds or (lasted < LONGEST and not enough()):
+        yield
 
 
 def start(module: str, *words: object) -> subprocess.Popen[str]:
