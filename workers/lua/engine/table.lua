@@ -171,7 +171,10 @@ local function read_peer(slot, id)
     return nil
   end
   local peer, place = to_string(peer_copy, length), band(id, KNOWN - 1)
-  known_ids[place], known_peers[place] = id, peer
+  -- Code that runs too long may be ended between any two of these lines.
+  known_ids[place] = 0
+  known_peers[place] = peer
+  known_ids[place] = id
   return peer
 end
 
