@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterator
 
@@ -9,6 +10,7 @@ import pytest
 
 from tests.helpers.engine import Client, Engine, error_of
 from tests.helpers.requests import evaluation
+from tests.workers.lua.tries import tried_again
 
 SETUP = """
 wait = require('beespace.engine.fibers').suspend
@@ -17,10 +19,16 @@ stopping.finish = function() finished = true end
 """
 
 
-@pytest.fixture
-def engine() -> Iterator[Engine]:
+@contextlib.contextmanager
+def prepared() -> Iterator[Engine]:
     with Engine() as made:
         made.execute(SETUP)
+        yield made
+
+
+@pytest.fixture
+def engine() -> Iterator[Engine]:
+    with prepared() as made:
         yield made
 
 
@@ -39,7 +47,7 @@ def finished(engine: Engine) -> bool:
 
 def test_nothing_holds_an_idle_worker_up(engine: Engine, client: Client) -> None:
     begin(engine)
-    engine.run_until(lambda: finished(engine), 1)
+    engine.run_until(lambda: finished(engine))
     assert engine.execute("return stopping.begun()") is True
 
 
@@ -48,18 +56,19 @@ def test_it_begins_also_while_the_loop_leaves_for_new_traces(engine: Engine) -> 
         local st = require('beespace.engine.state').st
         st.stop = require('beespace.engine.loop').CURE""")
     begin(engine)
-    engine.run_until(lambda: finished(engine), 1)
+    engine.run_until(lambda: finished(engine))
 
 
 def test_a_waiting_request_is_answered_first(engine: Engine, client: Client) -> None:
-    client.send(evaluation(1, "wait(0.02) return 'done'"))
+    client.send(evaluation(1, "repeat wait(0.01) until go return 'done'"))
     begin(engine)
     assert client.in_step()
     assert not finished(engine)
+    engine.execute("go = true")
     (answer,) = client.answers(b"", 1)
 
     assert answer.data == ["done"]
-    engine.run_until(lambda: finished(engine), 1)
+    engine.run_until(lambda: finished(engine))
 
 
 def test_requests_that_outlast_the_time_are_cancelled(engine: Engine, client: Client) -> None:
@@ -69,15 +78,15 @@ def test_requests_that_outlast_the_time_are_cancelled(engine: Engine, client: Cl
     (answer,) = client.answers(b"", 1)
 
     assert error_of(answer) == (32, "fiber is cancelled")
-    engine.run_until(lambda: finished(engine), 1)
-    assert 0.05 <= time.monotonic() - started < 1
+    engine.run_until(lambda: finished(engine))
+    assert 0.05 <= time.monotonic() - started < 4
 
 
 def test_a_request_that_ignores_its_cancellation_does_not_hold_for_ever(engine: Engine) -> None:
     client = engine.connect()
     client.send(evaluation(1, "while true do pcall(wait, 0.01) end"))
     begin(engine, 0.01)
-    engine.run_until(lambda: finished(engine), 2)
+    engine.run_until(lambda: finished(engine))
     client.socket.close()
 
 
@@ -92,7 +101,7 @@ def test_shutdown_functions_run_newest_first_and_hold_the_end_up(engine: Engine)
         """
     )
     begin(engine)
-    engine.run_until(lambda: finished(engine), 1)
+    engine.run_until(lambda: finished(engine))
 
     assert engine.execute("return table.concat(order, ' '), slept, failures[1]") == (
         b"bad slow first",
@@ -108,14 +117,14 @@ def test_whoever_holds_is_asked_again(engine: Engine) -> None:
     engine.turn()
     assert not finished(engine)
     engine.execute("held = false stopping.look()")
-    engine.run_until(lambda: finished(engine), 1)
+    engine.run_until(lambda: finished(engine))
 
 
 def test_the_announcement_comes_once(engine: Engine) -> None:
     engine.execute("count = 0 stopping.announce = function() count = count + 1 end")
     begin(engine)
     begin(engine)
-    engine.run_until(lambda: finished(engine), 1)
+    engine.run_until(lambda: finished(engine))
     assert engine.execute("return count") == 1
 
 
@@ -132,28 +141,43 @@ def log(engine: Engine) -> list[str]:
     return text.decode().split("|") if text else []
 
 
-def test_on_disconnect_has_a_share_of_the_time(engine: Engine, client: Client) -> None:
-    engine.execute(PARTING)
-    engine.execute("on_disconnect(function() fiber.sleep(0.45) log[#log + 1] = 'done' end)")
-    client.send(evaluation(1, "wait(3600)"))
-    others = [engine.connect() for _ in range(5)]
-    started = time.monotonic()
-    begin(engine, 0.9)
-    (answer,) = client.answers(b"", 1)
+@tried_again
+def test_on_disconnect_has_a_share_of_the_time() -> None:
+    with prepared() as engine:
+        engine.execute(PARTING)
+        engine.execute("on_disconnect(function() fiber.sleep(0.45) log[#log + 1] = 'done' end)")
+        clients = [engine.connect() for _ in range(6)]
+        clients[0].send(evaluation(1, "wait(3600)"))
+        started = time.monotonic()
+        begin(engine, 0.9)
+        (answer,) = clients[0].answers(b"", 1)
 
-    assert error_of(answer) == (32, "fiber is cancelled")
-    assert 0.6 <= time.monotonic() - started < 0.9
-    engine.run_until(lambda: finished(engine), 2)
-    assert log(engine) == ["done"] * 6
-    for other in others:
-        other.close()
+        assert error_of(answer) == (32, "fiber is cancelled")
+        assert 0.6 <= time.monotonic() - started < 0.9
+        engine.run_until(lambda: finished(engine))
+        assert log(engine) == ["done"] * 6
+        for client in clients:
+            client.close()
 
 
-def test_without_on_disconnect_requests_have_all_the_time(engine: Engine, client: Client) -> None:
-    client.send(evaluation(1, "wait(0.85) return 'done'"))
-    begin(engine, 1.2)
+@tried_again
+def test_without_on_disconnect_requests_have_all_the_time() -> None:
+    with prepared() as engine, engine.connect() as client:
+        client.send(evaluation(1, "wait(0.85) return 'done'"))
+        begin(engine, 1.2)
+        (answer,) = client.answers(b"", 1)
+        assert answer.data == ["done"]
+
+
+def test_an_answer_of_the_last_turn_is_sent(engine: Engine, client: Client) -> None:
+    """The worker has not turned until both the request's wait and the time for it are over."""
+    client.send(evaluation(1, "wait(0.3) return 'done'"))
+    begin(engine, 0.4)
+    engine.turn()
+    time.sleep(0.6)
     (answer,) = client.answers(b"", 1)
     assert answer.data == ["done"]
+    engine.run_until(lambda: finished(engine))
 
 
 def test_on_disconnect_that_outlasts_the_time_is_cut_off(engine: Engine) -> None:
@@ -168,10 +192,10 @@ def test_on_disconnect_that_outlasts_the_time_is_cut_off(engine: Engine) -> None
     clients[0].eval("box.session.storage.quick = true")
     started = time.monotonic()
     begin(engine, 0.1)
-    engine.run_until(lambda: finished(engine), 2)
+    engine.run_until(lambda: finished(engine))
 
     assert log(engine) == ["cut off 2"] + ["fiber is cancelled"] * 2
-    assert 0.5 <= time.monotonic() - started < 1.5
+    assert 0.5 <= time.monotonic() - started < 4
     assert engine.row.sessions == 0
     for client in clients:
         client.close()
@@ -183,7 +207,7 @@ def test_on_disconnect_that_has_begun_before_is_cancelled_last(engine: Engine) -
         on_disconnect(function() fiber.sleep(0.4) log[#log + 1] = 'done' end)""")
     engine.connect().close()
     begin(engine, 0.3)
-    engine.run_until(lambda: finished(engine), 2)
+    engine.run_until(lambda: finished(engine))
     assert log(engine) == ["done"]
 
 
@@ -195,6 +219,6 @@ def test_on_disconnect_that_ignores_its_cancellation_does_not_hold_for_ever(
     engine.connect().close()
     started = time.monotonic()
     begin(engine, 0.1)
-    engine.run_until(lambda: finished(engine), 2)
-    assert time.monotonic() - started < 1
+    engine.run_until(lambda: finished(engine))
+    assert time.monotonic() - started < 4
     assert log(engine) == ["cut off 1"]

@@ -21,6 +21,7 @@
 local errors = require('beespace.box.error')
 local fibers = require('beespace.engine.fibers')
 local flight = require('beespace.engine.flight')
+local output = require('beespace.engine.output')
 local sessions = require('beespace.engine.sessions')
 
 local ipairs, max, pairs, pcall = ipairs, math.max, pairs, pcall
@@ -164,8 +165,10 @@ local function cancel_all()
   end
 end
 
--- Close the sessions and let on_disconnect run until `deadline`.
+-- Send what requests have answered in this turn, close the sessions, and let on_disconnect run
+-- until `deadline`.
 local function part(deadline)
+  output.send_unsent()
   sessions.dismiss()
   wait(max(deadline, fibers.clock() + LAST_WORDS), are_departing)
   local count = departing()
