@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import random
 import re
 import socket
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 _HOST_PORT: Final = re.compile(r"(?:(?P<host>\[[^\]]+\]|[^:\[\]/@]+):)?(?P<port>\d+)")
@@ -13,6 +16,9 @@ _UNIX: Final = re.compile(r"unix/:(?P<path>/.+)")
 CONNECT_SECONDS: Final = 5.0
 
 _IP_BIND_ADDRESS_NO_PORT: Final = 24
+_GIVEN_PORTS: Final = Path("/proc/sys/net/ipv4/ip_local_port_range")
+_LOWEST_PORT: Final = 16_384
+_TRIES: Final = 16
 
 
 class AddressError(Exception):
@@ -76,7 +82,14 @@ class Address:
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listened on a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port of 127.0.0.1 that nobody listened on a moment ago.
+
+    Where there is room it is below those that the system gives to connections: one of these could
+    take it before a server does.
+    """
+    ports = range(_LOWEST_PORT, int(_GIVEN_PORTS.read_text().split()[0]))
+    for port in [*random.sample(ports, min(len(ports), _TRIES)), 0]:
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return int(probe.getsockname()[1])
+    raise OSError("127.0.0.1 has no free port")

@@ -85,7 +85,7 @@ function bench_collect(count)
   local clock = require('clock').monotonic
   local ordered, delays = true, {}
   repeat
-    local messages = box.session.receive(2)
+    local messages = box.session.receive(10)
     local now = clock()
     for k = 1, #messages do
       local number = #delays + 1
