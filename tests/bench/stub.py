@@ -75,6 +75,14 @@ def serve(results: Results = good) -> Iterator[Endpoint]:
                 thread.join()
 
 
+@contextmanager
+def nobody() -> Iterator[Endpoint]:
+    """A port of 127.0.0.1 where nobody listens, and that nobody else gets meanwhile."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield Endpoint("nobody", Address(port=taken.getsockname()[1]))
+
+
 def _speak(end: socket.socket, peer: str, results: Results) -> None:
     with end, suppress(OSError):
         end.sendall(b"Tarantool 2.11.0 (Binary) stub".ljust(63) + b"\n" + b"\n".rjust(64))

@@ -35,7 +35,10 @@ def echo() -> Iterator[Any]:
         yield endpoint
 
 
-def test_every_request_is_sent_and_counted(arrivals: Arrivals, echo: Any) -> None:
+def test_every_request_is_sent_and_counted(
+    arrivals: Arrivals, echo: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bench.arrivals.PATIENCE", 20.0)
     found = arrivals.measure(echo, PING, 3, 5000, 0.2)
     assert found.latency.get_total_count() == 1000
     assert not found.overloaded

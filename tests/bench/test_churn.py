@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from bench import churn, packets
-from bench.address import Address, free_port
+from bench.address import Address
 from bench.client import Client
 from bench.rounds import Plan
 from bench.targets import TargetError
@@ -51,7 +51,5 @@ def test_a_server_elsewhere_is_refused(client: Client) -> None:
 
 
 def test_nobody_there(client: Client) -> None:
-    with stub.serve() as endpoint:
-        gone = replace(endpoint, address=Address(port=free_port()))
-        with pytest.raises(TargetError, match="refused"):
-            churn.measure(client, [gone], 1, 1, Plan(1), silent)
+    with stub.nobody() as gone, pytest.raises(TargetError, match="refused"):
+        churn.measure(client, [gone], 1, 1, Plan(1), silent)

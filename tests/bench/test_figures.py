@@ -160,10 +160,13 @@ def test_memory_counts_what_a_process_fills() -> None:
 
 
 def test_cpu_time_grows_with_work() -> None:
-    before, own = usage.cpu_seconds(os.getpid()), time.process_time()
+    began, before = time.process_time(), usage.cpu_seconds(os.getpid())
+    own = time.process_time()
     while time.process_time() < own + 0.1:
         pass
-    assert usage.cpu_seconds(os.getpid()) - before == pytest.approx(0.1, abs=0.05)
+    grown = usage.cpu_seconds(os.getpid()) - before
+    # Looking costs CPU, too, more on a machine with many processes.
+    assert 0.05 < grown < time.process_time() - began + 0.05
 
 
 def test_a_process_that_is_gone_uses_nothing() -> None:

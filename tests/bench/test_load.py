@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,14 @@ import psutil
 import pytest
 
 from bench import holder, idle, packets, targets
-from bench.client import Client, Load
+from bench.client import Client, Load, Measure
 from bench.packets import AnswerError
 from bench.rounds import Plan, take_turns
 from bench.scenarios import SCENARIOS
-from bench.session import Session
+from bench.session import Endpoint, Session
 from bench.targets import CHECKOUT, TargetError
 from tests.bench import stub
+from tests.helpers.wait import wait_until
 
 SECONDS = 0.1
 
@@ -40,12 +42,25 @@ def echo() -> Iterator[Any]:
         yield endpoint
 
 
+def measured(client: Client, endpoint: Endpoint, load: Load) -> Measure:
+    """A round in which something was asked and answered: another one when the machine stood."""
+
+    def answered() -> Measure | None:
+        found = client.measure(endpoint, load, 0.02, SECONDS)
+        return found if found.latency.total else None
+
+    made = wait_until(answered, 20, "a round with answers")
+    assert made is not None
+    return made
+
+
 def test_a_round_against_the_echo_server(client: Client, echo: Any) -> None:
-    found = client.measure(echo, Load(SCENARIOS["ping"], 3, 16), 0.02, SECONDS)
-    assert found.seconds == pytest.approx(SECONDS, rel=1)
+    began = time.monotonic()
+    found = measured(client, echo, Load(SCENARIOS["ping"], 3, 16))
+    assert SECONDS <= found.seconds <= time.monotonic() - began
     assert found.requests % 16 == 0
-    assert found.requests >= found.latency.total * 16 > 0
-    assert 0 < found.latency.quantile(0.5) <= found.latency.slowest < 1e6 * SECONDS * 2
+    assert found.requests >= found.latency.total * 16
+    assert 0 < found.latency.quantile(0.5) <= found.latency.slowest <= 1e6 * found.seconds
     assert 0 < found.client_share < 1.5
     assert found.server_cpu is not None
     assert found.server_cpu > 0
@@ -67,7 +82,7 @@ def test_the_echo_server_ends_with_its_block() -> None:
 @pytest.mark.parametrize("name", sorted(set(SCENARIOS) - {"cpu"}))
 def test_scenarios_against_a_server(client: Client, name: str) -> None:
     with stub.serve() as endpoint:
-        found = client.measure(endpoint, Load(SCENARIOS[name], 2, 4), 0, SECONDS)
+        found = measured(client, endpoint, Load(SCENARIOS[name], 2, 4))
     assert found.requests > 0
     assert found.server_cpu is None
 
@@ -96,11 +111,12 @@ def test_a_wrong_result_is_found_after_the_round(client: Client) -> None:
     def tiring(body: dict[int, Any], peer: str) -> dict[int, Any]:
         nonlocal asked
         asked += packets.KEY_EXPRESSION in body
-        return stub.good(body, peer) if asked <= 4 else {packets.KEY_DATA: [2]}
+        return stub.good(body, peer) if asked <= 3 else {packets.KEY_DATA: [2]}
 
     with stub.serve(tiring) as endpoint, pytest.raises(AnswerError, match="wrong result"):
         client.measure(endpoint, Load(SCENARIOS["eval"], 1, 1), 0, SECONDS)
-    assert asked > 4
+    # Two before the round, and the one that it begins with.
+    assert asked > 3
 
 
 def test_a_refusal_names_load_server_and_text(client: Client) -> None:
@@ -121,7 +137,7 @@ def test_a_server_that_hangs_up_in_the_round(client: Client) -> None:
     def leaving(body: dict[int, Any], peer: str) -> dict[int, Any]:
         nonlocal asked
         asked += packets.KEY_EXPRESSION in body
-        if asked > 10:
+        if asked > 2:
             raise ConnectionResetError
         return stub.good(body, peer)
 
@@ -144,9 +160,11 @@ def test_idle_sessions_are_opened_and_closed() -> None:
 
 
 def test_a_holder_says_what_went_wrong() -> None:
-    with stub.serve() as endpoint:
-        gone = endpoint
-    with idle.holder(gone) as clients, pytest.raises(TargetError, match=r"open 1: .*refused"):
+    with (
+        stub.nobody() as gone,
+        idle.holder(gone) as clients,
+        pytest.raises(TargetError, match=r"open 1: .*refused"),
+    ):
         clients.open(1)
 
 
@@ -196,7 +214,7 @@ def test_an_interrupted_run_leaves_no_process(number: int) -> None:
             stderr=subprocess.DEVNULL,
         )
         try:
-            children = _await_children(process.pid)
+            children = wait_until(lambda: _in_traffic(process.pid), 20, "traffic with a child")
             os.kill(process.pid, number)
             assert process.wait(10) == (130 if number == signal.SIGINT else 143)
             _, alive = psutil.wait_procs(children, 5)
@@ -206,14 +224,17 @@ def test_an_interrupted_run_leaves_no_process(number: int) -> None:
             process.wait()
 
 
-def _await_children(pid: int) -> list[psutil.Process]:
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        children = psutil.Process(pid).children()
-        if children:
+def _in_traffic(pid: int) -> list[psutil.Process]:
+    """Children, once one has a connection: before, its parent may not know yet that it is there."""
+    children = psutil.Process(pid).children()
+    with suppress(psutil.NoSuchProcess):
+        if any(end.status == psutil.CONN_ESTABLISHED for end in _ends(children)):
             return children
-        time.sleep(0.01)
-    raise AssertionError("no child appeared within 10 seconds")
+    return []
+
+
+def _ends(processes: list[psutil.Process]) -> list[Any]:
+    return [end for process in processes for end in process.net_connections("tcp")]
 
 
 @pytest.mark.parametrize(

@@ -47,24 +47,31 @@ def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+def profiled(name: str, line: str) -> str:
+    """What is printed; it has such a line, in a longer profile if the first one saw too little."""
+    for seconds in ("0.5", "2.5"):
+        done = bench(name, "--seconds", seconds)
+        assert (done.returncode, done.stderr) == (0, "")
+        if line in done.stdout.partition("Lua: lines")[2]:
+            return done.stdout
+    raise AssertionError(f"no line with {line!r}:\n{done.stdout}")
+
+
+@pytest.mark.timeout(120)
 def test_a_profile_of_everything_that_is_there() -> None:
-    done = bench("exists", "--seconds", "0.5")
-    assert (done.returncode, done.stderr) == (0, "")
+    told = profiled("exists", "beespace/engine/")
     for title in ("CPU of the server's processes", "Lua: where the machine was", "Lua: lines"):
-        assert title in done.stdout
-    assert "beespace/engine/" in done.stdout
-    assert ("perf is not installed" in done.stdout) is (shutil.which("perf") is None)
+        assert title in told
+    assert ("perf is not installed" in told) is (shutil.which("perf") is None)
 
 
+@pytest.mark.timeout(120)
 @pytest.mark.parametrize(
     ("name", "file"),
     [("push", "engine/"), ("lookup", "lua:"), ("list", "engine/"), ("console", "")],
 )
 def test_scenarios_that_are_no_closed_loop(name: str, file: str) -> None:
-    done = bench(name, "--seconds", "0.5")
-    assert (done.returncode, done.stderr) == (0, "")
-    _, _, lines = done.stdout.partition("Lua: lines")
-    assert file in lines
+    profiled(name, file)
 
 
 @pytest.mark.parametrize(

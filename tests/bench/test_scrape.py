@@ -15,6 +15,7 @@ from bench.scrape import KINDS, ScrapeFigure, Site, WorkersFigure
 from bench.session import Endpoint
 from bench.targets import TargetError
 from tests.bench import stub
+from tests.helpers.wait import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -35,8 +36,12 @@ def test_scrapes(real: Site) -> None:
 
 
 def test_what_workers_notice(real: Site) -> None:
-    figure = scrape.workers(real, Plan(2, 0.3))
-    assert figure.scrapes >= 2
+    def asked() -> WorkersFigure | None:
+        found = scrape.workers(real, Plan(2, 0.3))
+        return found if found.scrapes >= 2 else None
+
+    figure = wait_until(asked, 20, "texts made in both rounds")
+    assert figure is not None
     assert figure.quiet >= 0
     assert figure.asked >= 0
 
@@ -71,8 +76,10 @@ def test_an_answer_that_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
             scrape.scrapes(site, 1, lambda _: None)
         server.shutdown()
         thread.join()
-    with pytest.raises(TargetError, match=r"metrics of target 'none': .*refused"):
-        scrape.scrapes(site, 1, lambda _: None)
+    with stub.nobody() as gone:
+        site = Site(gone, gone.address.port)
+        with pytest.raises(TargetError, match=r"metrics of target 'nobody': .*refused"):
+            scrape.scrapes(site, 1, lambda _: None)
 
 
 def test_tables() -> None:

@@ -266,7 +266,9 @@ def test_processes_start_where_no_file_may_grow(start: Start) -> None:
         acceptor = status(server)["acceptor"]["pid"]
         for pid in (acceptor, crowd.pids[0]):
             os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: states(server) == ["ready", "ready"], 20, "another worker")
+        wait_until(lambda: status(server)["workers"][0]["restarts"] == 1, 20, "another worker")
+        wait_until(lambda: states(server) == ["ready", "ready"], 20, "all workers")
+        wait_until(lambda: status(server)["acceptor"]["restarts"] == 1, 20, "another acceptor")
         wait_until(lambda: status(server)["acceptor"]["state"] == "ready", 20, "an acceptor")
         done = beespace("reload", run_dir=run_dir)
         words = [*NO_FILES, sys.executable, "-m", "server", "stats", "--run-dir", str(run_dir)]

@@ -207,7 +207,7 @@ class Engine(Closing):
             self.turn()
         raise AssertionError(f"the loop is still busy after {_MAX_TURNS} turns")
 
-    def run_until(self, holds: Callable[[], object], seconds: float = 5.0) -> None:
+    def run_until(self, holds: Callable[[], object], seconds: float = 20.0) -> None:
         """Turns until the condition holds, fibers that sleep included."""
         deadline = time.monotonic() + seconds
         while not holds():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import socket
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -35,6 +36,14 @@ class Tarantool:
     binary: str
 
 
+def listens(path: Path) -> bool:
+    """Whether somebody takes connections there, which is so a moment after the file is there."""
+    with socket.socket(socket.AF_UNIX) as end, contextlib.suppress(OSError):
+        end.connect(str(path))
+        return True
+    return False
+
+
 @contextlib.contextmanager
 def running_tarantool(folder: Path) -> Iterator[Tarantool]:
     """One for the time of a ``with`` block; ``tester`` and guest may execute everything."""
@@ -49,7 +58,7 @@ def running_tarantool(folder: Path) -> Iterator[Tarantool]:
     )
     try:
         # The console is opened last.
-        wait_until((folder / "console").is_socket, _START_TIME, "Tarantool's console")
+        wait_until(lambda: listens(folder / "console"), _START_TIME, "Tarantool's console")
         yield Tarantool(str(folder / "console"), str(folder / "binary"))
     finally:
         process.kill()

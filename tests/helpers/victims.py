@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from tests.helpers.raw import EVAL, Raw, request
 from tests.helpers.server import Server
-from tests.helpers.wait import wait_until
+from tests.helpers.wait import tries, wait_until
 
 APP: Final = """
 local fiber, ffi = require('fiber'), require('ffi')
@@ -112,7 +112,7 @@ class Scene:
 
     def client(self, worker: int, **options: Any) -> tuple[Raw, int]:
         """A new session of a worker, and its id; the others that it takes to get there stay."""
-        for _ in range(64):
+        for _ in tries():
             made = self.stack.enter_context(Raw(self.server.address, **options))
             number, session = made.eval("return box.workers.id(), box.session.id()").data
             if number == worker:

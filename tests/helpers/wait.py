@@ -7,13 +7,14 @@ Every test that expects something to become true, whole-server and wire alike, c
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 T = TypeVar("T")
 
 _FIRST_PAUSE = 0.001
 _LONGEST_PAUSE = 0.05
+_BETWEEN_TRIES = 0.25
 
 
 def wait_until(
@@ -39,3 +40,27 @@ def wait_until(
             raise AssertionError(f"{name}: still {value!r} after {deadline} s")
         time.sleep(pause)
         pause = min(pause * 2, longest)
+
+
+def tries(deadline: float = 10.0) -> Iterator[None]:
+    """Again and again for ``deadline`` seconds, for what a try brings or not, such as a connection
+    to a certain worker: it gets none while it stalls.
+    """
+    end = time.monotonic() + deadline
+    pause = _FIRST_PAUSE
+    while True:
+        yield
+        if time.monotonic() >= end:
+            return
+        time.sleep(pause)
+        pause = min(pause * 2, _BETWEEN_TRIES)
+
+
+def assert_within(bound: float, measure: Callable[[], float], most: int = 4) -> None:
+    """Something keeps to a bound in seconds in one of ``most`` tries: a machine stalls at times."""
+    took: list[float] = []
+    while len(took) < most:
+        took.append(measure())
+        if took[-1] < bound:
+            return
+    raise AssertionError(f"took {took} s, expected less than {bound} s")

@@ -73,13 +73,27 @@ def catches(pid: int, number: signal.Signals) -> bool:
     return caught is not None and bool(int(caught[1], 16) >> (number - 1) & 1)
 
 
+LOADING = """
+import runpy, signal, sys
+
+class Slow:
+    def find_spec(self, name, path, target=None):
+        if name == "server.cli.command":
+            signal.pause()
+
+sys.meta_path.insert(0, Slow())
+runpy.run_module("server", run_name="__main__")
+"""
+"""The server's program, which does not get beyond the loading of the command."""
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_before_anything_is_started_ends_it_silently(
     tmp_path: Path, number: signal.Signals
 ) -> None:
     folders = ["--run-dir", str(tmp_path / "run"), "--data-dir", str(tmp_path / "data")]
     process = subprocess.Popen(
-        [sys.executable, "-m", "server", "serve", "--listen", "127.0.0.1:0", *folders],
+        [sys.executable, "-c", LOADING, "serve", "--listen", "127.0.0.1:0", *folders],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         env=clean_environment(),

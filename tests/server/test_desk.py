@@ -17,7 +17,9 @@ from server.desk import LONGEST_LINE, MOST_VISITORS, Desk
 from server.loop import Loop
 from tests.helpers.descriptors import no_descriptors
 
-PATIENCE = 0.2
+PATIENCE = 20.0
+SHORT = 0.2
+"""Patience for those who are going to be sent away, seconds."""
 
 
 class Log:
@@ -35,7 +37,7 @@ class Log:
 class Office:
     """A desk on a loop that turns while a test waits."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, patience: float) -> None:
         self.log = Log()
         self.path = path
         self.loop = Loop()
@@ -47,7 +49,7 @@ class Office:
         commands.add("echo", lambda arguments: {"given": arguments})
         commands.add("much", lambda _: {"text": "x" * 4_000_000})
         commands.add("wait", lambda _: self.later)
-        self.desk = Desk(self.loop, self.listener, commands, self.log, PATIENCE)
+        self.desk = Desk(self.loop, self.listener, commands, self.log, patience)
         self.clients = contextlib.ExitStack()
 
     def connect(self) -> socket.socket:
@@ -98,7 +100,14 @@ class Office:
 
 @pytest.fixture
 def office(tmp_path: Path) -> Iterator[Office]:
-    made = Office(tmp_path / "supervisor.sock")
+    made = Office(tmp_path / "supervisor.sock", PATIENCE)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def hasty(tmp_path: Path) -> Iterator[Office]:
+    made = Office(tmp_path / "supervisor.sock", SHORT)
     yield made
     made.close()
 
@@ -135,23 +144,23 @@ def test_a_long_answer_arrives_whole_while_others_are_served(office: Office) -> 
 
 
 @pytest.mark.parametrize("said", [b"", b"half a line", say("much")])
-def test_who_is_too_slow_is_sent_away(office: Office, said: bytes) -> None:
-    client = office.connect()
+def test_who_is_too_slow_is_sent_away(hasty: Office, said: bytes) -> None:
+    client = hasty.connect()
     if said:
         client.send(said)
-    office.turn(lambda: office.desk._visitors)
-    office.turn(lambda: not office.desk._visitors)
+    hasty.turn(lambda: hasty.desk._visitors)
+    hasty.turn(lambda: not hasty.desk._visitors)
 
 
-def test_who_waits_for_a_command_may_wait(office: Office) -> None:
-    client = office.connect()
+def test_who_waits_for_a_command_may_wait(hasty: Office) -> None:
+    client = hasty.connect()
     client.send(say("wait"))
-    office.turn(lambda: office.later._answer)
+    hasty.turn(lambda: hasty.later._answer)
     over: list[bool] = []
-    office.loop.after(2 * PATIENCE, lambda: over.append(True))
-    office.turn(lambda: over)
-    office.later.done({"n": 1})
-    assert office.receive(client) == [{"ok": True, "answer": {"n": 1}}]
+    hasty.loop.after(2 * SHORT, lambda: over.append(True))
+    hasty.turn(lambda: over)
+    hasty.later.done({"n": 1})
+    assert hasty.receive(client) == [{"ok": True, "answer": {"n": 1}}]
 
 
 def test_who_has_left_misses_his_answer_only(office: Office) -> None:

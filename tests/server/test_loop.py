@@ -5,17 +5,23 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import time
+
+import pytest
 
 from server.loop import Loop
 
 
-def test_timers_fire_in_order_of_their_time() -> None:
+def test_timers_fire_in_order_of_their_time(monkeypatch: pytest.MonkeyPatch) -> None:
     loop = Loop()
     fired: list[str] = []
-    loop.after(0.03, loop.stop)
-    loop.after(0.02, lambda: fired.append("second"))
-    loop.after(0.01, lambda: fired.append("first"))
-    loop.after(0.01, lambda: fired.append("cancelled")).cancel()
+    now = time.monotonic()
+    with monkeypatch.context() as still:
+        still.setattr(time, "monotonic", lambda: now)
+        loop.after(0.03, loop.stop)
+        loop.after(0.02, lambda: fired.append("second"))
+        loop.after(0.01, lambda: fired.append("first"))
+        loop.after(0.01, lambda: fired.append("cancelled")).cancel()
     loop.run()
     loop.close()
     assert fired == ["first", "second"]

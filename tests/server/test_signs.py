@@ -44,7 +44,8 @@ def refuse(*_: object) -> Any:
 
 
 def test_phases_and_the_acceptor(serve: Serve) -> None:
-    server = serve("--workers", "1", orders="deaf")
+    patient = {"BEESPACE_PROCESS_STOP_TIMEOUT": "60"}
+    server = serve("--workers", "1", orders="deaf", environment=patient)
     server.ready()
     with View(server) as view:
         assert Phase(view.segment.header.phase) is Phase.RUNNING
@@ -60,7 +61,8 @@ def test_phases_and_the_acceptor(serve: Serve) -> None:
         # The worker does not stop when it is asked to.
         os.kill(server.pid, signal.SIGTERM)
         wait_until(lambda: view.segment.header.phase == Phase.STOPPING, what="the stop")
-        assert view.segment.header.acceptor_state in (WorkerState.STOPPING, WorkerState.DEAD)
+        ending = (WorkerState.STOPPING, WorkerState.DEAD)
+        wait_until(lambda: view.segment.header.acceptor_state in ending, what="the acceptor's")
     os.kill(server.pid, signal.SIGTERM)
     assert server.exit_code(10) == 0
 

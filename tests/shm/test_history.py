@@ -15,6 +15,7 @@ from shm.history import EndedRow
 from shm.segment import Segment
 from shm.sessions import SessionTable
 from shm.states import EndReason, SessionType, SlotState
+from tests.helpers.wait import wait_until
 
 SALT = bytes(layout.SALT_BYTES)
 HELD = frozenset({SlotState.LIVE, SlotState.CLOSING})
@@ -193,6 +194,9 @@ def test_no_record_is_read_half_written(segment: Segment) -> None:
     writer = threading.Thread(target=write)
     writer.start()
     try:
+        wait_until(
+            lambda: all(segment.ends[place].requests for place in (0, 1)), what="two records"
+        )
         rows = [row for _ in range(200) for row in history.ended(segment)]
     finally:
         stop.set()

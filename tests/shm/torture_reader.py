@@ -1,7 +1,8 @@
-"""One reader of the torture test, in a process of its own: ``NAME KIND SECONDS``.
+"""One reader of the torture test, in a process of its own: ``NAME KIND SECONDS RIGHT SESSIONS``.
 
-Prints right, wrong and missing reads as JSON. ``lua`` reads as a worker does, ``python`` as the
-supervisor and the tools do.
+Prints right, wrong and missing reads as JSON, after so many seconds and not before it has read so
+many right ones while there were so many new sessions. ``lua`` reads as a worker does, ``python`` as
+the supervisor and the tools do.
 """
 
 from __future__ import annotations
@@ -18,9 +19,29 @@ from workers.runtime import Runtime
 
 BATCH = 20_000
 SCRIPT = Path(__file__).with_suffix(".lua")
+LONGEST = 30.0
+"""Seconds, on a machine that stands still for most of them."""
 
 
-def read_with_lua(segment: Segment, until: float) -> list[int]:
+class Course:
+    """When there is enough."""
+
+    def __init__(self, segment: Segment, seconds: float, right: int, sessions: int) -> None:
+        self._segment = segment
+        self._begun = time.monotonic()
+        self._seconds = seconds
+        self._right = right
+        self._last = int(segment.header.last_id) + sessions
+
+    def over(self, counts: list[int]) -> bool:
+        passed = time.monotonic() - self._begun
+        if passed < self._seconds:
+            return False
+        enough = counts[0] >= self._right and self._segment.header.last_id >= self._last
+        return enough or passed > LONGEST
+
+
+def read_with_lua(segment: Segment, course: Course) -> list[int]:
     """Counts of the engine's own view."""
     lua = Runtime({})
     view = lua.require("beespace.engine.table")
@@ -29,7 +50,7 @@ def read_with_lua(segment: Segment, until: float) -> list[int]:
     lua.call(view[b"attach"], segment.address, 0)
     program = lua.execute("return assert(loadstring(...))", SCRIPT.read_bytes())
     counts = [0, 0, 0]
-    while time.monotonic() < until:
+    while not course.over(counts):
         right, wrong, missing, example = lua.call(program, view, BATCH)
         counts = [old + new for old, new in zip(counts, (right, wrong, missing), strict=True)]
         if wrong:
@@ -37,12 +58,12 @@ def read_with_lua(segment: Segment, until: float) -> list[int]:
     return counts
 
 
-def read_with_python(segment: Segment, until: float) -> list[int]:
+def read_with_python(segment: Segment, course: Course) -> list[int]:
     """Counts of SessionTable."""
     table = SessionTable(segment)
     counts = [0, 0, 0]
     turn = 0
-    while time.monotonic() < until:
+    while not course.over(counts):
         turn += 1
         session = int(segment.header.last_id) - turn % 4
         peer = table.peer(session)
@@ -53,11 +74,11 @@ def read_with_python(segment: Segment, until: float) -> list[int]:
 
 def main() -> None:
     """Read until the time is over and print the counts."""
-    name, kind, seconds = sys.argv[1:]
+    name, kind, seconds, right, sessions = sys.argv[1:]
     segment = Segment.attach(name)
     print("reading", flush=True)
     reader = read_with_lua if kind == "lua" else read_with_python
-    print(json.dumps(reader(segment, time.monotonic() + float(seconds))))
+    print(json.dumps(reader(segment, Course(segment, float(seconds), int(right), int(sessions)))))
 
 
 if __name__ == "__main__":

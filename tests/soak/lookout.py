@@ -72,11 +72,14 @@ class Lookout(Closing):
 
     def _watch(self) -> None:
         served: set[int] = set()
+        looked = time.monotonic()
         while not self._over.wait(PERIOD):
+            before, looked = looked, time.monotonic()
             workers = self.workers()
             for worker in workers:
                 if worker.state in (WorkerState.DRAINING, WorkerState.STOPPING):
-                    self._ledger.drains.setdefault(worker.pid, time.monotonic())
+                    # Since the last look, which may be long ago on a busy machine.
+                    self._ledger.drains.setdefault(worker.pid, before)
             for pid in served - {worker.pid for worker in workers}:
                 self._ledger.death(pid)
             served = {

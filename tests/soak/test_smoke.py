@@ -6,9 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.helpers.server import ROOT
 
 
+@pytest.mark.timeout(180)
 def test_a_short_soak(tmp_path: Path) -> None:
     words = ["--short", "--seconds", "4.5", "--seed", "16710", "--processes", "1"]
     words += ["--keep", str(tmp_path)]

@@ -28,7 +28,8 @@ def await_gone(client: Any, number: int) -> None:
     """Wait until the worker of ``client``, raw or connector, knows no session of that number."""
     wait_until(
         lambda: client.call("box.session.exists", number).data == [0],
-        what=f"session {number} is forgotten",
+        10,
+        f"session {number} is forgotten",
     )
 
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from tests.helpers.raw import ClosedError, Raw
 from tests.helpers.server import Server
-from tests.helpers.wait import wait_until
+from tests.helpers.wait import tries, wait_until
+from tests.whole.conftest import await_gone
 
 NAMES = """
 local names, event = {}, 'box.session.' .. ...
@@ -72,3 +73,25 @@ def pids_of(server: Server) -> list[int]:
     with contextlib.suppress(ClosedError, OSError, AssertionError):
         return list(server.worker_pids().values())
     return [child.pid for child in server.children()]
+
+
+def spread(
+    server: Server, stack: contextlib.ExitStack, workers: int, each: int
+) -> dict[int, list[Raw]]:
+    """Connections by the worker's number, ``each`` of them to every worker."""
+    found: dict[int, list[Raw]] = {number: [] for number in range(workers)}
+    surplus: list[tuple[Raw, int]] = []
+    for _ in tries():
+        for _ in range(workers * each - sum(map(len, found.values()))):
+            client = stack.enter_context(Raw(server.address))
+            number, session = client.eval("return box.info.worker.id, box.session.id()").data
+            if len(found[number]) < each:
+                found[number].append(client)
+            else:
+                surplus.append((client, session))
+        if all(len(clients) == each for clients in found.values()):
+            for client, session in surplus:
+                client.close()
+                await_gone(found[0][0], session)
+            return found
+    raise AssertionError(f"connections to each worker: {found}, expected {each}")

@@ -11,6 +11,7 @@ from shm.catalog.store import FILE, Store
 from shm.segment import Segment
 from tests.helpers.raw import Raw
 from tests.helpers.server import Server, running
+from tests.helpers.wait import tries
 
 PASSWORD: Final = "Sesame-0pen"
 WHO = "return box.session.user(), box.session.effective_user(), box.info.worker.id"
@@ -31,7 +32,9 @@ def serve(folder: Path, **security: Any) -> contextlib.AbstractContextManager[Se
 def logged_in(server: Server, user: str, stack: contextlib.ExitStack) -> list[Raw]:
     """Two sessions of a user in each worker, by number of the worker."""
     found: dict[int, list[Raw]] = {0: [], 1: []}
-    while min(map(len, found.values())) < 2:
+    for _ in tries():
+        if min(map(len, found.values())) >= 2:
+            break
         client = stack.enter_context(Raw(server.address))
         assert client.auth(user, PASSWORD).code == 0
         name, _, worker = client.eval(WHO).data

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import statistics
 import time
 
 import psutil
@@ -38,6 +39,7 @@ def limited(**limits: int) -> dict[str, object]:
 
 def test_an_address_has_its_limit_over_all_workers(start: Start) -> None:
     server = start(workers=3, settings=limited(per_address=6))
+    began = time.monotonic()
     text = "session limit of the address reached: 6 of 6 sessions are in use"
     with contextlib.ExitStack() as stack:
         inside = [stack.enter_context(Raw(server.address)) for _ in range(6)]
@@ -48,7 +50,7 @@ def test_an_address_has_its_limit_over_all_workers(start: Start) -> None:
                 answer = refused.packet()
                 assert (answer.code, answer.sync, answer.text) == (104, 0, text)
                 refused.wait_closed()
-        assert asked(server, "status")["answer"]["refused"] == 3
+        wait_until(lambda: asked(server, "status")["answer"]["refused"] == 3, 10, "their count")
         other = stack.enter_context(Raw(server.address, source="127.0.0.2"))
         other.ping()
         # It counts what is there also when it has begun anew.
@@ -59,9 +61,10 @@ def test_an_address_has_its_limit_over_all_workers(start: Start) -> None:
         for one in inside:
             one.ping()
         inside[3].close()
-        wait_until(lambda: refusal(server) is None, what="room for one more")
+        wait_until(lambda: refusal(server) is None, 10, "room for one more")
     line = r"session limit of an address reached .*refused=[1-9].*limit=6"
-    assert 1 <= len(server.lines(line)) <= 3, server.log
+    # Each acceptor tells it at once, and then every ten seconds.
+    assert 1 <= len(server.lines(line)) <= 2 + (time.monotonic() - began) / 10, server.log
 
 
 def test_new_connections_wait_and_sessions_do_not(start: Start) -> None:
@@ -72,15 +75,16 @@ def test_new_connections_wait_and_sessions_do_not(start: Start) -> None:
         waiting = [
             stack.enter_context(Raw(server.address, greet=False, deadline=20)) for _ in range(25)
         ]
-        slowest = 0.0
+        took = []
         for one in waiting:
             while one.quiet():
                 before = time.monotonic()
                 inside.ping()
-                slowest = max(slowest, time.monotonic() - before)
+                took.append(time.monotonic() - before)
             one.take(GREETING_SIZE)
             one.ping()
         # Ten at once at the most, then one each tenth of a second.
         assert time.monotonic() - began > 1.4
-        assert slowest < 1
-        assert len(server.lines("accept rate reached")) == 1, server.log
+        assert statistics.median(took) < 0.05
+        told = len(server.lines("accept rate reached"))
+        assert 1 <= told <= 1 + (time.monotonic() - began) / 10, server.log

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from tests.helpers.raw import Raw
 from tests.helpers.server import DATA, ROOT, Server, environment, running
 from tests.helpers.wait import wait_until
 from tests.whole.conftest import Start
+from tests.whole.crews import Crew
 
 
 def test_module_of_its_own_folder(client: Raw) -> None:
@@ -29,9 +31,9 @@ def test_application_runs_once_in_every_worker(start: Start) -> None:
 
 def test_globals_are_each_workers_own(start: Start) -> None:
     server = start(workers=2)
-    with Raw(server.address) as one, Raw(server.address) as two:
-        workers = [c.eval("return box.info.worker.id").data[0] for c in (one, two)]
-        assert sorted(workers) == [0, 1]
+    with contextlib.ExitStack() as stack:
+        crew = Crew(server, stack, 2)
+        one, two = crew[0], crew[1]
         one.eval("mine = 5")
         assert one.eval("return mine").data == [5]
         assert two.eval("return mine").data == [None]

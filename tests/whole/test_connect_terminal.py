@@ -50,7 +50,7 @@ def at(uri: str, state: Path, *arguments: str) -> Terminal:
     client = Terminal("connect", uri, *arguments, state=state)
     wait_until(lambda: client.lines[-1:] in (["beespace>"], ["tarantool>"]), 20, "a prompt")
     client.type("\x0c")
-    wait_until(lambda: len(client.lines) == 1, what="a clear screen")
+    wait_until(lambda: len(client.lines) == 1, 20, "a clear screen")
     return client
 
 
@@ -85,7 +85,7 @@ tarantool>"""
             "tarantool>",
         )
         client.type("m", ENTER)
-        wait_until(lambda: client.lines.count("...") == 6 and client.lines[-1] == "tarantool>")
+        wait_until(lambda: client.lines.count("...") == 6 and client.lines[-1] == "tarantool>", 20)
         answer = client.lines[client.lines.index("tarantool> m") + 1 :]
         parts = "radius_of_mars=3396 ", "random_memorandum=Don''t forget the eggs "
         orders = [f"- '{a}{b}'" for a, b in (parts, parts[::-1])]
@@ -202,7 +202,7 @@ def test_ctrl_c_waits_no_more(client: Terminal) -> None:
     client.type("box.session.push(1) return c:get(30)", ENTER)
     client.wait_for("%TAG !push! tag:tarantool.io/push,2018", "--- 1", "...")
     client.type(CTRL_C)
-    wait_until(lambda: any("not waiting any more" in line for line in client.lines))
+    wait_until(lambda: any("not waiting any more" in line for line in client.lines), 20)
     client.wait_for("beespace>")
     client.type(CTRL_D)
     assert client.wait_for_end() == 0
@@ -220,7 +220,7 @@ def test_every_worker_answers(start: Start, tmp_path: Path) -> None:
         client.type("\\set worker all", ENTER)
         client.wait_for("---", "- true", "...", "", "beespace>")
         client.type("f(", ENTER, ")", ENTER, CTRL_D)
-        wait_until(lambda: client.lines.count("        > )") == 1)
+        wait_until(lambda: client.lines.count("        > )") == 1, 20)
         assert client.wait_for_end() == 0
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from tests.helpers.raw import Raw
 from tests.helpers.server import Server, running
+from tests.helpers.tarantool import listens
 from tests.helpers.text_console import TextConsole
 from tests.helpers.wait import wait_until
 
@@ -90,7 +91,7 @@ def nested(tmp_path: Path) -> Iterator[TextConsole]:
     with contextlib.ExitStack() as stack:
         stack.callback(client.wait)
         stack.callback(client.kill)
-        wait_until(path.exists, 10, "the client's console")
+        wait_until(lambda: listens(path), 20, "the client's console")
         yield stack.enter_context(TextConsole(str(path)))
 
 

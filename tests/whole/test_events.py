@@ -13,7 +13,7 @@ import pytest
 
 from tests.helpers.raw import Packet, Raw, request
 from tests.helpers.server import DATA, Server, running
-from tests.helpers.wait import wait_until
+from tests.helpers.wait import tries, wait_until
 from tests.whole.conftest import Start
 
 WATCH, UNWATCH, EVENT, WATCH_ONCE = 74, 75, 76, 77
@@ -75,7 +75,7 @@ def watchers(server: Server) -> Iterator[list[Watcher]]:
     """One client in each worker, in order of the workers."""
     with contextlib.ExitStack() as stack:
         found: dict[int, Watcher] = {}
-        for _ in range(64):
+        for _ in tries():
             raw = stack.enter_context(Raw(server.address))
             (worker,) = raw.eval("return box.info.worker.id").data
             found.setdefault(worker, Watcher(raw, worker))
@@ -193,7 +193,7 @@ def test_a_worker_that_starts_later_knows_the_values(start: Start) -> None:
         here.broadcast("app key", "kept too")
         pids = server.worker_pids()
         os.kill(pids[there.worker], signal.SIGKILL)
-        wait_until(lambda: _replaced(server, pids), 15.0, "the new worker")
+        wait_until(lambda: _replaced(server, pids), 30, "the new worker")
     with watchers(server) as clients:
         for client in clients:
             assert client.once("kept") == [[1, 2]]
@@ -233,7 +233,8 @@ def test_id_announces_them(server: Server) -> None:
 
 
 def test_the_stop_waits_for_who_watches_it(start: Start) -> None:
-    server = start(app=DATA / "events_app.lua", workers=WORKERS)
+    settings = {"process": {"stop_timeout": 20}}
+    server = start(app=DATA / "events_app.lua", workers=WORKERS, settings=settings)
     with watchers(server) as clients:
         for client in clients:
             client.watch("box.shutdown")
@@ -245,7 +246,7 @@ def test_the_stop_waits_for_who_watches_it(start: Start) -> None:
             assert client.event("box.shutdown") is True
             assert client.eval("return 'still here'") == ["still here"]
         assert server.process.poll() is None
-    server.process.wait(2)
+    server.process.wait(10)
     assert server.process.returncode == 0
 
 

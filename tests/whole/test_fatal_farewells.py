@@ -14,9 +14,10 @@ from tests.helpers.raw import Raw
 from tests.helpers.server import Server
 from tests.helpers.wait import wait_until
 from tests.whole.conftest import Start
+from tests.whole.crews import spread
 
 SETTINGS = {"limits": {"request_time": 0.2}}
-NO_WATCHDOG = {"limits": {"request_time": 0}, "workers": {"hang_timeout": 2}}
+NO_WATCHDOG = {"limits": {"request_time": 0}, "workers": {"hang_timeout": 3.5}}
 EACH = 8
 """Sessions a worker."""
 GIVEN_UP = r"supervisor E> on_disconnect ended 2 workers: not run for (\d+) lost sessions"
@@ -36,19 +37,21 @@ end)
 """
 
 
-def fill(server: Server, stack: contextlib.ExitStack, workers: int = 2) -> dict[int, list[int]]:
+def fill(
+    server: Server, stack: contextlib.ExitStack, workers: int = 2, each: int = EACH
+) -> dict[int, list[int]]:
     """Sessions by the process that serves them."""
     found: dict[int, list[int]] = {}
-    for _ in range(workers * EACH):
-        client = stack.enter_context(Raw(server.address))
-        session, pid = client.eval("return box.session.id(), box.info.pid").data
-        found.setdefault(pid, []).append(session)
+    for clients in spread(server, stack, workers, each).values():
+        for client in clients:
+            session, pid = client.eval("return box.session.id(), box.info.pid").data
+            found.setdefault(pid, []).append(session)
     return found
 
 
 def await_lines(server: Server, count: int) -> None:
     """Wait until sessions were given up so many times."""
-    wait_until(lambda: len(server.lines(GIVEN_UP)) == count, 20, "the line of the log")
+    wait_until(lambda: len(server.lines(GIVEN_UP)) == count, 40, "the line of the log")
 
 
 def farewells(notes: Path) -> list[tuple[int, int]]:
@@ -90,7 +93,7 @@ def test_two_workers_end_and_the_rest_is_given_up(
     assert f"not run for {2 * EACH - 2} lost sessions" in line
     assert len(begun(notes)) == 2
     # That they were given up is told before the end of the worker is.
-    wait_until(lambda: len(server.lines("worker ended ")) == 3, what="the ends of the workers")
+    wait_until(lambda: len(server.lines("worker ended ")) == 3, 20, "the ends of the workers")
     first = reason == "killed by signal 9"
     assert len(server.lines(f"worker ended .*{reason}")) == 2 + first
     assert len(server.lines("worker ended ")) == 3
@@ -118,6 +121,7 @@ def test_one_fatal_session_costs_no_other_its_on_disconnect(start: Start, tmp_pa
         ((victim, lost),) = fill(server, stack, 1).items()
         os.kill(victim, signal.SIGKILL)
         wait_until(lambda: len(begun(notes)) >= EACH, 20, "all farewells")
+        wait_until(lambda: len(server.lines("worker ended ")) >= 2, 20, "the ends of the workers")
     assert begun(notes) == lost
     assert len(server.lines("worker ended .*reason=exit code 7")) == 1
     assert server.lines(GIVEN_UP) == []
@@ -128,7 +132,7 @@ def test_workers_killed_from_outside_do_not_count(start: Start, tmp_path: Path) 
     busy = "local t = os.clock() + 0.1 while os.clock() < t do end"
     server = start(app=APP % (str(notes), busy), workers=2)
     with contextlib.ExitStack() as stack:
-        sessions = fill(server, stack, 4)
+        sessions = fill(server, stack, each=2 * EACH)
         killed = [next(iter(sessions))]
         os.kill(killed[0], signal.SIGKILL)
 
@@ -142,7 +146,7 @@ def test_workers_killed_from_outside_do_not_count(start: Start, tmp_path: Path) 
             killed.append(pid)
         everybody = [each for group in sessions.values() for each in group]
         # One that had just begun may not have written its line.
-        wait_until(lambda: len(begun(notes)) >= len(everybody) - 3, 20, "all farewells")
+        wait_until(lambda: len(begun(notes)) >= len(everybody) - 3, 40, "all farewells")
     assert len(set(begun(notes))) == len(begun(notes))
     assert set(begun(notes)) <= set(everybody)
     assert server.lines(GIVEN_UP) == []

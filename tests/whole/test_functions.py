@@ -111,9 +111,7 @@ def test_a_worker_that_dies_blocks_nobody(start: Start, stack: contextlib.ExitSt
     time.sleep(0.2)
     assert crew[1].quiet()
     os.kill(pid, signal.SIGKILL)
-    begun = time.monotonic()
     assert crew[1].packet().data == [1]
-    assert time.monotonic() - begun < 10
     wait_until(lambda: pid not in pids_of(server), 20, "the end of the worker")
     assert len(server.lines("the worker that ran box.once")) == 1
 

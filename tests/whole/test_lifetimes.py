@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.raw import Raw
+from tests.helpers.raw import Raw, ping
 from tests.helpers.server import Server, running
 from tests.helpers.wait import wait_until
 from tests.whole.crews import Crew
@@ -53,17 +53,17 @@ def test_idle_sessions_of_all_workers_end(server: Server) -> None:
 def test_who_never_asks_is_closed(server: Server) -> None:
     configure(server, {"session": {"login_timeout": 0.4}})
     reload(server, "settings reloaded live=session.login_timeout")
-    with Raw(server.address) as client:
-        client.ping()
+    with Raw(server.address, first=ping(0)) as client:
+        assert client.packet().sync == 0
         await_ends(server, 8)
         client.ping()
 
 
 def test_old_sessions_end_one_after_the_other(server: Server) -> None:
-    configure(server, {"session": {"max_age": 1, "max_age_jitter": 0.9}})
+    configure(server, {"session": {"max_age": 4, "max_age_jitter": 0.9}})
     reload(server, "settings reloaded live=session.max_age,session.max_age_jitter")
     await_ends(server, 20)
-    line = r"([0-9:.]+) .*I> closing connection .*: session.max_age is 1 second"
+    line = r"([0-9:.]+) .*I> closing connection .*: session.max_age is 4 second"
     wait_until(lambda: len(server.lines(line)) == 20, 10, "a line for each")
     times = {found.split()[1] for found in server.lines(line)}
     assert len(times) > 5

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import time
 from pathlib import Path
 
 from tests.helpers.raw import CALL, GREETING_SIZE, ClosedError, Raw, ping, request
@@ -117,6 +118,7 @@ def test_clients_with_half_a_packet_delay_nobody(shared: Server, client: Raw) ->
 def test_table_full(start: Start) -> None:
     server = start(workers=1, arguments=["--max-sessions", "4"])
     text = "session limit reached: 4 of 4 sessions are in use"
+    began = time.monotonic()
     with contextlib.ExitStack() as stack:
         inside = [stack.enter_context(Raw(server.address)) for _ in range(4)]
         for _ in range(3):
@@ -130,9 +132,10 @@ def test_table_full(start: Start) -> None:
         for one in inside:
             one.ping()
         inside[0].close()
-        wait_until(lambda: not _is_refused(server), what="a free slot")
+        wait_until(lambda: not _is_refused(server), deadline=10, what="a free slot")
         wait_until(lambda: server.lines("table full"), what="a line of the log")
-        assert len(server.lines("table full")) == 1, server.log
+        told = len(server.lines("table full"))
+        assert told <= 1 + (time.monotonic() - began) / 10, server.log
         assert server.lines(r"table full .*refused=[1-9]")
 
 

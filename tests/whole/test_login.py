@@ -18,7 +18,7 @@ from asynctnt.exceptions import TarantoolDatabaseError
 
 from tests.helpers.raw import Raw
 from tests.helpers.server import Server
-from tests.helpers.wait import wait_until
+from tests.helpers.wait import tries, wait_until
 from tests.whole.logins import PASSWORD, WHO, serve
 
 WRONG = "User not found or supplied credentials are invalid"
@@ -49,11 +49,14 @@ def stock(server: Server, user: str | None, password: str | None = None) -> Any:
 
 def test_the_stock_connector(server: Server) -> None:
     seen = set()
-    for _ in range(8):
-        with contextlib.closing(stock(server, "bob", PASSWORD)) as connection:
+    with contextlib.ExitStack() as stack:
+        for _ in tries():
+            connection = stack.enter_context(contextlib.closing(stock(server, "bob", PASSWORD)))
             name, effective, worker = connection.eval(WHO).data
             assert (name, effective) == ("bob", "bob")
             seen.add(worker)
+            if seen == {0, 1}:
+                break
     assert seen == {0, 1}
 
 
@@ -71,15 +74,21 @@ def test_asynctnt(server: Server) -> None:
     async def run() -> None:
         host, port = server.address
         options = {"host": host, "port": port, "reconnect_timeout": 0}
-        connections = await asyncio.gather(
-            *(
-                asynctnt.connect(username=user, password=PASSWORD, **options)
-                for user in ("bob", "eve") * 10
+        connections: list[Any] = []
+        workers = set()
+        for _ in tries():
+            connections += await asyncio.gather(
+                *(
+                    asynctnt.connect(username=user, password=PASSWORD, **options)
+                    for user in ("bob", "eve") * 10
+                )
             )
-        )
-        answers = await asyncio.gather(*(each.eval(WHO) for each in connections))
-        assert [answer[0] for answer in answers] == ["bob", "eve"] * 10
-        assert {answer[2] for answer in answers} == {0, 1}
+            answers = await asyncio.gather(*(each.eval(WHO) for each in connections[-20:]))
+            assert [answer[0] for answer in answers] == ["bob", "eve"] * 10
+            workers |= {answer[2] for answer in answers}
+            if workers == {0, 1}:
+                break
+        assert workers == {0, 1}
         for each in connections:
             await each.disconnect()
         with pytest.raises(TarantoolDatabaseError) as caught:
@@ -169,12 +178,12 @@ def test_a_delay_is_exact_over_both_workers(tmp_path: Path, retries: int) -> Non
 
 
 def test_a_delay_ends(tmp_path: Path) -> None:
-    with serve(tmp_path, auth_delay=0.5) as server, Raw(server.address) as client:
-        assert client.auth("nosuch", PASSWORD).code == 47
+    with serve(tmp_path, auth_delay=3) as server, Raw(server.address) as client:
         begun = time.monotonic()
+        assert client.auth("nosuch", PASSWORD).code == 47
         assert client.auth("bob", PASSWORD).code == 257
-        wait_until(lambda: client.auth("bob", PASSWORD).code == 0, 5, "the end of the delay")
-        assert 0.4 < time.monotonic() - begun < 3
+        wait_until(lambda: client.auth("bob", PASSWORD).code == 0, 10, "the end of the delay")
+        assert time.monotonic() - begun > 2.9
 
 
 def test_no_password_is_logged(server: Server) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from tests.helpers.raw import Raw, request
 from tests.helpers.server import DATA, LOOPBACK, Server, running
-from tests.helpers.wait import wait_until
+from tests.helpers.wait import tries, wait_until
 
 WATCH, EVENT = 74, 76
 
@@ -29,7 +29,7 @@ def pair(server: Server) -> Iterator[tuple[Raw, Raw, int, int]]:
     """Two clients of different workers, and their session ids."""
     with contextlib.ExitStack() as stack:
         by_worker: dict[int, tuple[Raw, int]] = {}
-        for _ in range(64):
+        for _ in tries():
             client = stack.enter_context(Raw(server.address))
             worker, number = client.eval("return box.info.worker.id, box.session.id()").data
             by_worker.setdefault(worker, (client, number))
@@ -131,8 +131,8 @@ def test_a_worker_killed_while_messages_fly(server: Server) -> None:
             texts.update(answer[1:])
             return f"Session {second} does not exist" in texts
 
-        wait_until(refused, what="the refusal of messages to a dead session")
-    wait_until(lambda: server.lines("worker is back"), what="the new worker")
+        wait_until(refused, 10, "the refusal of messages to a dead session")
+    wait_until(lambda: server.lines("worker is back"), 20, "the new worker")
     with pair(server) as (one, two, _, second):
         assert two.eval("return box.session.receive(0)").data == [[]]
         assert push(one, second, "new") == [1]

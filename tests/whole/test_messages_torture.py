@@ -13,7 +13,7 @@ import pytest
 
 from tests.helpers.raw import EVAL, ClosedError, Raw, request
 from tests.helpers.server import DATA, Server, running
-from tests.helpers.wait import wait_until
+from tests.helpers.wait import tries, wait_until
 
 WORKERS = 3
 SENDERS = 9
@@ -77,7 +77,9 @@ def crowd(server: Server) -> Iterator[tuple[Raw, int, list[Raw]]]:
         receiver = stack.enter_context(Raw(server.address))
         session, _ = place(receiver)
         by_worker: dict[int, list[Raw]] = defaultdict(list)
-        while sum(map(len, by_worker.values())) < SENDERS:
+        for _ in tries():
+            if sum(map(len, by_worker.values())) == SENDERS:
+                break
             client = stack.enter_context(Raw(server.address, deadline=30))
             _, worker = place(client)
             if len(by_worker[worker]) < SENDERS // WORKERS:
@@ -133,7 +135,7 @@ def sender_elsewhere(server: Server, receiver: Raw) -> Iterator[tuple[Raw, int]]
     """A client of another worker than the receiver's, and that worker."""
     _, own = place(receiver)
     with contextlib.ExitStack() as stack:
-        for _ in range(64):
+        for _ in tries():
             client = stack.enter_context(Raw(server.address))
             _, worker = place(client)
             if worker != own:
@@ -146,7 +148,7 @@ def kill(server: Server, pid: int) -> None:
     """End a worker at once, and wait until another process has taken its row."""
     before = len(server.lines("worker is back"))
     os.kill(pid, signal.SIGKILL)
-    wait_until(lambda: len(server.lines("worker is back")) > before, what="the new worker")
+    wait_until(lambda: len(server.lines("worker is back")) > before, 20, "the new worker")
 
 
 def test_a_sender_killed_while_messages_fly(server: Server) -> None:
@@ -159,7 +161,7 @@ def test_a_sender_killed_while_messages_fly(server: Server) -> None:
             kill(server, pids[worker])
             with pytest.raises(ClosedError):
                 sender.packet()
-        while more := receiver.eval("return box.session.receive(0.2)").data[0]:
+        while more := receiver.eval("return box.session.receive(1)").data[0]:
             numbers += [number for _, number, _ in more]
 
         assert numbers == list(range(len(numbers)))
@@ -174,10 +176,11 @@ def test_what_a_dead_sender_had_reserved_is_given_back(server: Server) -> None:
         session, _ = place(receiver)
         with sender_elsewhere(server, receiver) as (sender, worker):
             ask(sender, RESERVE, session, 500)
-            wait_until(lambda: server.lines("reserved"), what="the reservations")
+            wait_until(lambda: server.lines("reserved"), 10, "the reservations")
             kill(server, pids[worker])
         with sender_elsewhere(server, receiver) as (other, _):
             wait_until(
                 lambda: capacity(receiver, other, session) == LIMIT // SMALLEST,
-                what="all the room of the inbox",
+                20,
+                "all the room of the inbox",
             )

@@ -34,8 +34,8 @@ def test_connections_wait_and_none_is_lost(start: Start) -> None:
     victim = next(iter(server.worker_pids().values()))
     with contextlib.ExitStack() as stack:
         clients = connected(stack, server, 2 * ROOM + 50)
-        wait_until(lambda: len(served(clients)) >= 2 * ROOM, what="sessions up to the limit")
-        wait_until(lambda: server.lines(LINE), what="a line of the log")
+        wait_until(lambda: len(served(clients)) >= 2 * ROOM, 20, "sessions up to the limit")
+        wait_until(lambda: server.lines(LINE), 20, "a line of the log")
         inside = served(clients)
         assert len(inside) == 2 * ROOM
         for one in inside:
@@ -47,7 +47,7 @@ def test_connections_wait_and_none_is_lost(start: Start) -> None:
         for one in inside[:30]:
             one.close()
         waiting = [one for one in clients if one not in inside]
-        wait_until(lambda: len(served(waiting)) == 30, what="sessions in the place of others")
+        wait_until(lambda: len(served(waiting)) == 30, 20, "sessions in the place of others")
         # A worker can be replaced, and what waits is served in the place of its sessions.
         late = [one for one in waiting if one not in served(waiting)]
         os.kill(victim, signal.SIGKILL)

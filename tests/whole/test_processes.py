@@ -12,26 +12,17 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.raw import ClosedError, Raw
-from tests.helpers.server import DATA, Server, alive, refused
+from tests.helpers.server import DATA, STOP_TIME, Server, alive, refused
 from tests.helpers.wait import wait_until
 from tests.whole.conftest import Start, await_gone
-
-
-def by_worker(server: Server, stack: contextlib.ExitStack, count: int) -> dict[int, list[Raw]]:
-    """``count`` connections, grouped by the worker that serves them."""
-    found: dict[int, list[Raw]] = {}
-    for _ in range(count):
-        client = stack.enter_context(Raw(server.address))
-        found.setdefault(client.call("whereami").data[1], []).append(client)
-    return found
+from tests.whole.crews import spread
 
 
 def test_a_killed_worker(start: Start) -> None:
     """Its sessions vanish, those of the others live, and another takes its place."""
     server = start(app=DATA / "whole_app.lua", workers=2)
     with contextlib.ExitStack() as stack:
-        groups = by_worker(server, stack, 8)
-        assert {number: len(group) for number, group in groups.items()} == {0: 4, 1: 4}
+        groups = spread(server, stack, 2, each=4)
         for client in groups[0]:
             client.call("keep", client.name)
         lost = [client.call("box.session.id").data[0] for client in groups[1]]
@@ -44,7 +35,7 @@ def test_a_killed_worker(start: Start) -> None:
             await_gone(witness, number)
         for client in groups[0]:
             assert client.call("kept").data == [client.name]
-        wait_until(lambda: _pid_of(server, 1) not in (None, pid), 10, "another worker 1")
+        wait_until(lambda: _pid_of(server, 1) not in (None, pid), 20, "another worker 1")
         assert server.lines("worker-1|worker 1|worker=1"), server.log
 
 
@@ -69,7 +60,7 @@ def test_a_lone_killed_worker_comes_back(start: Start) -> None:
         last = client.call("box.session.id").data[0]
         os.kill(pid, signal.SIGKILL)
         client.wait_closed()
-    wait_until(lambda: _pid_of(server, 0) not in (None, pid), 10, "another worker 0")
+    wait_until(lambda: _pid_of(server, 0) not in (None, pid), 20, "another worker 0")
     with Raw(server.address) as client:
         assert client.call("box.session.id").data[0] > last
 
@@ -85,7 +76,7 @@ def test_a_killed_acceptor(start: Start) -> None:
         wait_until(lambda: not alive([acceptor]), what="end of the acceptor")
         for client in clients:
             client.call("keep", client.name)
-        newcomer = stack.enter_context(Raw(server.address))
+        newcomer = stack.enter_context(Raw(server.address, deadline=20))
         assert newcomer.call("box.session.id").data[0] > last
         assert [client.call("kept").data[0] for client in clients] == [c.name for c in clients]
 
@@ -99,7 +90,7 @@ def test_nothing_outlives_a_killed_supervisor(start: Start) -> None:
         server.send_signal(signal.SIGKILL)
         server.process.wait(5)
         client.wait_closed()
-    wait_until(lambda: not alive(below), what="end of all processes")
+    wait_until(lambda: not alive(below), 10, "end of all processes")
     assert [path for path in segments if path.exists()] == []
     with pytest.raises(ConnectionRefusedError):
         Raw(server.address)
@@ -115,7 +106,7 @@ def test_stop_with_connections_open(start: Start, number: signal.Signals) -> Non
             client.ping()
         begun = time.monotonic()
         server.stop(number)
-        assert time.monotonic() - begun < 5
+        assert time.monotonic() - begun < STOP_TIME
         for client in clients[1:]:
             client.wait_closed()
 

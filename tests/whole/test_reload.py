@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import threading
@@ -14,6 +15,7 @@ import yaml
 from tests.helpers.raw import Raw
 from tests.helpers.server import Server, running
 from tests.helpers.wait import wait_until
+from tests.whole.crews import Crew
 
 LIMIT = "return box.cfg.net_msg_max"
 
@@ -50,9 +52,12 @@ def test_live_settings(tmp_path: Path) -> None:
         # The command line has the address, and goes over the file.
         assert "needs_restart" not in line
         assert "made=user ann" in line
-        wait_until(lambda: client.eval(LIMIT).data == [12], 10, "the setting in a worker")
-        found = client.eval(f"return box.workers.eval('{LIMIT}')").data[0]
-        assert found == [[12]] * len(found)
+        everywhere = f"return box.workers.eval('{LIMIT}')"
+        wait_until(
+            lambda: all(each == [12] for each in client.eval(everywhere).data[0]),
+            10,
+            "the setting in all workers",
+        )
         assert client.call("spin").text.endswith("limits.request_time (0.3 s)")
         weak = client.eval("box.schema.user.create('bob', {password = 'short'})").text
         assert "at least 9 characters" in weak
@@ -122,7 +127,9 @@ class Traffic:
 def test_new_workers_with_the_new_application_and_old_ones_that_drain(tmp_path: Path) -> None:
     app = "version = 1 box.session.on_connect(function() box.session.storage.by = version end)"
     with running(tmp_path, app=app) as server, Traffic(server) as traffic:
-        with Raw(server.address) as old:
+        with contextlib.ExitStack() as stack:
+            # In each of them somebody stays.
+            old = Crew(server, stack, 2)[0]
             assert ask(old, "box.session.storage.by") == 1
             mine = ask(old, "box.session.id()")
             write_app(server, app.replace("version = 1", "version = 2"))
@@ -136,6 +143,7 @@ def test_new_workers_with_the_new_application_and_old_ones_that_drain(tmp_path: 
                 assert ask(new, "box.workers.count()") == 2
                 assert ask(new, CREW)[:2] == [[2, 0], [2, 1]]
                 assert [1, ask(old, "box.workers.id()")] in ask(new, CREW)[2:]
+                assert len(ask(new, CREW)) == 4
                 assert ask(old, CREW) == ask(new, CREW)
                 old.eval("box.session.on_connect(function() box.session.storage.more = 7 end)")
                 with Raw(server.address) as later:
@@ -208,12 +216,17 @@ def test_signals_change_the_number_of_workers(tmp_path: Path) -> None:
             server.send_signal(number)
             wait_until(partial(server.lines, pattern), 20, pattern)
             assert ask(client, "box.workers.count()") == count
-            assert sorted(server.worker_pids()) == list(range(count))
+            wait_until(partial(serve, server, count), 10, "who serves")
         wait_until(lambda: len(server.lines("old worker ended")) == 2, 20, "the ends")
         before = server.worker_pids()
         server.send_signal(signal.SIGUSR2)
         wait_until(lambda: server.lines("restart of workers: done"), 20, "a restart")
-        assert server.worker_pids() != before
+        wait_until(lambda: server.worker_pids() != before, 10, "others in their place")
+
+
+def serve(server: Server, count: int) -> bool:
+    """Whether so many workers get connections."""
+    return sorted(server.worker_pids()) == list(range(count))
 
 
 def test_a_worker_that_dies_while_it_drains_is_not_replaced(tmp_path: Path) -> None:

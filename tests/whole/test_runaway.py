@@ -11,6 +11,7 @@ import pytest
 from tests.helpers.raw import EVAL, ClosedError, Raw, request
 from tests.helpers.server import Server, running
 from tests.helpers.wait import wait_until
+from tests.whole.conftest import await_gone
 
 LIMIT = 0.2
 TEXT = "request took longer than limits.request_time (0.2 s)"
@@ -104,7 +105,7 @@ def test_a_client_that_leaves_what_it_is_sent_unread(tmp_path: Path) -> None:
         deaf.send(request({0: EVAL, 1: 9}, {0x27: source}))
         line = f"/{number} W> closed: [0-9]+ bytes wait for {deaf.name}, session.output_limit is"
         assert wait_until(lambda: server.lines(line), what="a line of the log")
-        assert other.eval("return box.session.exists(...)", number).data == [0]
+        await_gone(other, number)
         with pytest.raises(ClosedError):
             for _ in range(1000):
                 deaf.packet()

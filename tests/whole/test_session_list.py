@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from contextlib import ExitStack
+from typing import Any
 
 from tests.helpers.raw import Raw
 from tests.helpers.server import Server
+from tests.whole.crews import spread
 
 MINE = "return box.session.id(), box.workers.id(), box.session.listener()"
 
 
 def test_any_worker_tells_of_the_sessions_of_all(shared: Server) -> None:
     with ExitStack() as stack:
-        clients = [stack.enter_context(Raw(shared.address)) for _ in range(6)]
+        clients = [*itertools.chain(*spread(shared, stack, 2, each=3).values())]
         facts = {client.eval(MINE).data[0]: client for client in clients}
         known = {number: client.eval(MINE).data[1:] for number, client in facts.items()}
         assert {worker for worker, _ in known.values()} == {0, 1}
@@ -50,14 +53,14 @@ def test_rows_are_whole_while_sessions_come_and_go(shared: Server) -> None:
     threads = [threading.Thread(target=come_and_go) for _ in range(4)]
     for thread in threads:
         thread.start()
+    rows: list[dict[str, Any]] = []
     try:
         with Raw(shared.address) as reader:
-            rows = [
-                row
-                for name in ("list", "history")
-                for _ in range(50)
-                for row in reader.eval(f"return box.session.{name}{{not_name = ''}}").data[0]
-            ]
+            for turn in range(2000):
+                for name in ("list", "history"):
+                    rows += reader.eval(f"return box.session.{name}{{not_name = ''}}").data[0]
+                if turn >= 50 and len({row["id"] for row in rows}) > 10:
+                    break
     finally:
         stop.set()
         for thread in threads:

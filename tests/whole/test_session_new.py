@@ -36,7 +36,7 @@ class Answered(Raw):
     """A client that was called by the server instead of calling it."""
 
     def __init__(self, end: socket.socket) -> None:
-        self.deadline = 10.0
+        self.deadline = 20.0
         self._buffer = bytearray()
         self._sync = 0
         self.socket = end
@@ -49,7 +49,7 @@ def ear(tmp_path: Path) -> Iterator[socket.socket]:
     with socket.socket(socket.AF_UNIX) as end:
         end.bind(str(tmp_path / "ear"))
         end.listen(64)
-        end.settimeout(10)
+        end.settimeout(20)
         yield end
 
 
@@ -78,7 +78,7 @@ def test_the_worker_serves_what_it_has_opened(start: Start, ear: socket.socket) 
                 }
                 ids.add(session)
         assert len(ids) == 40
-        wait_until(lambda: first.call("box.session.exists", max(ids)).data == [0], what="the end")
+        wait_until(lambda: first.call("box.session.exists", max(ids)).data == [0], 10, "the end")
 
 
 def test_on_connect_comes_first(start: Start, ear: socket.socket) -> None:

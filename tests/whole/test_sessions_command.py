@@ -21,6 +21,7 @@ from tests.helpers.server import ROOT, Server, environment
 from tests.helpers.terminal import CTRL_C, Terminal
 from tests.helpers.wait import wait_until
 from tests.whole.conftest import Start
+from tests.whole.crews import spread
 
 CLOCKS = {"age", "idle"}
 """Fields that differ from one moment to the next."""
@@ -111,8 +112,9 @@ def test_the_same_as_lua_tells(start: Start) -> None:
 
 
 def test_filters_order_and_pages(shared: Server) -> None:
-    with clients(shared, 4) as made:
-        numbers = sorted(number(client) for client in made)
+    with contextlib.ExitStack() as stack:
+        made = spread(shared, stack, 2, each=2)
+        numbers = sorted(number(client) for clients in made.values() for client in clients)
         mine = [word for each in numbers for word in ("--id", str(each))]
         assert ids(shared, *mine) == numbers
         assert ids(shared, *mine, "--sort", "-id", "--limit", "2") == numbers[:1:-1]
@@ -130,8 +132,9 @@ def test_filters_order_and_pages(shared: Server) -> None:
 def test_sessions_that_have_ended(start: Start) -> None:
     server = start(workers=2)
     with Raw(server.control) as admin:
-        with clients(server, 4) as made:
-            numbers = sorted(number(client) for client in made)
+        with contextlib.ExitStack() as stack:
+            made = spread(server, stack, 2, each=2)
+            numbers = sorted(number(client) for clients in made.values() for client in clients)
             dead = ids(server, "--worker", "1", *those(numbers))
             pids = server.worker_pids()
             os.kill(pids[1], signal.SIGKILL)
@@ -194,9 +197,9 @@ def test_watching_on_a_terminal_until_ctrl_c(shared: Server, tmp_path: Path) -> 
     with Raw(shared.address) as first, Raw(shared.address) as second:
         mine = ("--id", str(number(first)), "--id", str(number(second)))
         with Terminal(*words, *mine, state=tmp_path) as terminal:
-            wait_until(lambda: terminal.lines[-1:] == ["2 sessions"], what="both")
+            wait_until(lambda: terminal.lines[-1:] == ["2 sessions"], 20, "both")
             second.close()
-            wait_until(lambda: terminal.lines[-1:] == ["1 session"], what="the one that is left")
+            wait_until(lambda: terminal.lines[-1:] == ["1 session"], 20, "the one that is left")
             assert terminal.lines[0].split()[:4] == ["id", "type", "user", "peer"]
             terminal.type(CTRL_C)
             assert terminal.wait_for_end() == 0

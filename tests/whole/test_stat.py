@@ -66,7 +66,9 @@ def test_connections_are_those_of_all_workers(crew: Crew) -> None:
     def counted(worker: int) -> int:
         return int(network(crew, worker, "box.stat.net.CONNECTIONS")["current"])
 
-    wait_until(lambda: counted(0) == counted(1) == WORKERS, what="only the crew is there")
+    wait_until(
+        lambda: counted(0) == counted(1) == WORKERS, deadline=10, what="only the crew is there"
+    )
     threads = network(crew, source="box.stat.net.thread()")
     assert [threads[number]["CONNECTIONS"]["current"] for number in (0, 1)] == [1, 1]
 
@@ -87,14 +89,14 @@ def test_a_rate_rises_and_falls(crew: Crew) -> None:
 
 def test_memory_is_that_of_all_workers(crew: Crew) -> None:
     own = [
-        client.eval("return collectgarbage('count') * 1024").data[0]
+        client.eval("collectgarbage() return collectgarbage('count') * 1024").data[0]
         for client in crew.clients.values()
     ]
 
     def all_of_them() -> float:
         return float(crew[0].eval("return box.info.memory().lua").data[0])
 
-    wait_until(lambda: all_of_them() > max(own) * 1.5, what="both heaps are counted")
+    wait_until(lambda: all_of_them() > max(own) * 1.5, 10, "both heaps are counted")
 
 
 def test_info_says_where_it_listens(crew: Crew) -> None:

@@ -30,11 +30,11 @@ sessions     \d+ of 65536
 measured     for \d+\.\d s
 
  +pid  state .*
-supervisor +\d+  \w+ +{FIGURES} +- +- +- +- +- +- +-
+supervisor +\d+  [\w-]+ +{FIGURES} +- +- +- +- +- +- +-
 acceptor +\d+  ready +{FIGURES} +- +- +- +- +- +- +-
 worker 0 +\d+  {WORKER}
 worker 1 +\d+  {WORKER}
-resource tracker +\d+  sleeping +{FIGURES} +- +- +- +- +- +- +-
+resource tracker +\d+  [\w-]+ +{FIGURES} +- +- +- +- +- +- +-
 
  +total  per second
 requests +[\d,]+ +[\d.]+
@@ -76,7 +76,8 @@ def test_a_server_that_stands_still_is_shown_and_measured(start: Start) -> None:
             (session,) = told(server, "sessions", "--idle-gt", "0.1")["sessions"]
             silent = wait_until(
                 lambda: (found := stats(server))["server"]["silence"] > 3 and found,
-                what="a silent supervisor",
+                20,
+                "a silent supervisor",
             )
             board = beespace("stats", "--interval", "0.1", run_dir=server.folder / "run")
     assert (session["user"], session["requests"], session["state"]) == ("guest", 1, "live")
@@ -116,17 +117,18 @@ def test_totals_survive_the_last_worker_that_a_reload_replaces(start: Start) -> 
 def test_the_longest_turn_of_a_loop(shared: Server) -> None:
     spin = "local c = require('clock') local t = c.time() + 0.2 while c.time() < t do end"
     with Raw(shared.address) as client:
-        client.eval(spin)
-        wait_until(
-            lambda: max(worker["loop_time"] for worker in stats(shared)["workers"]) >= 0.2,
-            what="a long turn",
-        )
+
+        def shown() -> bool:
+            client.eval(spin)
+            return bool(max(worker["loop_time"] for worker in stats(shared)["workers"]) >= 0.2)
+
+        wait_until(shown, 20, "a long turn")
 
 
 def test_watching(shared: Server, tmp_path: Path) -> None:
     words = ("stats", "--run-dir", str(shared.folder / "run"), "--watch", "--interval", "0.1")
     with Terminal(*words, state=tmp_path) as terminal:
-        wait_until(lambda: terminal.lines[:1] and "default" in terminal.lines[0], what="a frame")
+        wait_until(lambda: terminal.lines[:1] and "default" in terminal.lines[0], 20, "a frame")
         terminal.type(CTRL_C)
         assert terminal.wait_for_end() == 0
 

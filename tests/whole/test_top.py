@@ -6,20 +6,17 @@ import contextlib
 import os
 import pty
 import re
-import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-import psutil
-
 from server.cli.watching import Watched
 from server.onlooker import Onlooker
-from tests.helpers.commands import beespace
+from tests.helpers.commands import beespace, stopped
 from tests.helpers.raw import Raw
 from tests.helpers.server import ROOT, Server, environment
-from tests.whole.conftest import Start
+from tests.whole.conftest import Start, await_gone
 
 
 def own_id(client: Raw) -> int:
@@ -46,26 +43,26 @@ def test_once(shared: Server) -> None:
 
 def test_a_server_that_hangs_is_seen_all_the_same(start: Start) -> None:
     server = start()
-    family = [psutil.Process(server.pid), *psutil.Process(server.pid).children(recursive=True)]
+    family = [server.pid, *(each.pid for each in server.children())]
     with Raw(server.address) as client:
         own = own_id(client)
-        for each in family:
-            os.kill(each.pid, signal.SIGSTOP)
-        try:
+        with stopped(family):
             lines = once(server)
-        finally:
-            for each in family:
-                os.kill(each.pid, signal.SIGCONT)
     assert sum(" stopped " in line for line in lines) == 2
     assert any(line.split()[:2] == [str(own), "guest"] for line in lines)
 
 
 def test_what_the_screen_kills_ends(shared: Server) -> None:
     place = shared.folder / "run"
-    with Raw(shared.address) as client, Onlooker(place) as onlooker:
+    with (
+        Raw(shared.address) as client,
+        Raw(shared.address) as other,
+        Onlooker(place) as onlooker,
+    ):
         watched, own = Watched(place, onlooker), own_id(client)
         assert watched.kill(own) == f"session {own} killed"
         client.wait_closed()
+        await_gone(other, own)
         assert watched.kill(own) == f"session {own} is not there"
 
 

@@ -34,7 +34,7 @@ def test_a_failing_on_connect_and_the_way_in(start: Start) -> None:
         owner.eval("box.session.on_connect(function() error('no way') end)")
     for early in (b"", ping(1)):
         with socket.create_connection(server.address) as client:
-            client.settimeout(5)
+            client.settimeout(10)
             client.sendall(early)
             came = b""
             while chunk := client.recv(4096):
@@ -82,7 +82,7 @@ def test_order_and_users_of_all_four(start: Start, tmp_path: Path) -> None:
             assert client.auth("bob", "wrong").code == 47
             assert client.auth("nobody", "x").code == 47
             assert client.auth("bob", "secret").code == 0
-        wait_until(lambda: "d " in path.read_text(), what="on_disconnect")
+        wait_until(lambda: "d " in path.read_text(), 10, "on_disconnect")
         assert path.read_text().splitlines() == [
             f"c2 guest admin 0 open {name}",
             f"c1 guest admin 0 open {name}",
@@ -166,7 +166,7 @@ def test_every_end_has_its_reason(
         number = client.eval("box.session.storage.mark = 1 return box.session.id()").data[0]
         name = client.name
         end(client, server)
-        wait_until(lambda: number in noted(path), what="on_disconnect")
+        wait_until(lambda: number in noted(path), 20, "on_disconnect")
     assert noted(path)[number] == [name, "nil" if reason == "worker_died" else "1", reason]
 
 
@@ -251,5 +251,5 @@ def test_no_visit_is_left_out_under_churn(start: Start, tmp_path: Path) -> None:
         end"""
     some = " ".join(str(number) for number in sorted(came)[-200:])
     with Raw(server.control) as owner:
-        wait_until(lambda: owner.eval(gone, some).data == [], what="slots are free")
+        wait_until(lambda: owner.eval(gone, some).data == [], deadline=10, what="slots are free")
     assert server.lines("rror") == []

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.helpers.raw import Raw
 from tests.helpers.server import DATA, LOOPBACK, Server, running
 from tests.helpers.wait import wait_until
+from tests.whole.crews import spread
 
 WHO = "return box.info.worker.id, box.session.id(), box.session.effective_user()"
 
@@ -54,18 +58,16 @@ def test_a_long_result(server: Server) -> None:
         assert [client.eval(source, n).data for n in range(3)] == [[5_000_000]] * 3
 
 
-def test_a_busy_worker_does_not_hold_its_caller_for_ever(server: Server) -> None:
+def test_a_busy_worker_does_not_hold_its_caller_for_ever(server: Server, tmp_path: Path) -> None:
     with Raw(server.address) as client:
-        busy = "local t = os.clock() while os.clock() - t < 0.5 do end"
+        busy = f"repeat local go = io.open('{tmp_path}/go') until go"
         own = client.eval("return box.info.worker.id").data[0]
         other = (own + 1) % 3
-        began = time.monotonic()
         source = "box.workers.eval(..., {}, {target = select(2, ...), timeout = 0.05})"
         answer = client.eval(source, busy, other)
-        took = time.monotonic() - began
+        (tmp_path / "go").touch()
 
         assert (answer.code, answer.text) == (78, f"worker {other}: Timeout exceeded")
-        assert took < 0.4
 
 
 def test_a_worker_that_dies_is_an_error_at_once(server: Server) -> None:
@@ -79,26 +81,19 @@ def test_a_worker_that_dies_is_an_error_at_once(server: Server) -> None:
 
         assert (answer.code, answer.text) == (77, f"worker {other}: the worker has ended")
         assert time.monotonic() - began < 10
-    wait_until(lambda: server.lines("worker is back"), what="the new worker")
+    wait_until(lambda: server.lines("worker is back"), 20, "the new worker")
 
 
 def test_a_packet_for_any_session(server: Server) -> None:
-    with Raw(server.address) as sender:
-        clients = [Raw(server.address) for _ in range(6)]
-        try:
-            places = [each.eval("return box.info.worker.id").data[0] for each in clients]
-            assert len(set(places)) > 1
-            for each in clients:
-                number = each.eval("return box.session.id()").data[0]
-                source = """
-                    for k = 1, 3 do
-                      box.iproto.send(..., {request_type = 0x80, sync = 9}, {data = {k}})
-                    end"""
-                assert sender.eval(source, number).data == []
-                packets = [each.packet() for _ in range(3)]
-                assert [(p.type, p.sync, p.data) for p in packets] == [
-                    (0x80, 9, [k]) for k in (1, 2, 3)
-                ]
-        finally:
-            for each in clients:
-                each.close()
+    with Raw(server.address) as sender, contextlib.ExitStack() as stack:
+        for each in itertools.chain(*spread(server, stack, 3, each=2).values()):
+            number = each.eval("return box.session.id()").data[0]
+            source = """
+                for k = 1, 3 do
+                  box.iproto.send(..., {request_type = 0x80, sync = 9}, {data = {k}})
+                end"""
+            assert sender.eval(source, number).data == []
+            packets = [each.packet() for _ in range(3)]
+            assert [(p.type, p.sync, p.data) for p in packets] == [
+                (0x80, 9, [k]) for k in (1, 2, 3)
+            ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import gc
 import os
 import socket
 import threading
@@ -19,6 +20,7 @@ from shm.running import IDENTITY, Sight
 from shm.segment import Segment
 from shm.sessions import SessionTable
 from shm.states import SlotState
+from tests.helpers.torture import rounds
 from workers.enforcer import BUSY_PAUSE, GRACE, IDLE_PAUSE, NO_SOCKET, Aim, Enforcer, shut_down
 
 LATER = 2 * GRACE
@@ -250,6 +252,7 @@ def test_a_line_for_all_that_are_cut_off(stage: Stage, capfd: pytest.CaptureFixt
 
 
 def test_no_descriptors_are_left(stage: Stage) -> None:
+    gc.collect()
     before = len(os.listdir("/proc/self/fd"))
     sessions = [stage.open() for _ in range(5)]
     kill(stage, *sessions)
@@ -314,8 +317,9 @@ def test_sessions_that_come_and_go_meanwhile(stage: Stage) -> None:
 
     thread = threading.Thread(target=churn)
     thread.start()
-    for _ in range(LOOKS):
-        stage.look(LATER)
+    for _ in rounds(0, lambda: turns > 0):
+        for _ in range(LOOKS):
+            stage.look(LATER)
     over.set()
     thread.join()
     assert turns > 0

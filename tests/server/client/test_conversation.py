@@ -174,7 +174,8 @@ def test_what_may_be_the_delimiter_is_tried(text: Ends) -> None:
     got = bytearray()
     thread = threading.Thread(target=answer_behind, args=(b"--console\n",))
     thread.start()
-    text.talk.settle(SET, 0.05)
+    # Behind the last text, five times as long is waited for an answer.
+    text.talk.settle(SET, 0.5)
     thread.join()
     assert got == ASKED + b"--;\n--console\n"
     assert not text.talk.busy

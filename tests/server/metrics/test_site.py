@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
 import threading
 from collections.abc import Iterator
@@ -65,6 +66,10 @@ class Served:
     @property
     def visitors(self) -> int:
         return len(self.site._visitors)
+
+    @property
+    def silent(self) -> list[bool]:
+        return [visitor.silent for visitor in list(self.site._visitors)]
 
     def close(self) -> None:
         self.loop.after(0, self.loop.stop)
@@ -253,7 +258,7 @@ def test_who_says_a_byte_now_and_then_is_sent_away() -> None:
 
         thread = threading.Thread(target=drip)
         thread.start()
-        wait_until(lambda: served.visitors == 1, what="his coming")
+        everything(end)
         wait_until(lambda: served.visitors == 0, what="his leaving")
         sent.set()
         thread.join()
@@ -263,7 +268,7 @@ def test_who_does_not_take_his_answer_is_sent_away() -> None:
     with serving(patience=SHORT) as served:
         end = served.connect()
         end.sendall(b"GET /large HTTP/1.1\r\nHost: b\r\n\r\n")
-        wait_until(lambda: served.visitors == 1, what="his coming")
+        assert select.select([end], [], [], 10)[0], "no answer begins"
         # Somebody else is answered meanwhile.
         assert served.ask(HEAD + b"Connection: close\r\n\r\n").endswith(b"GET /echo ")
         wait_until(lambda: served.visitors == 0, what="his leaving")
@@ -306,7 +311,7 @@ def test_those_who_get_something_keep_their_places() -> None:
         busy = [served.connect() for _ in range(2)]
         for end in busy:
             end.sendall(b"GET /large HTTP/1.1\r\nHost: b\r\nConnection: close\r\n\r\n")
-        wait_until(lambda: [v.silent for v in served.site._visitors] == [False] * 2, what="work")
+        wait_until(lambda: served.silent == [False] * 2, what="work")
         assert served.ask(HEAD + b"\r\n") == b""
         assert [len(parts(everything(end))[2]) for end in busy] == [len(LARGE)] * 2
 

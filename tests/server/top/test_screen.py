@@ -68,8 +68,9 @@ def column(app: Top, name: str, at: int) -> list[str]:
 def test_it_is_left_by_a_key(key: str) -> None:
     async def steps(pilot: Pilot[Any], app: Top) -> None:
         await pilot.press(key)
-        await pilot.pause()
-        assert not app.is_running
+        async with asyncio.timeout(20):
+            while app.is_running:
+                await pilot.pause(0.01)
 
     assert drive(Made(), steps) is None
 

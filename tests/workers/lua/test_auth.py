@@ -236,10 +236,11 @@ def test_an_error_after_a_wait(client: Client) -> None:
 def test_a_password_that_changes_while_on_auth_waits_is_not_enough(
     client: Client, bob: int
 ) -> None:
-    watch(client.engine, "require('fiber').sleep(0.01)")
+    watch(client.engine, "gate = require('fiber').cond() gate:wait()")
     proof = ["chap-sha1", scramble(SALT, "secret")]
     client.send(request({0: AUTH, 1: 77}, {0x23: "bob", 0x21: proof}))
     users.set_password(client.engine, bob, "secret")
+    client.engine.execute("gate:broadcast()")
     (answer,) = client.answers(b"", 1)
     assert error_of(answer) == MISMATCH
     assert client.eval(WHO).data == [0, "guest", 0]

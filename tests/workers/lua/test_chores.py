@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -72,6 +73,7 @@ def test_a_catalog_that_cannot_be_read_is_said_and_tried_again(engine: Engine) -
 @pytest.mark.skipif(not Path("/proc/self/fd").stat().st_size, reason="Linux 6.2 tells the number")
 def test_descriptors_are_counted_without_python(engine: Engine) -> None:
     count = "return require('beespace.engine.sys').descriptors()"
+    gc.collect()
     before = engine.execute(count)
     assert before == len(os.listdir("/proc/self/fd")) - 1
     reader, writer = os.pipe()

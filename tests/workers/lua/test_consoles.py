@@ -16,6 +16,7 @@ SETUP = """
 seen = {}
 logged = {}
 fiber = require('fiber')
+gate = fiber.cond()
 local log = require('log')
 for _, level in ipairs({'error', 'warn'}) do
   log[level] = function(...) logged[#logged + 1] = string.format(...) end
@@ -78,12 +79,13 @@ def test_its_fiber_is_named_after_its_peer_and_stays_the_same(engine: Engine) ->
 
 
 def test_on_connect_then_on_auth_then_the_greeting(engine: Engine) -> None:
-    on(engine, "connect", "note('connect', ...) fiber.sleep(0.02) box.session.storage.mine = 7")
+    on(engine, "connect", "note('connect', ...) gate:wait() box.session.storage.mine = 7")
     on(engine, "auth", "local name, ok = ... note('auth', name, tostring(ok), select('#', ...))")
     on(engine, "disconnect", "note('disconnect')")
     console = open_console(engine, greet=False)
     engine.run()
     assert console.take() == 0
+    engine.execute("gate:broadcast()")
     engine.run_until(lambda: console.take() > 0)
     assert bytes(console.buffer).startswith(b"Tarantool 2.11.0 (Lua console)")
     console.close()
@@ -121,11 +123,12 @@ def test_a_client_that_leaves_during_on_connect_has_its_on_disconnect(engine: En
 
 
 def test_a_client_that_leaves_during_an_on_connect_that_fails_has_none(engine: Engine) -> None:
-    on(engine, "connect", "fiber.sleep(0.02) error('go away')")
+    on(engine, "connect", "gate:wait() error('go away')")
     on(engine, "disconnect", "note('disconnect')")
     console = open_console(engine, greet=False)
     console.close()
     assert console.exists
+    engine.execute("gate:broadcast()")
     engine.run_until(lambda: not console.exists)
     assert seen(engine) == []
 
@@ -148,10 +151,11 @@ def test_a_statement_may_come_in_pieces(engine: Engine) -> None:
 
 def test_what_follows_a_statement_that_waits_waits_too_and_nobody_else(engine: Engine) -> None:
     console, other, binary = open_console(engine), open_console(engine), engine.connect()
-    assert console.say("fiber.sleep(0.05) done = true return 1\ndone\n") == b""
+    assert console.say("gate:wait() done = true return 1\ndone\n") == b""
     assert other.say("done\n") == answer("null")
     assert binary.eval("return 5").data == [5]
     assert console.slot.in_flight == 1
+    engine.execute("gate:broadcast()")
     wait_until_set(engine, "done")
     assert console.came() == answer("1") + answer("true")
     assert console.slot.in_flight == 0
@@ -184,9 +188,10 @@ def test_a_user_that_su_sets_stays_for_the_statements_that_follow(engine: Engine
 
 def test_pushes_come_before_the_answer_and_at_once(engine: Engine) -> None:
     console = open_console(engine)
-    text = "box.session.push(1) fiber.sleep(0.05) box.session.push('b') done = true return 3\n"
+    text = "box.session.push(1) gate:wait() box.session.push('b') done = true return 3\n"
     head = b"%TAG !push! tag:tarantool.io/push,2018\n"
     assert console.say(text) == head + b"--- 1\n...\n"
+    engine.execute("gate:broadcast()")
     wait_until_set(engine, "done")
     assert console.came() == head + b"--- b\n...\n" + answer("3")
 
@@ -287,10 +292,11 @@ def test_a_client_that_leaves_lets_its_statement_end_and_no_other_begin(engine: 
     on(engine, "disconnect", "note('disconnect')")
     console = open_console(engine)
     console.say("box.session.storage.mine = 1\n")
-    console.say("fiber.sleep(0.03) note('ran', tostring(box.session.closed())) return 1\nbad = 1\n")
+    console.say("gate:wait() note('ran', tostring(box.session.closed())) return 1\nbad = 1\n")
     console.close()
     assert console.exists
     assert console.slot.state == SlotState.CLOSING
+    engine.execute("gate:broadcast()")
     engine.run_until(lambda: not console.exists)
     who = f"console admin admin {PEER.decode()} {console.id} 1"
     assert seen(engine) == [f"disconnect {who}", f"ran {who} true"]
@@ -319,7 +325,7 @@ def test_a_client_that_does_not_read_blocks_itself_only(engine: Engine) -> None:
         return console.buffer.count(b"\n...\n") == 20
 
     # Answers of this size are made beside the loop.
-    engine.run_until(all_answered)
+    engine.run_until(all_answered, 30)
     assert engine.execute("return n") == 20
 
 

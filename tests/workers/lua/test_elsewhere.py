@@ -12,6 +12,7 @@ import yaml
 
 from tests.helpers.consoles import Console, open_console
 from tests.helpers.engine import Engine
+from tests.workers.lua.tries import tried_again
 
 LABELLED = b"---\n- worker 0:\n  - 1\n  - - 2\n...\n"
 
@@ -76,6 +77,7 @@ MISSING = b"---\n- error: 'worker 0: it is not there'\n...\n"
 
 
 @pytest.mark.parametrize(("started", "least", "most"), [(3, 3, 3), (1000, 10, 60)])
+@tried_again
 def test_a_worker_that_is_being_started_is_waited_for_shortly(
     engine: Engine, console: Console, started: int, least: int, most: int
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -24,11 +25,25 @@ def plain(value: Any) -> Any:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
 
 
+# A clock that stands still, and what moves it.
+CLOCK = """
+local sys = require('beespace.engine.sys')
+local now = sys.clock(sys.CLOCK_MONOTONIC)
+sys.clock = function() return now end
+return function(seconds) now = now + seconds end
+"""
+
+
 class Failures:
     """engine/failures as one worker has it."""
 
     def __init__(self, segment: Segment) -> None:
         self.runtime, self.api = attached(segment)
+
+    def stop_the_clock(self) -> Callable[[float], None]:
+        """Let time pass only when what this returns is called."""
+        move = self.runtime.execute(CLOCK)
+        return lambda seconds: self.runtime.call(move, seconds)
 
     def set(self, delay: float, retries: int) -> None:
         self.api[b"delay"], self.api[b"retries"] = delay, retries
@@ -68,11 +83,6 @@ class Failures:
 @pytest.fixture
 def failures(segment: Segment) -> Failures:
     return Failures(segment)
-
-
-def pause(seconds: float) -> None:
-    """Let a delay go by; the clock is the system's, so there is nothing else to wait for."""
-    time.sleep(seconds)
 
 
 def test_failures_are_counted_by_user_and_by_address(failures: Failures) -> None:
@@ -122,28 +132,30 @@ def test_without_a_delay_nothing_is_refused(failures: Failures) -> None:
 @pytest.mark.parametrize("known", [True, False])
 @pytest.mark.parametrize("retries", [0, 2])
 def test_the_delay_comes_after_the_retries(failures: Failures, known: bool, retries: int) -> None:
+    let_pass = failures.stop_the_clock()
     failures.set(0.5, retries)
     addresses = iter(f"10.0.1.{number}" for number in range(100))
 
     for _ in range(1 + retries):
         assert failures.attempt("bob", next(addresses), known=known) == WRONG
-    begun = time.monotonic()
+    let_pass(0.49)
     assert failures.attempt("bob", next(addresses), known=known) == REFUSED
     assert failures.attempt("bob", next(addresses), known=known, right=True) == REFUSED
     row = failures.row(user="bob")
     assert (row["count"], row["refused"]) == (1 + retries, 2)
-    assert 0 < row["delayed"] <= 0.5
-    pause(begun + 0.55 - time.monotonic())
+    assert row["delayed"] == pytest.approx(0.01)
+    let_pass(0.02)
     assert failures.attempt("bob", next(addresses), known=known) == WRONG
 
 
 def test_the_delay_counts_from_the_first_failure(failures: Failures) -> None:
+    let_pass = failures.stop_the_clock()
     failures.set(0.4, 1)
     assert failures.attempt("bob", "1") == WRONG
-    pause(0.25)
+    let_pass(0.25)
     assert failures.attempt("bob", "2") == WRONG
     assert failures.attempt("bob", "3") == REFUSED
-    pause(0.2)
+    let_pass(0.2)
     assert failures.attempt("bob", "4", right=True) == RIGHT
 
 
@@ -254,7 +266,7 @@ def test_a_process_killed_while_it_counts_stops_nobody(
         assert process.stdout.readline() == "ready\n"
         process.stdin.write("go\n")
         process.stdin.flush()
-        pause(0.05)
+        time.sleep(0.05)
         process.kill()
         process.communicate()
         assert failures.attempt("bob") == WRONG

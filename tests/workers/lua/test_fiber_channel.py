@@ -135,4 +135,5 @@ def test_a_long_queue_that_never_empties(engine: Engine) -> None:
     count, kilobytes = engine.execute(source)
 
     assert count == 5
-    assert kilobytes < 100
+    # A queue that kept what was taken would have 1600; traces that are made now have some, too.
+    assert kilobytes < 500

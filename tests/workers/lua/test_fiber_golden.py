@@ -15,6 +15,7 @@ import pytest
 
 from tests.helpers.engine import Client, Engine
 from tests.helpers.requests import evaluation
+from tests.workers.lua.tries import tried_again
 
 DATA: Final = Path(__file__).resolve().parents[2] / "data"
 CASES: Final = json.loads((DATA / "tarantool_fiber.json").read_text())
@@ -34,11 +35,16 @@ def asking(engine: Engine) -> Iterator[Client]:
         yield client
 
 
-@pytest.mark.parametrize("source", TARANTOOL)
-def test_as_tarantool(asking: Client, source: str) -> None:
+def agree(asking: Client, source: str) -> None:
     (answer,) = asking.answers(evaluation(1, "return run_case(...)", source), 1)
 
     assert answer.data == [OURS.get(source, TARANTOOL[source])]
+
+
+@pytest.mark.parametrize("source", TARANTOOL)
+def test_as_tarantool(asking: Client, source: str) -> None:
+    has_times = "0.0" in source
+    (tried_again(agree) if has_times else agree)(asking, source)
 
 
 def test_the_differences_are_differences() -> None:

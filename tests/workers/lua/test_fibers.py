@@ -264,13 +264,13 @@ def test_the_application_may_wait(engine: Engine) -> None:
         fibers = fibers_of_test
         local before = fibers.clock()
         fibers.start(function() fibers.suspend(0.002) helper_done = true end)
-        fibers.suspend(0.01)
+        fibers.suspend(0.2)
         waited = fibers.clock() - before
         """
     engine.execute("fibers_of_test = fibers")
     engine.call_main("load", b"/srv/app.lua", text)
 
-    assert engine.execute("return waited >= 0.01 and helper_done") is True
+    assert engine.execute("return waited >= 0.2 and helper_done") is True
 
 
 def test_many_short_fibers_leave_nothing_behind(engine: Engine, client: Client) -> None:
@@ -287,5 +287,6 @@ def test_many_short_fibers_leave_nothing_behind(engine: Engine, client: Client) 
         assert client.answers(evaluation(number, source), 1)[0].data == [1]
     engine.execute("collectgarbage() collectgarbage()")
 
-    assert engine.execute("return collectgarbage('count')") - before < 100
+    # One that is kept has more than 200 bytes; traces that are made now have some, too.
+    assert engine.execute("return collectgarbage('count')") - before < 1024
     assert engine.execute("return require('beespace.engine.fiber_records').count") == 0

@@ -11,13 +11,20 @@ from tests.helpers.requests import STREAM, evaluation
 
 @pytest.fixture(autouse=True)
 def functions(engine: Engine) -> None:
-    engine.execute("wait = require('beespace.engine.fibers').suspend")
+    engine.execute(
+        "wait, gate = require('beespace.engine.fibers').suspend, require('fiber').cond()"
+    )
+
+
+def open_gate(engine: Engine) -> None:
+    """Let everything go on that waits at the gate."""
+    engine.execute("gate:broadcast()")
 
 
 def test_a_stream_keeps_its_order(client: Client) -> None:
     sleep = "order = order or {} wait(...) order[#order + 1] = box.session.sync() return ..."
     answers = client.answers(
-        evaluation(1, sleep, 0.004, stream=7)
+        evaluation(1, sleep, 0.2, stream=7)
         + evaluation(2, sleep, 0.002, stream=7)
         + evaluation(3, "return 3", stream=7)
         + evaluation(4, sleep, 0.001, stream=8)
@@ -50,15 +57,22 @@ def test_session_functions_inside_a_queued_request(client: Client) -> None:
 def test_a_session_with_too_many_waiting_requests_is_not_read(engine: Engine) -> None:
     engine.execute("require('beespace.engine.flight').limit = 10")
     with engine.connect() as client, engine.connect() as other:
-        work = "running = (running or 0) + 1 most = math.max(most or 0, running) wait(0.02)"
+        work = "running = (running or 0) + 1 most = math.max(most or 0, running) gate:wait()"
         source = work + " running = running - 1 return box.session.sync()"
         data = b"".join(evaluation(sync, source) for sync in range(1, 101))
         client.offer(data)
         engine.turn()
         assert client.slot.in_flight == 10
         assert other.in_step()
-        answers = client.answers(b"", 100)
+        answers: list[Packet] = []
 
+        def all_came() -> bool:
+            open_gate(engine)
+            client.take()
+            answers.extend(client.packets())
+            return len(answers) == 100
+
+        engine.run_until(all_came)
         assert sorted(answer.sync for answer in answers) == list(range(1, 101))
         assert all(answer.data == [answer.sync] for answer in answers)
         assert engine.execute("return most") == 10
@@ -142,7 +156,7 @@ def test_a_session_exists_until_its_last_request_has_ended(engine: Engine) -> No
     source = """
         box.session.storage.kept = 'yes'
         local before = {box.session.closed(), box.session.fd() >= 0, box.session.sync()}
-        wait(0.02)
+        gate:wait()
         seen = {before, {box.session.closed(), box.session.fd(), box.session.sync(),
           box.session.id(), box.session.storage.kept, box.session.exists(), box.session.peer()}}"""
     client = engine.connect(peer=b"127.0.0.1:4711")
@@ -151,6 +165,7 @@ def test_a_session_exists_until_its_last_request_has_ended(engine: Engine) -> No
 
     assert client.exists
     assert engine.row.sessions == 1
+    open_gate(engine)
     engine.run_until(lambda: not client.exists)
     assert engine.row.sessions == 0
     seen = engine.execute("return require('json').encode(seen)").decode()
@@ -164,11 +179,12 @@ def test_queued_requests_of_a_client_that_left_do_not_run(engine: Engine) -> Non
     client = engine.connect()
     ran = "ran = (ran or 0) + 1"
     client.send(
-        evaluation(1, "wait(0.005)", stream=3)
+        evaluation(1, "gate:wait()", stream=3)
         + evaluation(2, ran, stream=3)
         + evaluation(3, ran, stream=3)
     )
     client.close()
+    open_gate(engine)
     engine.run_until(lambda: not client.exists)
 
     assert engine.execute("return ran") is None
@@ -176,11 +192,12 @@ def test_queued_requests_of_a_client_that_left_do_not_run(engine: Engine) -> Non
 
 def test_a_new_session_on_the_same_descriptor_gets_nothing_of_the_old(engine: Engine) -> None:
     first = engine.connect()
-    first.send(evaluation(1, "wait(0.01) return 'old'"))
+    first.send(evaluation(1, "gate:wait() return 'old'"))
     fd = first.fd
     first.close()
     with engine.connect() as second:
         assert second.fd == fd
+        open_gate(engine)
         engine.run_until(lambda: not first.exists)
         assert second.in_step()
 
@@ -209,9 +226,10 @@ def test_the_end_frees_what_still_waits(engine: Engine) -> None:
 
 
 def test_the_last_request_is_as_late_as_the_end_of_one_that_waits(client: Client) -> None:
-    client.send(evaluation(1, "wait(0.05) return 1"))
+    client.send(evaluation(1, "gate:wait() wait(0.05) return 1"))
     begun = client.slot.last_request
     assert client.slot.in_flight == 1
+    open_gate(client.engine)
     client.answers(b"", 1)
     # The coarse clock is a few milliseconds behind.
     assert client.slot.last_request > begun + 0.03
@@ -224,33 +242,37 @@ def test_a_request_without_client_from_the_start_leaves_the_slot_to_the_others(
     slot, number = client.slot, client.id
     client.engine.execute("gone = {}")
     leave = "require('beespace.engine.sessions').close(box.session.fd()) wait(0.001) gone.me = true"
-    client.offer(evaluation(1, "wait(0.05) gone.other = true") + evaluation(2, leave))
+    client.offer(evaluation(1, "gate:wait() gone.other = true") + evaluation(2, leave))
     client.engine.run_until(lambda: client.engine.execute("return gone.me == true"))
     assert client.engine.execute("return gone.other == nil")
     assert (slot.id, slot.in_flight) == (number, 1)
+    open_gate(client.engine)
     client.engine.run_until(lambda: slot.id == 0)
     assert client.engine.execute("return gone.other == true")
 
 
 def test_what_waits_is_counted_down_after_the_client_has_left(client: Client) -> None:
-    client.offer(b"".join(evaluation(n, "wait(...)", 0.02 * n) for n in (1, 2, 3)))
+    client.offer(b"".join(evaluation(n, "gate:wait()") for n in (1, 2, 3)))
     client.engine.turn()
     slot, number = client.slot, client.id
     assert (slot.id, slot.in_flight) == (number, 3)
     client.close()
     assert (slot.id, slot.in_flight) == (number, 3)
-    client.engine.run_until(lambda: slot.in_flight == 2)
-    client.engine.run_until(lambda: slot.in_flight == 1)
-    assert slot.id == number
+    for left in (2, 1):
+        client.engine.execute("gate:signal()")
+        client.engine.turn()
+        assert (slot.id, slot.in_flight) == (number, left)
+    open_gate(client.engine)
     client.engine.run_until(lambda: slot.id == 0)
 
 
 def test_nothing_waits_to_be_sent_once_the_socket_is_closed(engine: Engine) -> None:
     with engine.connect(buffer=1) as client:
-        source = "wait(...) return ('x'):rep(100000)"
-        client.offer(evaluation(1, source, 0.2) + evaluation(2, source, 0))
+        source = "return ('x'):rep(100000)"
+        client.offer(evaluation(1, f"gate:wait() {source}") + evaluation(2, f"wait(0) {source}"))
         slot = client.slot
         engine.run_until(lambda: slot.pending_out > 0)
         client.close()
         assert (slot.id, slot.in_flight, slot.pending_out) == (client.id, 1, 0)
+        open_gate(engine)
         engine.run_until(lambda: slot.id == 0)

@@ -35,7 +35,7 @@ def test_a_large_answer_is_given_back(engine: Engine) -> None:
         received.extend(console.came())
         return received.endswith(b"x\n...\n")
 
-    engine.run_until(answered)
+    engine.run_until(answered, 30)
     settle(engine)
     assert engine.execute("return collectgarbage('count')") < before + 8000
 

@@ -56,12 +56,13 @@ def test_what_is_told(engine: Engine) -> None:
 
 
 def test_a_session_is_in_it_once_its_slot_is_free(engine: Engine) -> None:
-    engine.execute("wait = require('beespace.engine.fibers').suspend")
+    engine.execute("gate = require('fiber').cond()")
     with engine.connect() as client:
-        client.offer(evaluation(1, "wait(0.05)"))
+        client.offer(evaluation(1, "gate:wait()"))
         engine.turn()
     assert client.exists
     assert history(engine) == []
+    engine.execute("gate:broadcast()")
     engine.run_until(lambda: not client.exists)
     assert history(engine) == [client.id]
 

@@ -12,7 +12,7 @@ EACH = 32
 
 @pytest.fixture(autouse=True)
 def functions(engine: Engine) -> None:
-    engine.execute("fibers = require('beespace.engine.fibers')")
+    engine.execute("fibers, gate = require('beespace.engine.fibers'), require('fiber').cond()")
 
 
 def put(engine: Engine, session: int, source: str = "1") -> tuple[object, str | None]:
@@ -185,11 +185,12 @@ def test_sessions_that_are_not_there(engine: Engine) -> None:
 
 def test_a_session_that_closes(engine: Engine) -> None:
     client = engine.connect()
-    client.send(evaluation(1, "fibers.suspend_quietly(0.02)"))
+    client.send(evaluation(1, "gate:wait()"))
     client.socket.close()
     engine.run()
     assert client.exists
     assert put(engine, client.id) == (None, "Session is closed")
+    engine.execute("gate:broadcast()")
     engine.run_until(lambda: not client.exists)
 
 

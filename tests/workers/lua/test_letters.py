@@ -68,7 +68,8 @@ def test_sessions_that_are_not_there(engine: Engine, client: Client) -> None:
     assert ask(client, "box.iproto.send(..., {})", claimed) == busy
     engine.table.release(claimed)
     closing = engine.connect()
-    closing.send(evaluation(1, "require('beespace.engine.fibers').suspend_quietly(0.02)"))
+    closing.send(evaluation(1, "gate = require('fiber').cond() gate:wait()"))
     closing.close()
     assert ask(client, "box.iproto.send(..., {})", closing.id) == (86, "Session is closed")
+    engine.execute("gate:broadcast()")
     engine.run_until(lambda: not closing.exists)

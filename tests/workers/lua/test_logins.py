@@ -142,7 +142,7 @@ def test_sessions_may_be_kept_when_the_password_changes(user: User) -> None:
 def test_the_loop_looks_by_itself(user: User) -> None:
     with user.connect() as client:
         drop(user)
-        user.engine.run_until(lambda: client.take() >= 0 and client.ended, 3)
+        user.engine.run_until(lambda: client.take() >= 0 and client.ended, 10)
 
 
 def test_what_the_batch_answers_is_sent_before(user: User) -> None:

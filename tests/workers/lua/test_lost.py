@@ -99,12 +99,14 @@ def test_the_row_tells_how_far_it_has_begun(fresh: Engine) -> None:
 
 
 def test_the_row_tells_how_many_are_not_over(fresh: Engine) -> None:
-    on_disconnect(fresh, "running = row.lost_running require('fiber').sleep(0.05)")
-    fresh.execute("row = require('beespace.engine.table').row")
+    on_disconnect(fresh, "running = row.lost_running gate:wait()")
+    fresh.execute("row, gate = require('beespace.engine.table').row, require('fiber').cond()")
     take(fresh, 0, range(1, 1201))
     assert (fresh.row.lost_begun, fresh.row.lost_running) == (1000, 1000)
     assert fresh.execute("return tonumber(running)") == 1000
+    fresh.execute("gate:broadcast()")
     fresh.run_until(lambda: fresh.row.lost_running == 200)
+    fresh.execute("gate:broadcast()")
     fresh.run_until(lambda: fresh.row.lost_running == 0)
     assert fresh.row.lost_begun == 1200
     fresh.execute(CLEAR)

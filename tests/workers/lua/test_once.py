@@ -14,7 +14,7 @@ from tests.helpers.requests import evaluation
 
 SLOW = """
 box.once('slow', function()
-  require('fiber').sleep(0.1)
+  repeat require('fiber').sleep(0.01) until go
   done = (done or 0) + 1
 end)
 return done
@@ -59,6 +59,7 @@ def test_others_wait_for_its_end(engine: Engine, client: Client) -> None:
         other.send(evaluation(1, SLOW))
         client.send(evaluation(2, SLOW))
         assert other.packets() == client.packets() == []
+        engine.execute("go = true")
         assert [each.data for each in client.answers(b"", 1)] == [[1]]
         assert [each.data for each in other.answers(b"", 1)] == [[1]]
     assert client.eval(SLOW).data == [1]
@@ -77,7 +78,7 @@ def test_nobody_waits_for_ever(engine: Engine, client: Client) -> None:
         begun = time.monotonic()
         (answer,) = client.answers(evaluation(2, source), 1)
         assert error_of(answer) == (78, "Timeout exceeded")
-        assert 0.05 <= time.monotonic() - begun < 2
+        assert 0.05 <= time.monotonic() - begun < 4
 
 
 def test_a_cancelled_waiter_stops_waiting(engine: Engine, client: Client) -> None:

@@ -244,9 +244,11 @@ def test_requests_of_a_stream_keep_their_order(client: Client) -> None:
 
 
 def test_a_client_that_leaves_meanwhile(engine: Engine) -> None:
-    set_override(engine, "8", f"{WAIT} return false")
+    engine.execute("gate = require('fiber').cond()")
+    set_override(engine, "8", "gate:wait() return false")
     with engine.connect() as client:
         client.socket.sendall(request({0: 8, 1: 1}, {0x27: "reached_late = true", 0x21: []}))
         engine.turn()
+    engine.execute("gate:broadcast()")
     engine.run_until(lambda: not client.exists)
     assert engine.execute("return reached_late") is None

@@ -89,9 +89,14 @@ def test_background_code_has_nobody_to_push_to(client: Client) -> None:
 def test_a_client_that_has_left(engine: Engine) -> None:
     client = engine.connect()
     client.send(
-        evaluation(1, "wait(0.01) local ok, err = box.session.push(1) seen = {ok, err.code}")
+        evaluation(
+            1,
+            "gate = require('fiber').cond() gate:wait() "
+            "local ok, err = box.session.push(1) seen = {ok, err.code}",
+        )
     )
     client.close()
+    engine.execute("gate:broadcast()")
     engine.run_until(lambda: not client.exists)
     assert engine.execute("return seen[1], seen[2]") == (None, 86)
 

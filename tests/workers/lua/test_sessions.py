@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import socket
 import time
@@ -264,6 +265,7 @@ def test_close_all_ends_every_session() -> None:
 
 
 def test_descriptors_are_not_leaked(engine: Engine) -> None:
+    gc.collect()
     before = len(os.listdir("/proc/self/fd"))
     for _ in range(200):
         with engine.connect() as client:

@@ -18,6 +18,7 @@ SETUP = """
 seen = {}
 logged = {}
 fiber = require('fiber')
+gate = fiber.cond()
 local log = require('log')
 for _, level in ipairs({'error', 'warn'}) do
   log[level] = function(...)
@@ -69,7 +70,7 @@ def test_on_connect_comes_before_the_greeting(engine: Engine) -> None:
     on(
         engine,
         "connect",
-        "note('begun') fiber.sleep(0.02) note('ended') box.session.storage.mine = 7",
+        "note('begun') gate:wait() note('ended') box.session.storage.mine = 7",
     )
     client = engine.connect(greet=False)
     client.offer(ping(5))
@@ -78,6 +79,7 @@ def test_on_connect_comes_before_the_greeting(engine: Engine) -> None:
     assert client.slot.state == SlotState.LIVE
     client.take()
     assert client.buffer == b""
+    engine.execute("gate:broadcast()")
     engine.run_until(lambda: engine.execute("return #seen") == 1)
     (ended,) = seen(engine)
     assert begun == f"begun {client.id} guest admin {client.fd} 0 127.0.0.1:4000 binary nil nil"
@@ -169,13 +171,14 @@ def test_who_leaves_while_on_connect_waits(engine: Engine) -> None:
     on(
         engine,
         "connect",
-        "note('begun') fiber.sleep(0.05) box.session.storage.mine = 'kept' note('ended')",
+        "note('begun') gate:wait() box.session.storage.mine = 'kept' note('ended')",
     )
     on(engine, "disconnect", "note('left')")
     client = engine.connect(greet=False)
     engine.turn()
     client.socket.close()
     engine.turn()
+    engine.execute("gate:broadcast()")
     begun, ended, left = wait_for(engine, 3)
     assert begun.split()[0] == "begun"
     assert ended == f"ended {client.id} guest admin -1 0 127.0.0.1:4000 binary kept client"
@@ -187,18 +190,19 @@ def test_who_leaves_while_on_connect_waits(engine: Engine) -> None:
 
 
 def test_who_leaves_while_on_connect_waits_and_nobody_listens(engine: Engine) -> None:
-    on(engine, "connect", "fiber.sleep(0.02) note('ended')")
+    on(engine, "connect", "gate:wait() note('ended')")
     client = engine.connect(greet=False)
     engine.turn()
     client.socket.close()
     engine.turn()
     assert client.exists
+    engine.execute("gate:broadcast()")
     wait_for(engine, 1)
     engine.run_until(lambda: not client.exists)
 
 
 def test_on_disconnect_sees_the_session(engine: Engine) -> None:
-    on(engine, "disconnect", "note('left') fiber.sleep(0.02) note('gone')")
+    on(engine, "disconnect", "note('left') gate:wait() note('gone')")
     client = engine.connect()
     client.eval("box.session.storage.mine = 5 require('beespace.engine.logins').become(1)")
     freed = engine.row.freed
@@ -212,6 +216,7 @@ def test_on_disconnect_sees_the_session(engine: Engine) -> None:
         -1,
         PEER,
     )
+    engine.execute("gate:broadcast()")
     (gone,) = wait_for(engine, 1)
     assert gone == left.replace("left", "gone")
     engine.run()
@@ -224,11 +229,12 @@ def test_on_disconnect_sees_the_session(engine: Engine) -> None:
 def test_on_disconnect_runs_beside_requests_that_wait(engine: Engine) -> None:
     on(engine, "disconnect", "note('left')")
     client = engine.connect()
-    client.send(evaluation(1, "fiber.sleep(0.1) note('request')"))
+    client.send(evaluation(1, "gate:wait() note('request')"))
     client.close()
     (left,) = seen(engine)
     assert left.startswith("left ")
     assert client.exists
+    engine.execute("gate:broadcast()")
     (request,) = wait_for(engine, 1)
     assert request.startswith(f"request {client.id} guest guest -1 0 ")
     engine.run_until(lambda: not client.exists)
@@ -236,12 +242,14 @@ def test_on_disconnect_runs_beside_requests_that_wait(engine: Engine) -> None:
 
 
 def test_an_on_disconnect_that_outlasts_the_requests(engine: Engine) -> None:
-    on(engine, "disconnect", "fiber.sleep(0.1) note('left')")
+    on(engine, "disconnect", "gate:wait() note('left')")
     client = engine.connect()
     client.send(evaluation(1, "fiber.sleep(0.02) note('request')"))
     client.close()
     assert wait_for(engine, 1)[0].startswith("request ")
+    engine.turn()
     assert client.exists
+    engine.execute("gate:broadcast()")
     assert wait_for(engine, 1)[0].startswith("left ")
     engine.run_until(lambda: not client.exists)
 

@@ -77,7 +77,7 @@ def test_the_stop_does_not_wait_for_ever(engine: Engine) -> None:
     started = time.monotonic()
     begin_the_end(engine, 0.3)
     finish(engine)
-    assert 0.2 < time.monotonic() - started < 2
+    assert 0.2 < time.monotonic() - started < 4
     assert len(seen(engine)) == 1
     client.close()
 

@@ -44,7 +44,7 @@ def ask(client: Client, source: str) -> object:
         ("return box.workers.call('add', {1, 2}, {target = 'all'})", [[[3]]]),
         ("return box.workers.eval('return 1, nil', {}, {target = 'all'})", [[[1, None]]]),
         ("return box.workers.call('add', {1}, {target = 0})", [[[1]]]),
-        ("return box.workers.call('add', {1}, {target = 'any', timeout = 1})", [[[1]]]),
+        ("return box.workers.call('add', {1}, {target = 'any', timeout = 60})", [[[1]]]),
     ],
 )
 def test_results(client: Client, source: str, expected: list[object]) -> None:
