@@ -94,6 +94,8 @@ def test_what_fibers_left_to_send_and_to_read_waits_for_the_end_of_a_warm_up() -
         # More than the client of the warm-up takes: the session is not read any more.
         "box.session.exists = function() return ('x'):rep(60000) end",
         "box.session.exists = function() return ('x'):rep(5000000) end",
+        "box.session.id = function() box.session.push(('x'):rep(6000)) return 1 end",
+        "box.session.peer = function() box.session.push(('x'):rep(500000)) return 'p' end",
         "box.iproto.override(box.iproto.type.CALL, function() error('no calls') end)",
         "box.iproto.override(box.iproto.type.CALL, function() require('fiber').sleep(0) end)",
     ],

@@ -55,19 +55,16 @@ local ube32, read_length = decode.ube32, framing.read_length
 local BROKEN, SHORT = framing.BROKEN, framing.SHORT
 local execute, flush, receive = request.execute, output.flush, input.receive
 local open_next, forget_error = intake.next, errors.api.clear
-local messages, next_message, flush_next = bus.now, bus.next, bus.flush_next
-local flush_bus = bus.flush
+local messages, next_message, flush_bus, flush_next = bus.now, bus.next, bus.flush, bus.flush_next
 local attend_to_channel = channels.attend
 local publish, tick, sweep = figures.publish, chores.tick, lifetimes.sweep
 local resume_next, rest, IDLE = flight.resume_next, fibers.rest, fibers.IDLE
-local encode_settings = encode.settings
 local enter_session, leave_session = user.enter, user.leave
-local reasons = shared.reason
+local encode_settings, reasons = encode.settings, shared.reason
 local REQUESTS, LINGERS, CONSOLE = sessions.REQUESTS, sessions.LINGERS, sessions.CONSOLE
 local st = state.st
 local p = state.input
-local SOFT_OUTPUT, KEEP = state.SOFT_OUTPUT, state.KEEP
-local FOREVER = state.FOREVER
+local SOFT_OUTPUT, KEEP, FOREVER = state.SOFT_OUTPUT, state.KEEP, state.FOREVER
 local EPOLLIN, EPOLLOUT, EPOLLERR = sys.EPOLLIN, sys.EPOLLOUT, sys.EPOLLERR
 
 local EVENTS = 256
@@ -222,7 +219,7 @@ local function serve(k)
   end
 end
 
--- Let fibers run that are ready, tell who watches what has changed, and send what was answered.
+-- Let fibers run that are ready, tell who watches what has changed, send what was answered.
 local function settle()
   if st.rehearsal ~= 0 then
     return
@@ -240,11 +237,15 @@ local function settle()
     end
     output.send_unsent()
   end
+  if messages.dirty ~= 0 then
+    flush_next()
+  end
 end
 
 -- Milliseconds that the loop may sleep.
 local function patience()
-  if st.ready ~= 0 or st.resumes ~= 0 or messages.dirty ~= 0 or watch.is_busy() or st.stop ~= 0 then
+  if st.ready ~= 0 or st.resumes ~= 0 or messages.dirty ~= 0 or watch.is_busy() or st.stop ~= 0
+     or st.rehearsal ~= 0 then
     return 0
   elseif st.next_timer == FOREVER and st.next_sweep > st.woke + SLEEP / 1000 then
     return SLEEP
@@ -252,18 +253,17 @@ local function patience()
   return fibers.milliseconds()
 end
 
--- Wait for events.
+-- Wait for events. When nothing of a warm-up is ready nothing will be: its session is not read.
 local function wait()
-  local row = shared.row
-  row.heartbeat = row.heartbeat + 1
+  shared.row.heartbeat = shared.row.heartbeat + 1
   settle()
-  if messages.dirty ~= 0 and st.rehearsal == 0 then
-    flush_next()
-  end
   local sleep = patience()
   st.longest = max(st.longest, sys.clock(sys.CLOCK_MONOTONIC) - st.woke)
   local found = C.epoll_wait(st.poll, events, EVENTS, sleep)
   st.k, st.n = 0, found > 0 and found or 0
+  if found == 0 and st.rehearsal ~= 0 then
+    st.stop = loop.END
+  end
   st.turn = (st.turn + 1) % 2 ^ 30
   local now = sys.clock(sys.CLOCK_MONOTONIC)
   st.woke = now
