@@ -169,6 +169,58 @@ def test_without_on_disconnect_requests_have_all_the_time() -> None:
         assert answer.data == ["done"]
 
 
+def test_requests_behind_one_that_is_cancelled_are_cancelled_too(
+    engine: Engine, client: Client
+) -> None:
+    naps = [evaluation(sync, "wait(3600)", stream=7) for sync in (1, 2, 3)]
+    client.send(b"".join(naps))
+    begin(engine, 0.1)
+    answers = client.answers(b"", 3)
+
+    assert [error_of(answer) for answer in answers] == [(32, "fiber is cancelled")] * 3
+    assert [answer.sync for answer in answers] == [1, 2, 3]
+    engine.run_until(lambda: finished(engine))
+
+
+BIG = 4_000_000
+
+
+def unread(engine: Engine) -> Client:
+    """A client that has not read its answer of BIG bytes, which its socket does not hold."""
+    client = engine.connect(buffer=4096)
+    client.offer(evaluation(1, f"return ('x'):rep({BIG})"))
+    engine.run_until(lambda: client.slot.pending_out > BIG / 2)
+    return client
+
+
+def test_answers_are_read_before_the_end(engine: Engine) -> None:
+    with unread(engine) as client:
+        begin(engine, 60)
+        for _ in range(5):
+            engine.turn()
+        assert not finished(engine)
+        (answer,) = client.answers(b"", 1)
+        assert len(answer.data[0]) == BIG
+        engine.run_until(lambda: finished(engine))
+
+
+def test_who_leaves_without_reading_holds_nothing_up(engine: Engine) -> None:
+    client = unread(engine)
+    begin(engine, 60)
+    engine.turn()
+    assert not finished(engine)
+    client.socket.close()
+    engine.run_until(lambda: finished(engine))
+
+
+def test_who_does_not_read_holds_the_end_up_until_the_time_is_over(engine: Engine) -> None:
+    with unread(engine):
+        started = time.monotonic()
+        begin(engine, 0.3)
+        engine.run_until(lambda: finished(engine))
+        assert time.monotonic() - started >= 0.3
+
+
 def test_an_answer_of_the_last_turn_is_sent(engine: Engine, client: Client) -> None:
     """The worker has not turned until both the request's wait and the time for it are over."""
     client.send(evaluation(1, "wait(0.3) return 'done'"))

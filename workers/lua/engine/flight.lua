@@ -34,6 +34,8 @@ local flight = {
   limit = 768,
   -- Requests of this worker that wait.
   total = 0,
+  -- Whether the worker ends: what still waits for its stream is cancelled as soon as it begins.
+  over = false,
   -- Called when one has ended; engine/stopping listens.
   released = function() end,
   -- Executes the packet input[i .. st.i); set by engine/request.
@@ -151,6 +153,7 @@ end
 local function run_queued(id, fd, stream, packet)
   local record = fibers.current()
   record.name, record.stream, record.session = 'main', stream, id
+  record.cancelled = flight.over
   if fd >= 0 and sessions.all[fd].id ~= id then
     fd = -1
   end

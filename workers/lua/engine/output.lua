@@ -47,6 +47,8 @@ local output = {
   read_on = function(_) end,
   -- Called when a session has read so much that no more than half of PENDING_MAX waits.
   relieved = function(_) end,
+  -- Called when nothing waits for a session any more; engine/stopping listens.
+  sent = function() end,
 }
 
 -- Sessions whose queues are sent at the end of the turn.
@@ -246,6 +248,7 @@ local function drained(fd, session, buffers)
   drop_empty(session)
   local watched = session.queued == WRITABLE
   session.queued = 0
+  output.sent()
   if session.mode == LINGERS then
     sessions.end_output(fd)
     return
@@ -285,6 +288,13 @@ function output.writable(fd)
     shared.slots[session.slot].last_request = sys.clock(CLOCK)
     drain(fd, session)
   end
+end
+
+-- Whether bytes wait for any client.
+function output.waits()
+  local found = false
+  sessions.each(function(_, slot) found = found or slot.pending_out > 0 end)
+  return found
 end
 
 -- Send what was queued for the end of the turn.

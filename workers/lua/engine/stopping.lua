@@ -3,9 +3,9 @@
 --   begin   announcements (box.shutdown = true), then the shutdown functions, each in a fiber
 --     |     requests are still taken and answered
 --     v
---   until nobody holds it up any more, or the time is over: a request that waits, a client that
---   watches box.shutdown, a shutdown function that still runs. With functions of on_disconnect
---   that is SHARE of the time
+--   until nobody holds it up any more, or the time is over: a request that waits, an answer that
+--   its client has not read yet, a client that watches box.shutdown, a shutdown function that
+--   still runs. With functions of on_disconnect that is SHARE of the time
 --     |
 --     v
 --   what still waits is cancelled, but for on_disconnect, and its client told so; sessions are
@@ -123,7 +123,14 @@ function stopping.look()
     fibers.wake(record)
   end
 end
-flight.released = stopping.look
+flight.released, output.sent = stopping.look, stopping.look
+stopping.hold(output.waits)
+
+local forget = sessions.left
+function sessions.left(id)
+  forget(id)
+  stopping.look()
+end
 
 local function run_trigger(trigger)
   running = running + 1
@@ -186,6 +193,7 @@ local function run()
   stopping.announce()
   stopping.triggers(run_trigger)
   wait(begun + timeout * (stopping.has_farewells() and SHARE or 1), held)
+  flight.over = true
   cancel_all()
   wait_shortly(owed)
   part(begun + timeout + EXTRA)
