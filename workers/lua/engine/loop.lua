@@ -219,9 +219,12 @@ local function serve(k)
   end
 end
 
--- Let fibers run that are ready, tell who watches what has changed, send what was answered.
+-- Let fibers run that are ready, tell who watches what has changed, and send what was answered.
 local function settle()
   if st.rehearsal ~= 0 then
+    if st.unsent ~= 0 then
+      output.send_unsent()
+    end
     return
   end
   if st.ready ~= 0 then
@@ -237,15 +240,11 @@ local function settle()
     end
     output.send_unsent()
   end
-  if messages.dirty ~= 0 then
-    flush_next()
-  end
 end
 
 -- Milliseconds that the loop may sleep.
 local function patience()
-  if st.ready ~= 0 or st.resumes ~= 0 or messages.dirty ~= 0 or watch.is_busy() or st.stop ~= 0
-     or st.rehearsal ~= 0 then
+  if st.ready ~= 0 or st.resumes ~= 0 or messages.dirty ~= 0 or watch.is_busy() or st.stop ~= 0 then
     return 0
   elseif st.next_timer == FOREVER and st.next_sweep > st.woke + SLEEP / 1000 then
     return SLEEP
@@ -253,17 +252,18 @@ local function patience()
   return fibers.milliseconds()
 end
 
--- Wait for events. When nothing of a warm-up is ready nothing will be: its session is not read.
+-- Wait for events.
 local function wait()
-  shared.row.heartbeat = shared.row.heartbeat + 1
+  local row = shared.row
+  row.heartbeat = row.heartbeat + 1
   settle()
+  if messages.dirty ~= 0 and st.rehearsal == 0 then
+    flush_next()
+  end
   local sleep = patience()
   st.longest = max(st.longest, sys.clock(sys.CLOCK_MONOTONIC) - st.woke)
   local found = C.epoll_wait(st.poll, events, EVENTS, sleep)
   st.k, st.n = 0, found > 0 and found or 0
-  if found == 0 and st.rehearsal ~= 0 then
-    st.stop = loop.END
-  end
   st.turn = (st.turn + 1) % 2 ^ 30
   local now = sys.clock(sys.CLOCK_MONOTONIC)
   st.woke = now

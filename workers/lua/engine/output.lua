@@ -47,8 +47,6 @@ local output = {
   read_on = function(_) end,
   -- Called when a session has read so much that no more than half of PENDING_MAX waits.
   relieved = function(_) end,
-  -- Called when nothing waits for a session any more; engine/stopping listens.
-  sent = function() end,
 }
 
 -- Sessions whose queues are sent at the end of the turn.
@@ -248,7 +246,6 @@ local function drained(fd, session, buffers)
   drop_empty(session)
   local watched = session.queued == WRITABLE
   session.queued = 0
-  output.sent()
   if session.mode == LINGERS then
     sessions.end_output(fd)
     return

@@ -24,13 +24,16 @@ local flight = require('beespace.engine.flight')
 local output = require('beespace.engine.output')
 local sessions = require('beespace.engine.sessions')
 
-local ipairs, max, pairs, pcall = ipairs, math.max, pairs, pcall
+local ipairs, max, min, pairs, pcall = ipairs, math.max, math.min, pairs, pcall
 
 -- Seconds that what was cancelled has to come to its end.
 local LAST_WORDS = 0.2
 -- Part of the time that is for all others when on_disconnect has functions, and seconds after it
 -- that are for these.
 local SHARE, EXTRA = 2 / 3, 0.4
+-- Seconds between two looks at what clients have read. All others who hold the end up say when they
+-- do no more; here that would be a call for each answer of a request that waited, all the time.
+local GLANCE = 0.02
 
 local stopping = {
   -- Seconds that the end may be held up.
@@ -123,14 +126,8 @@ function stopping.look()
     fibers.wake(record)
   end
 end
-flight.released, output.sent = stopping.look, stopping.look
+flight.released = stopping.look
 stopping.hold(output.waits)
-
-local forget = sessions.left
-function sessions.left(id)
-  forget(id)
-  stopping.look()
-end
 
 local function run_trigger(trigger)
   running = running + 1
@@ -148,7 +145,7 @@ end
 local function wait(deadline, is_held)
   local left = deadline - fibers.clock()
   while left > 0 and is_held() do
-    fibers.suspend_quietly(left)
+    fibers.suspend_quietly(output.waits() and min(left, GLANCE) or left)
     left = deadline - fibers.clock()
   end
 end

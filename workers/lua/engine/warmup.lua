@@ -17,6 +17,7 @@ local codec = require('beespace.engine.codec')
 local const = require('beespace.engine.const')
 local encode = require('beespace.engine.encode')
 local loop = require('beespace.engine.loop')
+local output = require('beespace.engine.output')
 local sessions = require('beespace.engine.sessions')
 local shared = require('beespace.engine.table')
 local state = require('beespace.engine.state')
@@ -189,8 +190,10 @@ local function talk(list)
 end
 
 -- Compile the common ways through the loop, and let it answer one error at the end. The session
--- lives in a table and a row of its own, which nobody else sees.
+-- lives in a table and a row of its own, which nobody else sees; so what is queued for others is
+-- sent before.
 function warmup.run()
+  output.send_unsent()
   jit.flush()
   jit_options.start(NEVER)
   local row = ffi.new('bee_row_t')
