@@ -117,7 +117,7 @@ local function are_departing()
 end
 
 local function held()
-  return running > 0 or owed() or any(holds) or are_departing()
+  return running > 0 or owed() or any(holds) or are_departing() or output.waits() and GLANCE
 end
 
 -- Look again whether somebody holds the end up.
@@ -127,7 +127,6 @@ function stopping.look()
   end
 end
 flight.released = stopping.look
-stopping.hold(output.waits)
 
 local function run_trigger(trigger)
   running = running + 1
@@ -141,12 +140,13 @@ local function run_trigger(trigger)
   end)
 end
 
--- Wait while `is_held`, until `deadline` at most.
+-- Wait while `is_held`, until `deadline` at most. It answers true, or the seconds after which it is
+-- to be asked again since nobody calls look().
 local function wait(deadline, is_held)
-  local left = deadline - fibers.clock()
-  while left > 0 and is_held() do
-    fibers.suspend_quietly(output.waits() and min(left, GLANCE) or left)
-    left = deadline - fibers.clock()
+  local left, holds_on = deadline - fibers.clock(), is_held()
+  while left > 0 and holds_on do
+    fibers.suspend_quietly(holds_on == true and left or min(left, holds_on))
+    left, holds_on = deadline - fibers.clock(), is_held()
   end
 end
 
