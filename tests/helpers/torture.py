@@ -14,7 +14,7 @@ from typing import Final
 
 from tests.rules.sources import ROOT
 
-LONGEST: Final = 60.0
+LONGEST: Final = 30.0
 """Seconds that a test goes on when its machine is too slow for what it wants to have seen."""
 
 

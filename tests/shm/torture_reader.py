@@ -9,36 +9,19 @@ from __future__ import annotations
 
 import json
 import sys
-import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from shm import layout
 from shm.segment import Segment
 from shm.sessions import SessionTable
+from tests.helpers.torture import rounds
 from workers.runtime import Runtime
 
 BATCH = 20_000
 SCRIPT = Path(__file__).with_suffix(".lua")
-LONGEST = 30.0
-"""Seconds, on a machine that stands still for most of them."""
-
-
-class Course:
-    """When there is enough."""
-
-    def __init__(self, segment: Segment, seconds: float, right: int, sessions: int) -> None:
-        self._segment = segment
-        self._begun = time.monotonic()
-        self._seconds = seconds
-        self._right = right
-        self._last = int(segment.header.last_id) + sessions
-
-    def over(self, counts: list[int]) -> bool:
-        passed = time.monotonic() - self._begun
-        if passed < self._seconds:
-            return False
-        enough = counts[0] >= self._right and self._segment.header.last_id >= self._last
-        return enough or passed > LONGEST
+Course = Callable[[list[int]], Iterator[None]]
+"""Turns of a reader, which counts its reads in the list, until there were enough."""
 
 
 def read_with_lua(segment: Segment, course: Course) -> list[int]:
@@ -50,9 +33,9 @@ def read_with_lua(segment: Segment, course: Course) -> list[int]:
     lua.call(view[b"attach"], segment.address, 0)
     program = lua.execute("return assert(loadstring(...))", SCRIPT.read_bytes())
     counts = [0, 0, 0]
-    while not course.over(counts):
+    for _ in course(counts):
         right, wrong, missing, example = lua.call(program, view, BATCH)
-        counts = [old + new for old, new in zip(counts, (right, wrong, missing), strict=True)]
+        counts[:] = [old + new for old, new in zip(counts, (right, wrong, missing), strict=True)]
         if wrong:
             print(f"torn: {example!r}", file=sys.stderr)
     return counts
@@ -62,9 +45,7 @@ def read_with_python(segment: Segment, course: Course) -> list[int]:
     """Counts of SessionTable."""
     table = SessionTable(segment)
     counts = [0, 0, 0]
-    turn = 0
-    while not course.over(counts):
-        turn += 1
+    for turn, _ in enumerate(course(counts), 1):
         session = int(segment.header.last_id) - turn % 4
         peer = table.peer(session)
         counts[2 if peer is None else 0 if peer == f"{session};" * 8 else 1] += 1
@@ -74,11 +55,19 @@ def read_with_python(segment: Segment, course: Course) -> list[int]:
 
 def main() -> None:
     """Read until the time is over and print the counts."""
-    name, kind, seconds, right, sessions = sys.argv[1:]
+    name, kind, seconds, *least = sys.argv[1:]
     segment = Segment.attach(name)
+    right, sessions = map(int, least)
+    last = int(segment.header.last_id) + sessions
+
+    def course(counts: list[int]) -> Iterator[None]:
+        return rounds(
+            float(seconds), lambda: counts[0] >= right and int(segment.header.last_id) >= last
+        )
+
     print("reading", flush=True)
     reader = read_with_lua if kind == "lua" else read_with_python
-    print(json.dumps(reader(segment, Course(segment, float(seconds), int(right), int(sessions)))))
+    print(json.dumps(reader(segment, course)))
 
 
 if __name__ == "__main__":
